@@ -1,0 +1,1 @@
+//! Who may send: logins, passwords, sessions, credentials, credits and sending domains.

@@ -1,0 +1,1 @@
+//! How mail leaves: accept, schedule, route, carry and settle.
