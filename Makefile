@@ -1,0 +1,52 @@
+# What a newcomer needs: `make run` starts Posthouse, `make test` runs every test. README says more.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help run build console test test-crash lint format bench packages
+
+DATA ?= posthouse-data
+# A trial keeps every mail in the console's inbox until a posthouse.toml says otherwise.
+SERVE = $(if $(wildcard posthouse.toml),--config posthouse.toml,)
+TRIAL = $(if $(wildcard posthouse.toml),,POSTHOUSE__DELIVERY__ROUTE=$${POSTHOUSE__DELIVERY__ROUTE:-capture})
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+run: build ## build everything and start it on the unprivileged ports, data in ./posthouse-data
+	@$(if $(wildcard posthouse.toml),,echo "No posthouse.toml here: mail is kept in the console's inbox (delivery.route = \"capture\") and nothing leaves this machine." ; \
+	  echo "To deliver for real, write posthouse.toml with: [delivery] route = \"mx\"  (or \"smtp://HOST:PORT\")")
+	@$(TRIAL) exec cargo run --quiet --release --package posthouse -- serve $(SERVE) --data $(DATA)
+
+build: console ## console and release binary
+	cargo build --release --package posthouse
+
+console: console/node_modules/.package-lock.json
+	npm --prefix console run build
+
+console/node_modules/.package-lock.json: console/package-lock.json
+	npm ci --prefix console --no-audit --no-fund
+
+tests/peers/node_modules/.package-lock.json: tests/peers/package-lock.json
+	npm ci --prefix tests/peers --no-audit --no-fund
+
+packages: ## Debian packages that the tests use, where they are missing
+	tests/packages
+
+test: packages console tests/peers/node_modules/.package-lock.json ## every test: Rust, console, real peers, a real browser
+	tests/run
+
+test-crash: packages ## kill -9 under load and restart, a hundred times
+	POSTHOUSE_CRASH_ROUNDS=$${POSTHOUSE_CRASH_ROUNDS:-100} tests/run crash
+
+lint: console/node_modules/.package-lock.json ## formatting and lints, warnings are errors
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- --deny warnings
+	npm --prefix console run lint
+	npm --prefix console run typecheck
+
+format: console/node_modules/.package-lock.json ## put everything into shape
+	cargo fmt --all
+	npm --prefix console run format
+
+bench: ## source -> Posthouse -> sink beside Postfix, writes bench/RESULTS.md
+	bench/run
