@@ -1,1 +1,6 @@
 //! What mail is: addresses, SMTP grammar and sessions, messages, DKIM signing and delivery reports, without I/O.
+
+pub mod address;
+pub mod replies;
+pub mod reply;
+pub mod time;

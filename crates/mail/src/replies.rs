@@ -1,0 +1,190 @@
+//! Every reply that Posthouse gives over SMTP, by name: the one place where codes and texts are written.
+
+use std::fmt;
+
+use crate::address::AddressError;
+use crate::reply::Reply;
+
+// Success and questions.
+
+pub const BYE: Reply = Reply::new(221, (2, 0, 0), "Bye");
+pub const HELP: Reply = Reply::new(
+    214,
+    (2, 0, 0),
+    "Commands: EHLO HELO STARTTLS AUTH MAIL RCPT DATA RSET NOOP VRFY HELP QUIT",
+);
+pub const READY_FOR_TLS: Reply = Reply::new(220, (2, 0, 0), "Ready to start TLS");
+pub const SIGNED_IN: Reply = Reply::new(235, (2, 7, 0), "Authentication succeeded");
+pub const OK: Reply = Reply::new(250, (2, 0, 0), "Ok");
+pub const SENDER_OK: Reply = Reply::new(250, (2, 1, 0), "Sender ok");
+pub const RECIPIENT_OK: Reply = Reply::new(250, (2, 1, 5), "Recipient ok");
+// RFC 5321 section 3.5.3: an answer that tells nothing about which mailboxes exist.
+pub const NOT_VERIFIED: Reply = Reply::new(252, (2, 0, 0), "Send some mail, delivery will be attempted");
+// RFC 4954 section 4
+pub const AUTH_CONTINUE: Reply = Reply::plain(334, "");
+// "Username:" and "Password:" in base64, which is what clients of LOGIN wait for.
+pub const AUTH_USERNAME: Reply = Reply::plain(334, "VXNlcm5hbWU6");
+pub const AUTH_PASSWORD: Reply = Reply::plain(334, "UGFzc3dvcmQ6");
+pub const START_DATA: Reply = Reply::plain(354, "Go ahead, end with a line that holds only a dot");
+
+/// The first line of a connection.
+pub fn banner(hostname: &str) -> Reply {
+    Reply::plain(220, "").with_text(format!("{hostname} ESMTP Posthouse"))
+}
+
+/// The 250 that ends a message; `id` finds it in the console.
+pub fn accepted(id: &dyn fmt::Display) -> Reply {
+    OK.with_text(format!("Accepted as {id}"))
+}
+
+// Refused for now: the connection ends.
+
+pub const SHUTTING_DOWN: Reply = Reply::new(421, (4, 3, 2), "The service is shutting down, try again soon");
+pub const TIMEOUT: Reply = Reply::new(421, (4, 4, 2), "Waited too long for the client");
+pub const DATA_TOO_SLOW: Reply = Reply::new(421, (4, 4, 2), "The message arrives too slowly");
+pub const TOO_MANY_CONNECTIONS: Reply = Reply::new(421, (4, 7, 0), "Too many connections, try again soon");
+pub const TOO_MANY_ERRORS: Reply = Reply::new(421, (4, 7, 0), "Too many errors");
+pub const TOO_MANY_SIGN_IN_FAILURES: Reply = Reply::new(421, (4, 7, 0), "Too many failed sign-ins");
+pub const SIGNED_OUT: Reply = Reply::new(421, (4, 7, 0), "The password has changed, sign in again");
+
+// Refused for now: the connection goes on.
+
+pub const STORAGE_ERROR: Reply = Reply::new(451, (4, 3, 0), "Storage is not available, try again later");
+pub const STORAGE_FULL: Reply = Reply::new(452, (4, 3, 1), "Storage is full, try again later");
+pub const BUSY: Reply = Reply::new(
+    452,
+    (4, 3, 1),
+    "Too much mail is arriving at once, try again soon",
+);
+pub const TOO_MANY_RECIPIENTS: Reply = Reply::new(
+    452,
+    (4, 5, 3),
+    "Too many recipients, send to the others in a further message",
+);
+pub const OUT_OF_CREDITS: Reply = Reply::new(452, (4, 7, 1), "The account has no credits left");
+pub const ACCOUNT_SUSPENDED: Reply = Reply::new(450, (4, 7, 1), "The account is suspended");
+pub const SIGN_IN_UNAVAILABLE: Reply = Reply::new(
+    454,
+    (4, 7, 0),
+    "Signing in is not possible at the moment, try again later",
+);
+pub const TLS_UNAVAILABLE: Reply = Reply::new(454, (4, 7, 0), "TLS is not available at the moment");
+
+// Refused for good: what the client said.
+
+pub const LINE_TOO_LONG: Reply = Reply::new(500, (5, 5, 6), "The command line is too long");
+pub const UNKNOWN_COMMAND: Reply = Reply::new(500, (5, 5, 1), "Unknown command");
+pub const SYNTAX: Reply = Reply::new(501, (5, 5, 4), "Syntax error in the parameters");
+pub const NOT_UTF8: Reply = Reply::new(501, (5, 5, 2), "The command is not valid UTF-8");
+pub const CONTROL_CHARACTER: Reply = Reply::new(501, (5, 5, 2), "The command holds a control character");
+pub const BAD_HELLO: Reply = Reply::new(501, (5, 5, 4), "Name your host, as in EHLO client.example");
+pub const BAD_SENDER: Reply = Reply::new(501, (5, 1, 7), "The sender address is not valid");
+pub const BAD_RECIPIENT: Reply = Reply::new(501, (5, 1, 3), "The recipient address is not valid");
+pub const BAD_RECIPIENT_DOMAIN: Reply = Reply::new(501, (5, 1, 2), "The recipient domain is not valid");
+pub const AUTH_CANCELLED: Reply = Reply::new(501, (5, 7, 0), "Authentication cancelled");
+pub const AUTH_MALFORMED: Reply = Reply::new(501, (5, 5, 2), "The credentials could not be decoded");
+pub const NOT_IMPLEMENTED: Reply = Reply::new(502, (5, 5, 1), "Not implemented");
+pub const HELLO_FIRST: Reply = Reply::new(503, (5, 5, 1), "Say EHLO first");
+pub const MAIL_FIRST: Reply = Reply::new(503, (5, 5, 1), "Say MAIL first");
+pub const NESTED_MAIL: Reply = Reply::new(503, (5, 5, 1), "A transaction is open already");
+pub const NO_VALID_RECIPIENTS: Reply = Reply::new(503, (5, 5, 1), "No valid recipients");
+pub const TLS_ALREADY: Reply = Reply::new(503, (5, 5, 1), "TLS is active already");
+pub const AUTH_ALREADY: Reply = Reply::new(503, (5, 5, 1), "You have signed in already");
+pub const AUTH_IN_TRANSACTION: Reply =
+    Reply::new(503, (5, 5, 1), "Signing in is not possible inside a transaction");
+pub const AUTH_MECHANISM: Reply = Reply::new(504, (5, 5, 4), "Use AUTH PLAIN or AUTH LOGIN");
+pub const UNKNOWN_PARAMETER: Reply = Reply::new(555, (5, 5, 4), "Unknown parameter");
+
+// Refused for good: policy.
+
+pub const AUTH_REQUIRED: Reply = Reply::new(530, (5, 7, 0), "Sign in first");
+pub const SIGN_IN_FAILED: Reply = Reply::new(535, (5, 7, 8), "Authentication failed");
+// RFC 4954 section 6
+pub const TLS_REQUIRED: Reply = Reply::new(538, (5, 7, 11), "Start TLS before you sign in");
+pub const AUTH_LINE_TOO_LONG: Reply = Reply::new(500, (5, 5, 6), "The credentials are too long");
+pub const RELAY_DENIED: Reply = Reply::new(550, (5, 7, 1), "Relaying is not allowed, sign in first");
+pub const NOT_ACCEPTED_HERE: Reply = Reply::new(550, (5, 7, 1), "Mail for this address is not accepted here");
+pub const SENDER_NOT_ALLOWED: Reply = Reply::new(553, (5, 7, 1), "This account may not send as this address");
+pub const FROM_NOT_ALLOWED: Reply = Reply::new(
+    550,
+    (5, 7, 1),
+    "This account may not send with this From header field",
+);
+pub const FROM_NOT_ONE: Reply = Reply::new(
+    550,
+    (5, 7, 1),
+    "The message needs one From header field with one address",
+);
+pub const NULL_SENDER_MANY: Reply =
+    Reply::new(550, (5, 7, 1), "Mail from the null sender goes to one recipient");
+pub const TOO_BIG: Reply = Reply::new(552, (5, 3, 4), "The message is too big");
+pub const HEADER_TOO_BIG: Reply = Reply::new(552, (5, 3, 4), "The header of the message is too big");
+pub const NEEDS_SMTPUTF8: Reply = Reply::new(
+    553,
+    (5, 6, 7),
+    "An address beyond ASCII needs the SMTPUTF8 parameter",
+);
+pub const OUT_OF_STEP: Reply = Reply::new(554, (5, 5, 0), "Out of step: wait for the reply before you go on");
+pub const NOT_SMTP: Reply = Reply::new(554, (5, 5, 0), "This is an SMTP port");
+pub const BARE_CR_OR_NUL: Reply = Reply::new(
+    554,
+    (5, 6, 0),
+    "The message holds a NUL, or a CR that no LF follows",
+);
+pub const BARE_LF: Reply = Reply::new(554, (5, 6, 0), "The message holds an LF that follows no CR");
+pub const TEXT_LINE_TOO_LONG: Reply = Reply::new(554, (5, 6, 0), "The message holds a line that is too long");
+pub const MAIL_LOOP: Reply = Reply::new(
+    554,
+    (5, 4, 6),
+    "The message is in a loop: too many Received header fields",
+);
+
+/// A refused sender, with the rule or limit that its address broke.
+pub fn bad_sender(error: AddressError) -> Reply {
+    BAD_SENDER.with_text(sentence(error))
+}
+
+/// A refused recipient, with the rule or limit that its address broke.
+pub fn bad_recipient(error: AddressError) -> Reply {
+    let reply = if error.is_about_the_domain() {
+        BAD_RECIPIENT_DOMAIN
+    } else {
+        BAD_RECIPIENT
+    };
+    reply.with_text(sentence(error))
+}
+
+fn sentence(error: AddressError) -> String {
+    let mut text = error.to_string();
+    // The messages start with an article in lower case.
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_error_becomes_a_reply_that_names_the_limit() {
+        let long = format!("{}@example.org", "l".repeat(65));
+        let error = crate::address::Address::parse(&long).unwrap_err();
+        assert_eq!(
+            bad_recipient(error).to_string(),
+            "501 5.1.3 The part before the @ has 65 octets, 64 are allowed"
+        );
+        assert_eq!(bad_recipient(AddressError::BadDomain).code, 501);
+        assert_eq!(
+            bad_sender(AddressError::NoAt).to_string(),
+            "501 5.1.7 The address has no @"
+        );
+    }
+
+    #[test]
+    fn the_banner_and_the_last_reply_carry_their_names() {
+        assert_eq!(banner("mx.example").to_string(), "220 mx.example ESMTP Posthouse");
+        assert_eq!(accepted(&7).to_string(), "250 2.0.0 Accepted as 7");
+    }
+}
