@@ -1,1 +1,14 @@
-fn main() {}
+//! The binary: reads the command line, runs one command, says in one sentence what went wrong.
+
+#![expect(
+    dead_code,
+    unused_imports,
+    reason = "the parts are composed when every room has landed"
+)]
+
+mod cli;
+mod config;
+
+fn main() -> std::process::ExitCode {
+    cli::run()
+}

@@ -1,0 +1,270 @@
+//! The second stage: the keys held against each other, and what was left unset filled in.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Overrides;
+use super::keys::{Accounts, Acme, Delivery, Http, Log, Settings, Smtp, Storage};
+use super::problem::{ConfigError, Place, Problem};
+use super::value::{HostName, HttpUrl, Listen, Redacted, Setting, Size};
+use super::words::Signup;
+
+/// A configuration that makes sense. How it is used is each room's own matter.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub hostname: String,
+    pub data_dir: PathBuf,
+    pub shutdown_timeout: Duration,
+    pub database_url: Redacted,
+    pub http: Http,
+    pub smtp: Smtp,
+    pub certificate: CertificateFrom,
+    pub delivery: Delivery,
+    pub accounts: Accounts,
+    pub storage: Storage,
+    pub log: Log,
+    /// Keys that were set and do nothing yet; said once at start.
+    pub without_effect: Vec<&'static str>,
+    settings: Settings,
+}
+
+/// Where the certificate comes from.
+#[derive(Debug, Clone)]
+pub enum CertificateFrom {
+    /// The operator's own files.
+    Files { cert: PathBuf, key: PathBuf },
+    /// An ACME authority.
+    Acme(Acme),
+    /// Nowhere: one is made that nobody vouches for.
+    Ourselves,
+}
+
+impl Config {
+    /// Judges what belongs together. `problems` are those that reading found.
+    pub fn check(
+        settings: Settings,
+        places: &BTreeMap<String, Place>,
+        overrides: &Overrides,
+        problems: Vec<Problem>,
+    ) -> Result<Self, ConfigError> {
+        let mut court = Court { places, problems };
+        court.listeners(&settings);
+        court.limits(&settings);
+        court.delivery(&settings);
+        let certificate = court.certificate(&settings);
+        if !court.problems.is_empty() {
+            return Err(ConfigError::Wrong(court.problems));
+        }
+        let mut settings = settings;
+        if let Some(dir) = &overrides.data_dir {
+            settings.server.data_dir.clone_from(dir);
+        }
+        let data_dir = settings.server.data_dir.clone();
+        let database_url = settings.database.url.clone().map_or_else(
+            || Redacted(format!("sqlite:{}", data_dir.join("posthouse.db").display())),
+            |url| url.0,
+        );
+        let mut without_effect = Vec::new();
+        if settings.accounts.signup != Signup::Closed {
+            without_effect.push("accounts.signup");
+        }
+        if settings.webhooks.allow_private {
+            without_effect.push("webhooks.allow_private");
+        }
+        Ok(Self {
+            hostname: settings
+                .server
+                .hostname
+                .clone()
+                .map_or_else(machine_name, |HostName(name)| name),
+            data_dir,
+            shutdown_timeout: settings.server.shutdown_timeout,
+            database_url,
+            http: settings.http.clone(),
+            smtp: settings.smtp.clone(),
+            certificate,
+            delivery: settings.delivery.clone(),
+            accounts: settings.accounts.clone(),
+            storage: settings.storage.clone(),
+            log: settings.log.clone(),
+            without_effect,
+            settings,
+        })
+    }
+
+    /// Where people open the console: as configured, else made from the ports that were bound.
+    pub fn public_url(&self, http: Option<u16>, https: Option<u16>) -> HttpUrl {
+        if let Some(url) = &self.http.public_url {
+            return url.clone();
+        }
+        let text = match (https, http) {
+            (Some(443), _) => format!("https://{}", self.hostname),
+            (Some(port), _) => format!("https://{}:{port}", self.hostname),
+            (None, Some(80)) => "http://localhost".to_owned(),
+            (None, port) => format!("http://localhost:{}", port.unwrap_or(8080)),
+        };
+        HttpUrl::parse(&text).expect("a checked host name and a port make a URL")
+    }
+
+    /// The configuration in force as TOML, without its secrets.
+    pub fn show(&self) -> String {
+        let mut text = String::new();
+        for (section, keys) in self.settings.show() {
+            let _ = writeln!(text, "[{section}]");
+            for (key, value) in keys {
+                let value = match (section, key) {
+                    ("server", "hostname") => HostName(self.hostname.clone()).show(),
+                    ("database", "url") => self.database_url.shown().show(),
+                    _ => value,
+                };
+                let _ = writeln!(text, "{key} = {value}");
+            }
+            text.push('\n');
+        }
+        text.truncate(text.trim_end().len());
+        text.push('\n');
+        text
+    }
+}
+
+/// The name the machine has, or `localhost`.
+fn machine_name() -> String {
+    ["/proc/sys/kernel/hostname", "/etc/hostname"]
+        .iter()
+        .filter_map(|file| std::fs::read_to_string(file).ok())
+        .find_map(|name| HostName::read(&super::source::Value::Text(name)).ok())
+        .map_or_else(|| "localhost".to_owned(), |HostName(name)| name)
+}
+
+/// Collects what is wrong, each with the place of the key that is to be changed.
+struct Court<'a> {
+    places: &'a BTreeMap<String, Place>,
+    problems: Vec<Problem>,
+}
+
+impl Court<'_> {
+    fn object(&mut self, key: &str, text: impl Into<String>) {
+        let place = self.places.get(key).cloned().unwrap_or(Place::Default);
+        self.problems.push(Problem::new(place, text));
+    }
+
+    /// Two listeners cannot share an address, and a server without any is of no use.
+    fn listeners(&mut self, settings: &Settings) {
+        let lists = [
+            ("http.listen", &settings.http.listen),
+            ("http.listen_tls", &settings.http.listen_tls),
+            ("smtp.submission", &settings.smtp.submission),
+            ("smtp.submissions", &settings.smtp.submissions),
+            ("smtp.inbound", &settings.smtp.inbound),
+        ];
+        let mut seen: Vec<(&str, Listen)> = Vec::new();
+        for (key, list) in lists {
+            for listen in list {
+                if let Some((other, _)) = seen.iter().find(|(_, other)| collide(*other, *listen)) {
+                    let text = format!(
+                        "{key} wants {listen}, which {other} has already; give one of them another port"
+                    );
+                    self.object(key, text);
+                }
+                seen.push((key, *listen));
+            }
+        }
+        if settings.http.listen.is_empty() && settings.http.listen_tls.is_empty() {
+            self.object(
+                "http.listen",
+                "http.listen and http.listen_tls are both empty; name an address for one of them",
+            );
+        }
+    }
+
+    fn limits(&mut self, settings: &Settings) {
+        // RFC 5321 section 4.5.3.1.7 has servers take 64 KiB at least.
+        if settings.smtp.max_message_size < Size(64 << 10) || settings.smtp.max_message_size > Size(512 << 20)
+        {
+            let text = format!(
+                "smtp.max_message_size is {}; expected a size from 64 KiB to 512 MiB; correct it",
+                settings.smtp.max_message_size.show()
+            );
+            self.object("smtp.max_message_size", text);
+        }
+        let durations = [
+            ("smtp.command_timeout", settings.smtp.command_timeout),
+            ("smtp.data_timeout", settings.smtp.data_timeout),
+            ("delivery.give_up", settings.delivery.give_up),
+        ];
+        for (key, duration) in durations {
+            if duration.is_zero() {
+                self.object(
+                    key,
+                    format!("{key} is zero; expected a duration such as \"5m\"; correct it or remove it"),
+                );
+            }
+        }
+    }
+
+    fn delivery(&mut self, settings: &Settings) {
+        let retry = &settings.delivery.retry;
+        if retry.is_empty() || retry.iter().any(|wait| *wait < Duration::from_secs(1)) {
+            let text = "delivery.retry needs at least one duration, each of a second or more; remove it for the default";
+            self.object("delivery.retry", text);
+        }
+        let sources = &settings.delivery.source_address;
+        if sources.iter().filter(|ip| ip.is_ipv4()).count() > 1
+            || sources.iter().filter(|ip| ip.is_ipv6()).count() > 1
+        {
+            let text = "delivery.source_address names two addresses of one family; keep one IPv4 and one IPv6 at most";
+            self.object("delivery.source_address", text);
+        }
+    }
+
+    fn certificate(&mut self, settings: &Settings) -> CertificateFrom {
+        let acme = !settings.acme.domains.is_empty();
+        match (&settings.tls.cert, &settings.tls.key) {
+            (Some(_), Some(_)) if acme => {
+                let text = "tls.cert and acme.domains both name a certificate; remove one of them";
+                self.object("acme.domains", text);
+            }
+            (Some(cert), Some(key)) => {
+                return CertificateFrom::Files {
+                    cert: cert.clone(),
+                    key: key.clone(),
+                };
+            }
+            (Some(_), None) => self.object(
+                "tls.cert",
+                "tls.cert is set and tls.key is not; name the private key too",
+            ),
+            (None, Some(_)) => self.object(
+                "tls.key",
+                "tls.key is set and tls.cert is not; name the certificate too",
+            ),
+            (None, None) => {}
+        }
+        if acme && settings.http.listen.is_empty() {
+            let text = "acme.domains needs http.listen, where the authority looks for its proof; name an address that \
+                        port 80 reaches, such as \"*:80\"";
+            self.object("acme.domains", text);
+        }
+        if acme {
+            CertificateFrom::Acme(settings.acme.clone())
+        } else {
+            CertificateFrom::Ourselves
+        }
+    }
+}
+
+/// Whether two listeners want the same port of the same address. Port 0 is any free one.
+fn collide(a: Listen, b: Listen) -> bool {
+    if a.port() != b.port() || a.port() == 0 {
+        return false;
+    }
+    match (a, b) {
+        (Listen::One(a), Listen::One(b)) => {
+            a.ip() == b.ip()
+                || (a.is_ipv4() == b.is_ipv4() && (a.ip().is_unspecified() || b.ip().is_unspecified()))
+        }
+        _ => true,
+    }
+}

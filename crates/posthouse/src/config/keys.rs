@@ -1,0 +1,265 @@
+//! Every key there is: its meaning, its type and its default, from which the reference page is made too.
+
+use std::net::IpAddr;
+use std::num::{NonZeroU16, NonZeroU32};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::problem::Problem;
+use super::source::{Found, Value};
+use super::value::{
+    DatabaseUrl, HostName, HttpUrl, Listen, LogFilter, Mailbox, Misfit, NameServer, Route, Setting, Size,
+};
+use super::words::{BareLf, LogFormat, Signup};
+
+/// One key as the reference page shows it.
+pub struct KeyDoc {
+    pub name: String,
+    pub doc: String,
+    pub expected: String,
+    pub default: String,
+}
+
+/// One section as the reference page shows it.
+pub struct SectionDoc {
+    pub name: &'static str,
+    pub doc: String,
+    pub keys: Vec<KeyDoc>,
+}
+
+macro_rules! settings {
+    ($(
+        $(#[doc = $section_doc:literal])*
+        $section:ident: $Section:ident {
+            $( $(#[doc = $doc:literal])* $key:ident: $type:ty = $default:literal, )*
+        }
+    )*) => {
+        $(
+            $(#[doc = $section_doc])*
+            #[derive(Debug, Clone)]
+            pub struct $Section { $( $(#[doc = $doc])* pub $key: $type, )* }
+        )*
+
+        /// Every section, each key read or at its default.
+        #[derive(Debug, Clone)]
+        pub struct Settings { $( pub $section: $Section, )* }
+
+        impl Settings {
+            /// Takes every known key out of what was found. A value that does not fit is a problem, and its
+            /// default stands in so that the others are judged too.
+            pub fn read(found: &mut Found, problems: &mut Vec<Problem>) -> Self {
+                Self { $( $section: $Section { $(
+                    $key: one(found, concat!(stringify!($section), ".", stringify!($key)), $default, problems),
+                )* }, )* }
+            }
+
+            /// `section.key` of every key.
+            pub fn names() -> Vec<String> {
+                vec![$( $( concat!(stringify!($section), ".", stringify!($key)).to_owned(), )* )*]
+            }
+
+            /// Every section with its keys, for the reference page.
+            pub fn docs() -> Vec<SectionDoc> {
+                vec![$( SectionDoc {
+                    name: stringify!($section),
+                    doc: prose(&[$($section_doc),*]),
+                    keys: vec![$( KeyDoc {
+                        name: concat!(stringify!($section), ".", stringify!($key)).to_owned(),
+                        doc: prose(&[$($doc),*]),
+                        expected: <$type as Setting>::expected().into_owned(),
+                        default: standard::<$type>($default).show(),
+                    }, )*],
+                }, )*]
+            }
+
+            /// Every key as a line of TOML, secrets left out.
+            pub fn show(&self) -> Vec<(&'static str, Vec<(&'static str, String)>)> {
+                vec![$( (stringify!($section), vec![$( (stringify!($key), self.$section.$key.show()), )*]), )*]
+            }
+        }
+    };
+}
+
+settings! {
+    /// Who this server is, and where it keeps its data.
+    server: Server {
+        /// The name this server gives itself in SMTP greetings, Received and Message-ID headers and certificates.
+        /// It should resolve to this machine, and this machine's address should resolve back to it.
+        /// Unset: the name the machine has.
+        hostname: Option<HostName> = "",
+        /// The directory that holds the database, the certificates and the lock. It is made when it is missing,
+        /// readable for its owner only. One server runs on it at a time. A relative path counts from where
+        /// the server was started.
+        data_dir: PathBuf = "./posthouse-data",
+        /// How long a server that was told to stop lets mail in transfer finish before it stops anyway. Nothing is lost
+        /// either way.
+        shutdown_timeout: Duration = "20s",
+    }
+
+    /// Where accounts, mail and history are kept.
+    database: Database {
+        /// `sqlite:PATH` is a file and needs nothing else; `postgres://...` lets several servers share the work
+        /// (`?sslmode=require` for TLS). Unset: `posthouse.db` in the data directory.
+        url: Option<DatabaseUrl> = "",
+    }
+
+    /// Console, API and probes.
+    http: Http {
+        /// Where HTTP is spoken without TLS: behind a reverse proxy, on the machine itself, and on port 80 for ACME.
+        listen: Vec<Listen> = "*:8080",
+        /// Where HTTP is spoken with TLS, with the certificate of [tls] or [acme].
+        listen_tls: Vec<Listen> = "",
+        /// The address people open the console at. Links are made with it, and cookies are kept to https when it says
+        /// https. Unset: the hostname with the first port of `listen_tls`, else localhost with the first of `listen`.
+        public_url: Option<HttpUrl> = "",
+        /// Who may read `/metrics`. An operator's API key may from everywhere.
+        metrics_from: Vec<IpNet> = "127.0.0.0/8, ::1",
+    }
+
+    /// The doors mail comes in through.
+    smtp: Smtp {
+        /// Where programs and mail clients submit, with STARTTLS. In production `"*:587"` and `"*:2525"`.
+        submission: Vec<Listen> = "*:2587, *:2525",
+        /// The same with TLS from the first byte. In production `"*:465"`.
+        submissions: Vec<Listen> = "*:2465",
+        /// Where other mail servers deliver. No sign-in is offered there. In production `"*:25"`.
+        inbound: Vec<Listen> = "",
+        /// The largest message as sent, that is with its attachments encoded.
+        max_message_size: Size = "25 MiB",
+        /// The most recipients one message may have.
+        max_recipients: NonZeroU32 = "1000",
+        /// The most connections at a time, over all SMTP listeners.
+        max_connections: NonZeroU32 = "2000",
+        /// The most connections at a time of one client: an IPv4 address or an IPv6 /64.
+        connections_per_client: NonZeroU32 = "50",
+        /// How long a client may take for its next command.
+        command_timeout: Duration = "5m",
+        /// How long the transfer of one message may take.
+        data_timeout: Duration = "30m",
+        /// What becomes of a line feed without a carriage return in a message: `repair` makes it CRLF before anything is
+        /// signed or stored, `refuse` refuses the message.
+        bare_lf: BareLf = "repair",
+    }
+
+    /// A certificate of your own. Without one, and without [acme], one is made at first start that no client trusts
+    /// by itself.
+    tls: Tls {
+        /// The certificate and what it was issued by, in PEM. A changed file is picked up within a minute, or
+        /// at once on SIGHUP.
+        cert: Option<PathBuf> = "",
+        /// Its private key, in PEM.
+        key: Option<PathBuf> = "",
+    }
+
+    /// A certificate from an ACME authority such as Let's Encrypt, renewed by itself. Naming a domain here accepts
+    /// the authority's terms of service.
+    acme: Acme {
+        /// The names the certificate is for. It is fetched as soon as there is one. Port 80 of each name has to reach
+        /// an address of `http.listen`.
+        domains: Vec<HostName> = "",
+        /// Where the authority may write to.
+        contact: Option<Mailbox> = "",
+        /// The directory of the authority.
+        directory: HttpUrl = "https://acme-v02.api.letsencrypt.org/directory",
+        /// Certificates to trust when talking to the authority, in PEM; for an authority of your own. Unset: the
+        /// system's.
+        ca_file: Option<PathBuf> = "",
+    }
+
+    /// How mail leaves.
+    delivery: Delivery {
+        /// `mx` delivers to each recipient's own server. A URL hands everything to one server: `smtp://` with TLS if it is
+        /// offered, `smtp+starttls://` and `smtps://` with TLS and a certificate that fits. `capture` keeps everything in a
+        /// local inbox that the console shows, and nothing leaves.
+        route: Route = "mx",
+        /// How long a recipient waits before each next try; the last one repeats. Each wait is varied by up to a fifth.
+        retry: Vec<Duration> = "1m, 5m, 15m, 30m, 1h, 2h, 4h, 6h",
+        /// How long delivery is tried before the message goes back to its sender.
+        give_up: Duration = "5d",
+        /// The most connections at a time to one destination.
+        connections_per_lane: NonZeroU32 = "20",
+        /// Name servers to ask. Empty: the system's.
+        resolver: Vec<NameServer> = "",
+        /// The port of other mail servers.
+        port: NonZeroU16 = "25",
+        /// Whether mail may be delivered to private, loopback and link-local addresses. For tests and closed networks.
+        allow_private: bool = "false",
+        /// Certificates to trust for a server named in `route`, in PEM, beside the system's.
+        ca_file: Option<PathBuf> = "",
+        /// The addresses to deliver from, at most one IPv4 and one IPv6. Empty: the system chooses.
+        source_address: Vec<IpAddr> = "",
+    }
+
+    /// Who may send, and how much.
+    accounts: Accounts {
+        /// Credits a new account starts with; one credit is one recipient. Operators' own accounts are not limited.
+        free_credits: u32 = "500",
+        /// Who may open an account: `open`, `invite` or `closed`. This version has no public sign-up yet and treats all three
+        /// as `closed`; the key takes effect when sign-up arrives.
+        signup: Signup = "closed",
+    }
+
+    /// Calls to other people's servers.
+    webhooks: Webhooks {
+        /// Whether webhooks may call private addresses. This version sends no webhooks yet; the key takes effect
+        /// when they arrive.
+        allow_private: bool = "false",
+    }
+
+    /// How long things are kept.
+    storage: Storage {
+        /// How long the content of a message is kept after its last recipient is settled, for the console to show.
+        keep_content: Duration = "7d",
+        /// How long a message, its recipients and attempts stay on record after that.
+        keep_messages: Duration = "30d",
+    }
+
+    /// What the server writes to standard error.
+    log: Log {
+        /// `text` for people, `json` for programs: one object a line.
+        format: LogFormat = "text",
+        /// `error`, `warn`, `info`, `debug` or `trace`; parts may differ: `"info,posthouse::smtp=debug"`.
+        level: LogFilter = "info",
+    }
+}
+
+/// Reads one key, its default where it is missing or wrong.
+fn one<T: Setting>(found: &mut Found, name: &str, default: &'static str, problems: &mut Vec<Problem>) -> T {
+    let Some((value, place)) = found.take(name) else {
+        return standard(default);
+    };
+    T::read(&value).unwrap_or_else(|misfit| {
+        problems.push(Problem::new(place, complaint::<T>(name, &value, misfit, default)));
+        standard(default)
+    })
+}
+
+fn standard<T: Setting>(default: &'static str) -> T {
+    T::read(&Value::Untyped(default.to_owned())).expect("a test reads every default")
+}
+
+fn complaint<T: Setting>(name: &str, value: &Value, Misfit(why): Misfit, default: &'static str) -> String {
+    let found = if T::SECRET {
+        "a value that does not fit".to_owned()
+    } else {
+        value.quoted()
+    };
+    let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
+    let shown = standard::<T>(default).show();
+    let remedy = if default.is_empty() {
+        "or remove it".to_owned()
+    } else {
+        format!("or remove it for the default {shown}")
+    };
+    format!(
+        "{name} is {found}{why}; expected {}; correct it {remedy}",
+        T::expected()
+    )
+}
+
+/// Doc lines as one paragraph.
+fn prose(lines: &[&str]) -> String {
+    lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
+}
