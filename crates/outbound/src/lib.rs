@@ -1,1 +1,3 @@
 //! How mail leaves: accept, schedule, route, carry and settle.
+
+pub mod model;

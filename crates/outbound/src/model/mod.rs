@@ -1,0 +1,7 @@
+//! The values that pass between the steps of sending: submission, job, outcome.
+
+mod job;
+mod outcome;
+
+pub use job::{JobRecipient, LaneKey};
+pub use outcome::{Outcome, Verdict};
