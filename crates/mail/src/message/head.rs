@@ -1,0 +1,352 @@
+//! The header section of a message: its fields with their offsets, and the edits that acceptance makes.
+
+use super::mailbox::{Mailbox, MailboxError, mailboxes};
+use mail_parser::parsers::MessageStream;
+
+/// The header section may have this many octets.
+pub const MAX_HEAD: usize = 100 * 1024;
+/// The header section may have this many fields.
+pub const MAX_FIELDS: usize = 1_000;
+
+/// Why a header section is not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HeadError {
+    #[error("the header section is longer than {MAX_HEAD} octets")]
+    TooLong,
+    #[error("the header section has more than {MAX_FIELDS} fields")]
+    TooManyFields,
+}
+
+/// One header field with the place where it stands in the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field<'a> {
+    /// The field name as written, without the white space that the obsolete syntax allows before the colon.
+    pub name: &'a str,
+    /// Everything behind the colon as written, folding included, without the final line end.
+    pub value: &'a [u8],
+    /// Offset of the first octet of the name.
+    pub start: usize,
+    /// Offset behind the line end of the field's last line.
+    pub end: usize,
+}
+
+impl Field<'_> {
+    pub fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+
+    /// The value unfolded, RFC 2047 words decoded, outer white space removed.
+    pub fn decoded(&self) -> String {
+        // The decoder of the library wants the line end that closes the field.
+        let mut line = Vec::with_capacity(self.value.len() + 2);
+        line.extend_from_slice(self.value);
+        line.extend_from_slice(b"\r\n");
+        let decoded = MessageStream::new(&line)
+            .parse_unstructured()
+            .into_text()
+            .unwrap_or_default()
+            .into_owned();
+        decoded.trim().to_owned()
+    }
+}
+
+/// The header section of `raw`, split into fields.
+#[derive(Debug, Clone)]
+pub struct Head<'a> {
+    raw: &'a [u8],
+    fields: Vec<Field<'a>>,
+    end: usize,
+    body: usize,
+}
+
+impl<'a> Head<'a> {
+    /// Reads fields until the empty line, the end, or the first line that is no field: there the body begins.
+    pub fn parse(raw: &'a [u8]) -> Result<Self, HeadError> {
+        let mut fields: Vec<Field<'a>> = Vec::with_capacity(24);
+        let mut at = 0;
+        while at < raw.len() {
+            let (line, next) = line_at(raw, at);
+            if next > MAX_HEAD {
+                // An empty line that only just crosses the limit still ends the section.
+                if !line.is_empty() {
+                    return Err(HeadError::TooLong);
+                }
+            }
+            if line.is_empty() {
+                return Ok(Self {
+                    raw,
+                    fields,
+                    end: at,
+                    body: next,
+                });
+            }
+            if matches!(line[0], b' ' | b'\t') {
+                // RFC 5322 section 2.2.3: a folded line belongs to the field before it.
+                let Some(field) = fields.last_mut() else { break };
+                field.end = next;
+                field.value = &raw[field.end_of_name(raw)..at + line.len()];
+            } else {
+                let Some((name, colon)) = field_name(line) else {
+                    break;
+                };
+                if fields.len() == MAX_FIELDS {
+                    return Err(HeadError::TooManyFields);
+                }
+                fields.push(Field {
+                    name,
+                    value: &line[colon + 1..],
+                    start: at,
+                    end: next,
+                });
+            }
+            at = next;
+        }
+        Ok(Self {
+            raw,
+            fields,
+            end: at,
+            body: at,
+        })
+    }
+
+    pub fn fields(&self) -> &[Field<'a>] {
+        &self.fields
+    }
+
+    /// The whole message that the head was read from.
+    pub fn raw(&self) -> &'a [u8] {
+        self.raw
+    }
+
+    /// The header section without the empty line.
+    pub fn bytes(&self) -> &'a [u8] {
+        &self.raw[..self.end]
+    }
+
+    /// What follows the empty line; everything that is no header section where the empty line is missing.
+    pub fn body(&self) -> &'a [u8] {
+        &self.raw[self.body..]
+    }
+
+    /// The fields of that name, top to bottom.
+    pub fn all<'h>(&'h self, name: &'h str) -> impl Iterator<Item = &'h Field<'a>> {
+        self.fields.iter().filter(move |field| field.is(name))
+    }
+
+    pub fn first(&self, name: &str) -> Option<&Field<'a>> {
+        self.fields.iter().find(|field| field.is(name))
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.first(name).is_some()
+    }
+
+    /// Every mailbox of every From field; whether one, several or none are acceptable is the caller's decision.
+    pub fn from_addresses(&self) -> Result<Vec<Mailbox>, MailboxError> {
+        self.mailboxes("from")
+    }
+
+    /// Every mailbox of every field of that name, groups included.
+    pub fn mailboxes(&self, name: &str) -> Result<Vec<Mailbox>, MailboxError> {
+        let mut all = Vec::new();
+        for field in self.all(name) {
+            all.extend(mailboxes(field.value)?);
+        }
+        Ok(all)
+    }
+
+    pub fn count_received(&self) -> usize {
+        self.all("received").count()
+    }
+
+    /// The first Subject, decoded.
+    pub fn subject(&self) -> Option<String> {
+        self.first("subject").map(Field::decoded)
+    }
+
+    /// The first Message-ID without its angle brackets.
+    pub fn message_id(&self) -> Option<String> {
+        let text = self.first("message-id")?.decoded();
+        let id = text
+            .strip_prefix('<')
+            .and_then(|rest| rest.split('>').next())
+            .unwrap_or(&text)
+            .trim();
+        (!id.is_empty()).then(|| id.to_owned())
+    }
+
+    /// The message with `prepend` (whole fields with their line ends) in front and without the fields named.
+    pub fn rebuilt(&self, prepend: &[u8], without: &[&str]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(prepend.len() + self.raw.len() + 2);
+        out.extend_from_slice(prepend);
+        let mut copied = 0;
+        for field in &self.fields {
+            if without.iter().any(|name| field.is(name)) {
+                out.extend_from_slice(&self.raw[copied..field.start]);
+                copied = field.end;
+            }
+        }
+        out.extend_from_slice(&self.raw[copied..self.end]);
+        // Only a header section that ends the message may end without a line end.
+        if !out.is_empty() && !out.ends_with(b"\n") {
+            out.extend_from_slice(b"\r\n");
+        }
+        if self.end == self.body && self.body < self.raw.len() {
+            // The body began without an empty line: without one its first line would be read as a field.
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(&self.raw[self.end..]);
+        out
+    }
+}
+
+impl Field<'_> {
+    fn end_of_name(&self, raw: &[u8]) -> usize {
+        let colon = raw[self.start..]
+            .iter()
+            .position(|&b| b == b':')
+            .expect("a field has a colon");
+        self.start + colon + 1
+    }
+}
+
+/// The line that begins at `at` without its line end, and the offset of the next line.
+fn line_at(raw: &[u8], at: usize) -> (&[u8], usize) {
+    match memchr::memchr(b'\n', &raw[at..]) {
+        Some(lf) => {
+            let line = &raw[at..at + lf];
+            (line.strip_suffix(b"\r").unwrap_or(line), at + lf + 1)
+        }
+        None => (&raw[at..], raw.len()),
+    }
+}
+
+/// The field name at the start of a line and the offset of its colon.
+fn field_name(line: &[u8]) -> Option<(&str, usize)> {
+    let colon = memchr::memchr(b':', line)?;
+    // RFC 5322 section 4.5: the obsolete syntax allows white space between name and colon.
+    let name = line[..colon].trim_ascii_end();
+    // RFC 5322 section 2.2: printable ASCII except the colon.
+    if name.is_empty() || !name.iter().all(|b| (33..=126).contains(b)) {
+        return None;
+    }
+    std::str::from_utf8(name).ok().map(|name| (name, colon))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn head(raw: &str) -> Head<'_> {
+        Head::parse(raw.as_bytes()).expect("within the limits")
+    }
+
+    #[test]
+    fn fields_come_in_order_with_their_offsets() {
+        let raw = "From: a@b.example\r\nSubject: one\r\n two\r\n\r\nbody\r\n";
+        let head = head(raw);
+        let subject = head.fields()[1];
+        assert_eq!(subject.name, "Subject");
+        assert_eq!(subject.value, b" one\r\n two");
+        assert_eq!(&raw[subject.start..subject.end], "Subject: one\r\n two\r\n");
+        assert_eq!(head.bytes(), b"From: a@b.example\r\nSubject: one\r\n two\r\n");
+        assert_eq!(head.body(), b"body\r\n");
+    }
+
+    #[test]
+    fn a_name_may_have_white_space_before_the_colon_and_any_case() {
+        let head = head("FROM : a@b.example\r\n\r\n");
+        assert!(head.has("From"));
+    }
+
+    #[test]
+    fn a_line_that_is_no_field_begins_the_body() {
+        let head = head("Subject: x\r\nhello world\r\nmore: text\r\n");
+        assert_eq!(head.fields().len(), 1);
+        assert_eq!(head.body(), b"hello world\r\nmore: text\r\n");
+        let rebuilt = head.rebuilt(b"Received: r\r\n", &[]);
+        assert_eq!(
+            rebuilt,
+            b"Received: r\r\nSubject: x\r\n\r\nhello world\r\nmore: text\r\n"
+        );
+    }
+
+    #[test]
+    fn a_message_may_be_only_a_body() {
+        let raw = " indented\r\nSubject: not a field\r\n";
+        let head = head(raw);
+        assert!(head.fields().is_empty());
+        assert_eq!(head.body(), raw.as_bytes());
+        assert_eq!(
+            head.rebuilt(b"Date: d\r\n", &[]),
+            [b"Date: d\r\n\r\n", raw.as_bytes()].concat()
+        );
+    }
+
+    #[test]
+    fn a_message_may_be_only_a_header_section() {
+        let head = head("Subject: x\r\nTo: y");
+        assert_eq!(head.body(), b"");
+        assert_eq!(head.rebuilt(b"", &[]), b"Subject: x\r\nTo: y\r\n");
+    }
+
+    #[test]
+    fn bcc_is_removed_wherever_it_stands_and_however_it_is_folded() {
+        let raw = "bcc: a@x.example\r\nTo: b@x.example\r\nBCC : c@x.example,\r\n\td@x.example\r\nSubject: s\r\nBcc:\r\n\r\nBcc: stays\r\n";
+        let rebuilt = head(raw).rebuilt(b"", &["bcc"]);
+        assert_eq!(rebuilt, b"To: b@x.example\r\nSubject: s\r\n\r\nBcc: stays\r\n");
+    }
+
+    #[test]
+    fn a_subject_is_unfolded_and_decoded() {
+        let head = head("Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n =?utf-8?b?IGF1cw==?= Wien\r\n\r\n");
+        assert_eq!(head.subject().as_deref(), Some("Grüße aus Wien"));
+    }
+
+    #[test]
+    fn a_message_id_loses_its_brackets() {
+        assert_eq!(
+            head("Message-ID: <a.b@c>\r\n\r\n").message_id().as_deref(),
+            Some("a.b@c")
+        );
+        assert_eq!(
+            head("Message-Id:\r\n <folded@c>\r\n\r\n").message_id().as_deref(),
+            Some("folded@c")
+        );
+        assert_eq!(head("Message-Id: \r\n\r\n").message_id(), None);
+    }
+
+    #[test]
+    fn every_from_field_counts() {
+        let head = head("From: a@x.example\r\nfrom: Bob <b@y.example>\r\n\r\n");
+        let all = head.from_addresses().unwrap();
+        assert_eq!(
+            all.iter().map(|m| m.address.as_str()).collect::<Vec<_>>(),
+            ["a@x.example", "b@y.example"]
+        );
+    }
+
+    #[test]
+    fn the_budgets_are_kept() {
+        let long = format!("Subject: {}\r\n\r\n", "x".repeat(MAX_HEAD));
+        assert_eq!(Head::parse(long.as_bytes()).unwrap_err(), HeadError::TooLong);
+        let many = "A: b\r\n".repeat(MAX_FIELDS + 1);
+        assert_eq!(
+            Head::parse(many.as_bytes()).unwrap_err(),
+            HeadError::TooManyFields
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic_and_rebuilt_to_the_same_body(raw in proptest::collection::vec(prop_oneof![
+            Just(b'a'), Just(b':'), Just(b' '), Just(b'\r'), Just(b'\n'), any::<u8>()], 0..200)) {
+            let head = Head::parse(&raw).unwrap();
+            let rebuilt = head.rebuilt(b"X: y\r\n", &[]);
+            let again = Head::parse(&rebuilt).unwrap();
+            prop_assert_eq!(again.fields().len(), head.fields().len() + 1);
+            prop_assert_eq!(again.body(), head.body());
+        }
+    }
+}
