@@ -1,6 +1,7 @@
 //! What mail is: addresses, SMTP grammar and sessions, messages, DKIM signing and delivery reports, without I/O.
 
 pub mod address;
+pub mod dkim;
 pub mod message;
 pub mod notify;
 pub mod replies;
