@@ -1,3 +1,4 @@
 //! How mail leaves: accept, schedule, route, carry and settle.
 
 pub mod model;
+pub mod settle;

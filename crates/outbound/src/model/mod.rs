@@ -2,6 +2,8 @@
 
 mod job;
 mod outcome;
+mod state;
 
 pub use job::{JobRecipient, LaneKey};
 pub use outcome::{Outcome, Verdict};
+pub use state::State;
