@@ -2,8 +2,10 @@
 
 pub mod address;
 pub mod dkim;
+pub mod envelope;
 pub mod message;
 pub mod notify;
 pub mod replies;
 pub mod reply;
+pub mod sasl;
 pub mod time;
