@@ -1,0 +1,3 @@
+//! SMTP sessions as machines without I/O.
+
+pub mod client;
