@@ -8,5 +8,4 @@ pub mod notify;
 pub mod replies;
 pub mod reply;
 pub mod sasl;
-pub mod smtp;
 pub mod time;

@@ -6,10 +6,8 @@
     reason = "the parts are composed when every room has landed"
 )]
 
-mod app;
 mod cli;
 mod config;
-mod ops;
 
 fn main() -> std::process::ExitCode {
     cli::run()

@@ -1,4 +1,0 @@
-//! SMTP sessions as machines without I/O.
-
-pub mod client;
-pub mod server;

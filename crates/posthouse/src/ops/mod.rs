@@ -1,5 +1,0 @@
-//! Running the server: its data directory, its log, whether it is well, and how much it does.
-
-pub mod data_dir;
-pub mod logs;
-pub mod private;

@@ -1,0 +1,344 @@
+//! Group commit: threads that take whatever closures wait, run them in one transaction, commit once, answer all.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::bell::{Bells, Topics};
+use crate::error::{ErrorKind, Result, StoreError};
+use crate::link::{Link, Mode};
+use crate::stats::Counters;
+use crate::tx::Tx;
+
+/// Closures in one commit.
+const LARGEST_BATCH: usize = 512;
+/// Bytes handed to statements after which a batch is committed although more closures wait.
+const HEAVIEST_BATCH: usize = 16 << 20;
+/// How often a closure is run again when the engine says that it may succeed now.
+const TRIES: usize = 5;
+
+/// A closure that waits for its transaction, and the caller who waits for its answer.
+pub(crate) trait Job: Send {
+    /// Runs the closure and keeps what it returned until [`Job::answer`].
+    fn run(&mut self, tx: &mut Tx<'_>) -> Result<()>;
+    /// Gives the caller what the closure returned last, or the error.
+    fn answer(self: Box<Self>, outcome: Result<()>);
+}
+
+pub(crate) struct Closure<T, F> {
+    label: &'static str,
+    work: F,
+    value: Option<T>,
+    caller: oneshot::Sender<Result<T>>,
+}
+
+impl<T, F> Closure<T, F>
+where
+    T: Send + 'static,
+    F: FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
+{
+    pub(crate) fn waiting(label: &'static str, work: F) -> (Box<dyn Job>, oneshot::Receiver<Result<T>>) {
+        let (caller, answer) = oneshot::channel();
+        (
+            Box::new(Self {
+                label,
+                work,
+                value: None,
+                caller,
+            }),
+            answer,
+        )
+    }
+}
+
+impl<T, F> Job for Closure<T, F>
+where
+    T: Send,
+    F: FnMut(&mut Tx<'_>) -> Result<T> + Send,
+{
+    fn run(&mut self, tx: &mut Tx<'_>) -> Result<()> {
+        // A panic ends this closure alone: its writes are rolled back, its caller gets an error, the thread lives.
+        match catch_unwind(AssertUnwindSafe(|| (self.work)(tx))) {
+            Ok(result) => self.value = Some(result?),
+            Err(_) => return Err(StoreError::other("run the closure", "it panicked")),
+        }
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, outcome: Result<()>) {
+        let Self {
+            label, value, caller, ..
+        } = *self;
+        let missing = || StoreError::other("run the closure", "it left no value");
+        let answer = outcome.and_then(|()| value.ok_or_else(missing));
+        // A caller who no longer waits does not want to know.
+        let _ = caller.send(answer.map_err(|error| error.during(label)));
+    }
+}
+
+/// Closures that wait, shared by the threads that run them.
+pub(crate) struct Queue {
+    waiting: Mutex<Waiting>,
+    wake: Condvar,
+    threads: usize,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Box<dyn Job>>,
+    closed: bool,
+}
+
+impl Queue {
+    pub(crate) fn new(threads: usize) -> Arc<Self> {
+        Arc::new(Self {
+            waiting: Mutex::default(),
+            wake: Condvar::new(),
+            threads,
+        })
+    }
+
+    pub(crate) fn push(&self, job: Box<dyn Job>) {
+        let mut waiting = self.waiting.lock();
+        if waiting.closed {
+            drop(waiting);
+            job.answer(Err(StoreError::new(
+                ErrorKind::Unavailable,
+                "queue",
+                "the database is closed",
+            )));
+            return;
+        }
+        waiting.jobs.push_back(job);
+        drop(waiting);
+        self.wake.notify_one();
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.lock().jobs.len()
+    }
+
+    /// What waits is still done; nothing more is taken.
+    pub(crate) fn close(&self) {
+        self.waiting.lock().closed = true;
+        self.wake.notify_all();
+    }
+
+    /// Waits for work and takes this thread's share of it; `None` when closed and empty.
+    fn take(&self, most: usize) -> Option<VecDeque<Box<dyn Job>>> {
+        let mut waiting = self.waiting.lock();
+        while waiting.jobs.is_empty() {
+            if waiting.closed {
+                return None;
+            }
+            self.wake.wait(&mut waiting);
+        }
+        let share = waiting.jobs.len().div_ceil(self.threads).min(most);
+        let taken = waiting.jobs.drain(..share).collect();
+        let more = !waiting.jobs.is_empty();
+        drop(waiting);
+        if more {
+            self.wake.notify_one();
+        }
+        Some(taken)
+    }
+}
+
+/// What the threads of one database share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) bells: Bells,
+}
+
+/// Starts a thread that commits what waits in `queue`.
+pub(crate) fn spawn_writer(queue: Arc<Queue>, mut link: Link, shared: Shared) -> Result<JoinHandle<()>> {
+    spawn("store-writer", move || {
+        while let Some(mut jobs) = queue.take(LARGEST_BATCH) {
+            while !jobs.is_empty() {
+                write(&mut link, &mut jobs, &shared);
+            }
+        }
+    })
+}
+
+/// Starts a thread that answers the reads in `queue`, one after the other.
+pub(crate) fn spawn_reader(queue: Arc<Queue>, mut link: Link) -> Result<JoinHandle<()>> {
+    spawn("store-reader", move || {
+        while let Some(jobs) = queue.take(1) {
+            for mut job in jobs {
+                let outcome = read(&mut link, |tx| job.run(tx));
+                job.answer(outcome);
+            }
+        }
+    })
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    std::thread::Builder::new()
+        .name(name.into())
+        .spawn(work)
+        .map_err(|error| StoreError::other(format!("start the thread {name}"), error))
+}
+
+/// Runs `work` on one state of the database, once more when the connection turned out to be lost.
+pub(crate) fn read(link: &mut Link, mut work: impl FnMut(&mut Tx<'_>) -> Result<()>) -> Result<()> {
+    let mut tries = 1;
+    loop {
+        let outcome = link.begin(Mode::Snapshot).and_then(|()| {
+            let done = work(&mut Tx::new(link));
+            // Nothing was written: how the transaction ends does not matter.
+            link.rollback();
+            done
+        });
+        match outcome {
+            Err(error) if tries < TRIES && error.kind() == ErrorKind::Retryable => tries += 1,
+            Err(error) if tries == 1 && error.kind() == ErrorKind::Unavailable => tries = TRIES,
+            outcome => return outcome,
+        }
+    }
+}
+
+/// How a transaction over several closures ended.
+enum End {
+    /// The first so many are committed.
+    Committed(usize),
+    /// Nothing is committed.
+    Failed(Failure),
+}
+
+struct Failure {
+    error: StoreError,
+    /// The closure at fault, when it is known.
+    culprit: Option<usize>,
+    /// COMMIT was sent, so the work may be done although no answer came: running it again could do it twice.
+    sent: bool,
+}
+
+/// Takes closures from the front of `jobs`, commits them, answers them. After an error the one at fault is run
+/// alone and the others together again, so that one bad closure costs its batch a repetition and no more.
+fn write(link: &mut Link, jobs: &mut VecDeque<Box<dyn Job>>, shared: &Shared) {
+    let mut retries = 0;
+    loop {
+        if jobs.len() == 1 {
+            if let Some(job) = jobs.pop_front() {
+                write_alone(link, job, shared);
+            }
+            return;
+        }
+        let failure = match attempt(link, jobs, shared) {
+            End::Committed(done) => {
+                jobs.drain(..done).for_each(|job| job.answer(Ok(())));
+                return;
+            }
+            End::Failed(failure) => failure,
+        };
+        retries += 1;
+        match (failure.error.kind(), failure.culprit) {
+            // Lost connection, nothing sent: the link connects again. Deadlock: the other side is through now.
+            (ErrorKind::Unavailable, _) if retries == 1 && !failure.sent => {}
+            (ErrorKind::Retryable, _) if retries < TRIES => {}
+            (ErrorKind::Unavailable | ErrorKind::Full | ErrorKind::ReadOnly, _) => {
+                jobs.drain(..)
+                    .for_each(|job| job.answer(Err(failure.error.clone())));
+                return;
+            }
+            (_, Some(culprit)) if retries < TRIES => {
+                if let Some(job) = jobs.remove(culprit) {
+                    write_alone(link, job, shared);
+                }
+            }
+            _ => {
+                jobs.drain(..).for_each(|job| write_alone(link, job, shared));
+                return;
+            }
+        }
+    }
+}
+
+fn attempt(link: &mut Link, jobs: &mut VecDeque<Box<dyn Job>>, shared: &Shared) -> End {
+    let begun = Instant::now();
+    let failed = |link: &mut Link, error, culprit, sent| {
+        link.rollback();
+        shared.counters.rolled_back();
+        End::Failed(Failure { error, culprit, sent })
+    };
+    if let Err(error) = link.begin(Mode::Write) {
+        return failed(link, error, None, false);
+    }
+    let mut topics = Topics::default();
+    let mut weight = 0;
+    let mut done = 0;
+    for job in jobs.iter_mut() {
+        let mut tx = Tx::new(link);
+        let outcome = job.run(&mut tx);
+        topics.merge(tx.topics());
+        weight += tx.weight();
+        // A statement that failed poisons the batch even if its closure knew what to make of it.
+        if let Some(error) = tx.take_failure().or(outcome.err()) {
+            return failed(link, error, Some(done), false);
+        }
+        done += 1;
+        if weight > HEAVIEST_BATCH {
+            break;
+        }
+    }
+    if let Err(error) = link.commit() {
+        return failed(link, error, None, true);
+    }
+    shared.counters.committed(done, begun.elapsed());
+    shared.bells.ring(topics);
+    link.committed();
+    End::Committed(done)
+}
+
+/// One closure in a transaction of its own. When a statement fails but the closure answers with a value all the
+/// same, nothing it wrote stays and the value is its answer.
+fn write_alone(link: &mut Link, mut job: Box<dyn Job>, shared: &Shared) {
+    let mut tries = 1;
+    loop {
+        let (outcome, sent) = attempt_alone(link, job.as_mut(), shared);
+        match &outcome {
+            Err(error) if tries < TRIES && error.kind() == ErrorKind::Retryable => tries += 1,
+            Err(error) if tries == 1 && !sent && error.kind() == ErrorKind::Unavailable => tries = TRIES,
+            _ => return job.answer(outcome),
+        }
+    }
+}
+
+/// Also returns whether COMMIT was sent.
+fn attempt_alone(link: &mut Link, job: &mut dyn Job, shared: &Shared) -> (Result<()>, bool) {
+    let begun = Instant::now();
+    if let Err(error) = link.begin(Mode::Write) {
+        return (Err(error), false);
+    }
+    let mut tx = Tx::new(link);
+    let outcome = job.run(&mut tx);
+    let topics = tx.topics();
+    match (outcome, tx.take_failure()) {
+        (Ok(()), None) => {}
+        (outcome, failure) => {
+            link.rollback();
+            shared.counters.rolled_back();
+            // A lost connection or a deadlock is never the closure's to judge.
+            let again =
+                failure.filter(|error| matches!(error.kind(), ErrorKind::Retryable | ErrorKind::Unavailable));
+            return (again.map_or(outcome, Err), false);
+        }
+    }
+    let outcome = link.commit();
+    if outcome.is_ok() {
+        shared.counters.committed(1, begun.elapsed());
+        shared.bells.ring(topics);
+        link.committed();
+    } else {
+        link.rollback();
+        shared.counters.rolled_back();
+    }
+    (outcome, true)
+}

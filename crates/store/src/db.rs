@@ -1,0 +1,224 @@
+//! The database as the rooms above hold it: writes that share commits, reads that wait for nobody.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+
+use crate::batch::{self, Closure, Queue, Shared};
+use crate::bell::{Bell, Bells, Topic};
+use crate::dialect::Engine;
+use crate::error::{ErrorKind, Result, StoreError};
+use crate::link::Link;
+use crate::migrate;
+use crate::sqlite;
+use crate::stats::{CommitStats, Counters};
+use crate::tx::Tx;
+use crate::url::{DatabaseUrl, OpenOptions};
+
+/// A database. Clones share it; it closes when the last one is gone, after what waits is done.
+#[derive(Clone)]
+pub struct Db(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    writes: Arc<Queue>,
+    reads: Arc<Queue>,
+    shared: Shared,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    peekers: Option<Peekers>,
+    /// Dropped last: it outlives the writer it works for.
+    _checkpointer: Option<sqlite::Checkpointer>,
+}
+
+impl Db {
+    /// Opens the database and starts its threads; the schema is [`Db::migrate`]'s.
+    pub async fn open(url: &DatabaseUrl, options: OpenOptions) -> Result<Self> {
+        let url = url.clone();
+        blocking(move || match &url {
+            DatabaseUrl::Sqlite(path) => Self::open_sqlite(path, &options),
+            DatabaseUrl::Postgres(_) => Err(StoreError::other("open the database", "no PostgreSQL here yet")),
+        })
+        .await
+    }
+
+    fn open_sqlite(path: &Path, options: &OpenOptions) -> Result<Self> {
+        let checkpointer = sqlite::Checkpointer::start(path, options.create)?;
+        let open = |role| sqlite::Link::open(path, role, false).map(Link::Sqlite);
+        let writer = open(sqlite::Role::Writer(checkpointer.pressure()))?;
+        let readers = (0..options.readers.max(1))
+            .map(|_| open(sqlite::Role::Reader))
+            .collect::<Result<_>>()?;
+        let peekers = Peekers {
+            path: path.to_owned(),
+            idle: Mutex::default(),
+        };
+        Self::start(vec![writer], readers, Some(peekers), Some(checkpointer))
+    }
+
+    fn start(
+        writers: Vec<Link>,
+        readers: Vec<Link>,
+        peekers: Option<Peekers>,
+        checkpointer: Option<sqlite::Checkpointer>,
+    ) -> Result<Self> {
+        let engine = writers.first().map_or(Engine::Sqlite, Link::engine);
+        let shared = Shared {
+            counters: Arc::new(Counters::default()),
+            bells: Bells::new(),
+        };
+        let inner = Inner {
+            engine,
+            writes: Queue::new(writers.len()),
+            reads: Queue::new(readers.len()),
+            shared,
+            threads: Mutex::default(),
+            peekers,
+            _checkpointer: checkpointer,
+        };
+        for link in writers {
+            let thread = batch::spawn_writer(inner.writes.clone(), link, inner.shared.clone())?;
+            inner.threads.lock().push(thread);
+        }
+        for link in readers {
+            let thread = batch::spawn_reader(inner.reads.clone(), link)?;
+            inner.threads.lock().push(thread);
+        }
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Brings the schema up to this binary's. Safe to call from several processes at once.
+    pub async fn migrate(&self) -> Result<()> {
+        self.write("migrate the schema", migrate::run).await
+    }
+
+    pub fn engine(&self) -> Engine {
+        self.0.engine
+    }
+
+    /// Runs `work` in a transaction that other closures may share, and answers after its COMMIT.
+    ///
+    /// `work` may run again (a deadlock, another closure of its batch that failed), so it has no effect outside
+    /// the transaction. When it returns `Err`, or when a statement of it failed, nothing it wrote stays; with a
+    /// failed statement it may still return `Ok`, say for a unique key that was taken. Statements that failed
+    /// cost the batch a repetition: expected refusals are found by a query rather than by an error.
+    pub async fn write<T, F>(&self, label: &'static str, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    {
+        Self::submit(&self.0.writes, label, work).await
+    }
+
+    /// Runs `work` on one state of the database in a thread of its own; writes are refused. It never waits for
+    /// writers. For searches, lists and bodies.
+    pub async fn read<T, F>(&self, label: &'static str, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    {
+        Self::submit(&self.0.reads, label, work).await
+    }
+
+    /// Like [`Db::read`], for a look at one row by its key: on SQLite it runs on the calling thread, which takes
+    /// a few microseconds where a hop to another thread and back takes many.
+    pub async fn peek<T, F>(&self, label: &'static str, mut work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    {
+        match &self.0.peekers {
+            Some(peekers) => peekers.peek(&mut work).map_err(|error| error.during(label)),
+            None => self.read(label, work).await,
+        }
+    }
+
+    /// A bell that is rung after commits that [`Tx::ring`] for `topic`.
+    pub fn bell(&self, topic: Topic) -> Bell {
+        self.0.shared.bells.listen(topic)
+    }
+
+    pub fn stats(&self) -> CommitStats {
+        self.0.shared.counters.snapshot(self.0.writes.len())
+    }
+
+    /// Finishes what waits, refuses what comes, and returns when every connection is closed.
+    pub async fn close(&self) -> Result<()> {
+        self.0.close_queues();
+        let threads = std::mem::take(&mut *self.0.threads.lock());
+        if let Some(peekers) = &self.0.peekers {
+            peekers.idle.lock().clear();
+        }
+        blocking(move || {
+            for thread in threads {
+                thread
+                    .join()
+                    .map_err(|_| StoreError::other("close the database", "a thread panicked"))?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn submit<T, F>(queue: &Queue, label: &'static str, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    {
+        let (job, answer) = Closure::waiting(label, work);
+        queue.push(job);
+        // The sender lives in the job, and every job is answered.
+        answer.await.unwrap_or_else(|_| {
+            Err(StoreError::new(
+                ErrorKind::Unavailable,
+                label,
+                "the database thread ended",
+            ))
+        })
+    }
+}
+
+impl Inner {
+    fn close_queues(&self) {
+        self.writes.close();
+        self.reads.close();
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close_queues();
+    }
+}
+
+/// Connections for reads on the calling thread; there are never more than threads that peek at once.
+struct Peekers {
+    path: std::path::PathBuf,
+    idle: Mutex<Vec<Link>>,
+}
+
+impl Peekers {
+    fn peek<T>(&self, work: &mut dyn FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        let idle = self.idle.lock().pop();
+        let mut link = match idle {
+            Some(link) => link,
+            None => Link::Sqlite(sqlite::Link::open(&self.path, sqlite::Role::Reader, false)?),
+        };
+        let mut value = None;
+        let outcome = batch::read(&mut link, |tx| {
+            value = Some(work(tx)?);
+            Ok(())
+        });
+        self.idle.lock().push(link);
+        outcome?;
+        value.ok_or_else(|| StoreError::other("peek", "the closure left no value"))
+    }
+}
+
+/// Runs what blocks (opening files, joining threads) where it holds up nobody.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(StoreError::other("run a blocking task", error)))
+}

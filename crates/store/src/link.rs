@@ -1,0 +1,83 @@
+//! One connection to one engine, and the transactions on it.
+
+use crate::dialect::Engine;
+use crate::error::Result;
+use crate::sqlite;
+use crate::value::{Row, Value};
+
+/// What a transaction is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Write,
+    /// Reads one state of the database, however many statements look at it.
+    Snapshot,
+}
+
+/// A connection, owned by one thread at a time. It connects again by itself when it was lost.
+pub(crate) enum Link {
+    Sqlite(sqlite::Link),
+}
+
+impl Link {
+    pub(crate) fn engine(&self) -> Engine {
+        match self {
+            Self::Sqlite(_) => Engine::Sqlite,
+        }
+    }
+
+    pub(crate) fn begin(&mut self, mode: Mode) -> Result<()> {
+        match self {
+            Self::Sqlite(link) => link.begin(mode),
+        }
+    }
+
+    /// An error means: not known to be committed.
+    pub(crate) fn commit(&mut self) -> Result<()> {
+        match self {
+            Self::Sqlite(link) => link.commit(),
+        }
+    }
+
+    /// Between two transactions of the writer: room for the engine's own housekeeping.
+    pub(crate) fn committed(&mut self) {
+        match self {
+            Self::Sqlite(link) => link.finish_checkpoint(),
+        }
+    }
+
+    pub(crate) fn rollback(&mut self) {
+        match self {
+            Self::Sqlite(link) => link.rollback(),
+        }
+    }
+
+    pub(crate) fn run(&mut self, sql: &str, values: &[Value<'_>]) -> Result<()> {
+        match self {
+            Self::Sqlite(link) => link.execute(sql, values).map(drop),
+        }
+    }
+
+    pub(crate) fn execute(&mut self, sql: &str, values: &[Value<'_>]) -> Result<u64> {
+        match self {
+            Self::Sqlite(link) => link.execute(sql, values),
+        }
+    }
+
+    pub(crate) fn each(
+        &mut self,
+        sql: &str,
+        values: &[Value<'_>],
+        take: &mut dyn FnMut(Row) -> Result<()>,
+    ) -> Result<()> {
+        match self {
+            Self::Sqlite(link) => link.each(sql, values, take),
+        }
+    }
+
+    /// Several statements without parameters, as migrations have them.
+    pub(crate) fn script(&mut self, sql: &str) -> Result<()> {
+        match self {
+            Self::Sqlite(link) => link.script(sql),
+        }
+    }
+}

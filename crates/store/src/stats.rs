@@ -1,0 +1,103 @@
+//! Counters of the commits: plain atomics, read as snapshots by whoever publishes metrics.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Upper bounds of the batch-size buckets, in closures per commit.
+pub const BATCH_BOUNDS: [u64; 10] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
+/// Upper bounds of the latency buckets, in microseconds from BEGIN to the end of COMMIT.
+pub const LATENCY_BOUNDS: [u64; 12] = [
+    250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 512_000, 2_048_000,
+];
+
+/// What was committed since the database was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommitStats {
+    pub commits: u64,
+    /// Closures whose work was committed; `writes / commits` is the mean batch.
+    pub writes: u64,
+    /// Transactions rolled back: a closure's error, or a commit that failed.
+    pub rollbacks: u64,
+    /// Closures waiting at this moment.
+    pub waiting: u64,
+    /// Commits by closures per commit, one bucket per [`BATCH_BOUNDS`] and one above.
+    pub batch: Histogram,
+    /// Commits by microseconds, one bucket per [`LATENCY_BOUNDS`] and one above.
+    pub latency: Histogram,
+}
+
+/// Counts per bucket, not cumulated; the last bucket has no bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Histogram {
+    pub bounds: &'static [u64],
+    pub counts: Vec<u64>,
+    pub sum: u64,
+}
+
+#[derive(Default)]
+pub(crate) struct Counters {
+    commits: AtomicU64,
+    writes: AtomicU64,
+    rollbacks: AtomicU64,
+    batch: [AtomicU64; BATCH_BOUNDS.len() + 1],
+    latency: [AtomicU64; LATENCY_BOUNDS.len() + 1],
+    latency_sum: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn committed(&self, closures: usize, took: Duration) {
+        let closures = closures as u64;
+        let micros = took.as_micros() as u64;
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.writes.fetch_add(closures, Ordering::Relaxed);
+        self.batch[bucket(&BATCH_BOUNDS, closures)].fetch_add(1, Ordering::Relaxed);
+        self.latency[bucket(&LATENCY_BOUNDS, micros)].fetch_add(1, Ordering::Relaxed);
+        self.latency_sum.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    pub(crate) fn rolled_back(&self) {
+        self.rollbacks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn snapshot(&self, waiting: usize) -> CommitStats {
+        let read = |counts: &[AtomicU64]| counts.iter().map(|c| c.load(Ordering::Relaxed)).collect();
+        let writes = self.writes.load(Ordering::Relaxed);
+        CommitStats {
+            commits: self.commits.load(Ordering::Relaxed),
+            writes,
+            rollbacks: self.rollbacks.load(Ordering::Relaxed),
+            waiting: waiting as u64,
+            batch: Histogram {
+                bounds: &BATCH_BOUNDS,
+                counts: read(&self.batch),
+                sum: writes,
+            },
+            latency: Histogram {
+                bounds: &LATENCY_BOUNDS,
+                counts: read(&self.latency),
+                sum: self.latency_sum.load(Ordering::Relaxed),
+            },
+        }
+    }
+}
+
+fn bucket(bounds: &[u64], value: u64) -> usize {
+    bounds.partition_point(|bound| *bound < value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_falls_into_the_bucket_whose_bound_it_does_not_pass() {
+        let counters = Counters::default();
+        counters.committed(1, Duration::from_micros(250));
+        counters.committed(50, Duration::from_micros(251));
+        counters.committed(600, Duration::from_mins(1));
+        let stats = counters.snapshot(3);
+        assert_eq!((stats.commits, stats.writes, stats.waiting), (3, 651, 3));
+        assert_eq!(stats.batch.counts, [1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1]);
+        assert_eq!(stats.latency.counts, [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+    }
+}

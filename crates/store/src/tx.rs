@@ -1,0 +1,132 @@
+//! A transaction as the rooms above see it: statements in, rows out, on either engine.
+
+use crate::bell::{Topic, Topics};
+use crate::dialect::Engine;
+use crate::error::{Result, StoreError};
+use crate::link::Link;
+use crate::value::{Row, Value};
+
+/// One open transaction. Statements are portable SQL with `$1..$n`; each text is prepared once per connection.
+pub struct Tx<'a> {
+    link: &'a mut Link,
+    topics: Topics,
+    weight: usize,
+    failed: Option<StoreError>,
+}
+
+impl<'a> Tx<'a> {
+    pub(crate) fn new(link: &'a mut Link) -> Self {
+        Self {
+            link,
+            topics: Topics::default(),
+            weight: 0,
+            failed: None,
+        }
+    }
+
+    /// Runs a statement whose answer does not matter. On PostgreSQL it is only sent; its error shows at the next
+    /// query or at the commit, which then fails.
+    pub fn run(&mut self, sql: &str, values: &[Value<'_>]) -> Result<()> {
+        self.weigh(values);
+        let done = self.link.run(sql, values);
+        self.note(done)
+    }
+
+    /// Runs a statement and returns how many rows it changed.
+    pub fn execute(&mut self, sql: &str, values: &[Value<'_>]) -> Result<u64> {
+        self.weigh(values);
+        let done = self.link.execute(sql, values);
+        self.note(done)
+    }
+
+    pub fn query(&mut self, sql: &str, values: &[Value<'_>]) -> Result<Vec<Row>> {
+        let mut rows = Vec::new();
+        self.each(sql, values, |row| {
+            rows.push(row);
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    /// The only row of the answer, or `None`; a second row is an error.
+    pub fn query_opt(&mut self, sql: &str, values: &[Value<'_>]) -> Result<Option<Row>> {
+        let mut only = None;
+        self.each(sql, values, |row| match only.replace(row) {
+            None => Ok(()),
+            Some(_) => Err(StoreError::other(brief(sql), "expected at most one row")),
+        })?;
+        Ok(only)
+    }
+
+    /// Hands each row of the answer to `take` as it comes, without holding them all.
+    pub fn each(
+        &mut self,
+        sql: &str,
+        values: &[Value<'_>],
+        mut take: impl FnMut(Row) -> Result<()>,
+    ) -> Result<()> {
+        self.weigh(values);
+        let done = self.link.each(sql, values, &mut take);
+        self.note(done)
+    }
+
+    /// Rings the bell of `topic` once this transaction is committed.
+    pub fn ring(&mut self, topic: Topic) {
+        self.topics.add(topic);
+    }
+
+    /// What a SELECT that claims rows ends with: ` FOR UPDATE SKIP LOCKED`, or nothing.
+    pub fn skip_locked(&self) -> &'static str {
+        self.engine().skip_locked()
+    }
+
+    pub fn engine(&self) -> Engine {
+        self.link.engine()
+    }
+
+    pub(crate) fn script(&mut self, sql: &str) -> Result<()> {
+        let done = self.link.script(sql);
+        self.note(done)
+    }
+
+    pub(crate) fn topics(&self) -> Topics {
+        self.topics
+    }
+
+    /// Bytes handed to statements so far.
+    pub(crate) fn weight(&self) -> usize {
+        self.weight
+    }
+
+    /// The first statement that failed, whether or not the caller made something of it: PostgreSQL refuses
+    /// every statement after one that failed, so such a transaction is rolled back on both engines.
+    pub(crate) fn take_failure(&mut self) -> Option<StoreError> {
+        self.failed.take()
+    }
+
+    fn weigh(&mut self, values: &[Value<'_>]) {
+        self.weight += values.iter().map(Value::weight).sum::<usize>();
+    }
+
+    fn note<T>(&mut self, done: Result<T>) -> Result<T> {
+        if let Err(error) = &done {
+            self.failed.get_or_insert_with(|| error.clone());
+        }
+        done
+    }
+}
+
+/// The beginning of a statement, enough to know it by in an error.
+pub(crate) fn brief(sql: &str) -> String {
+    let mut words = sql.split_whitespace();
+    let mut text = String::new();
+    while text.len() < 48 {
+        let Some(word) = words.next() else { return text };
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str(word);
+    }
+    text.push_str(" …");
+    text
+}

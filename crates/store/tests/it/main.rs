@@ -1,0 +1,4 @@
+//! Storage tests, each on both engines.
+#![cfg(test)]
+
+mod commit;
