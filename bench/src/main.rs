@@ -1,1 +1,55 @@
-fn main() {}
+//! Measures Posthouse beside its peers: a load generator, a sink, and the runner that puts a relay between them.
+
+mod clock;
+mod message;
+mod meter;
+mod relay;
+mod run;
+mod sink;
+mod source;
+mod table;
+mod wire;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "posthouse-bench", about = "Measures Posthouse beside its peers")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Sends mail over many sessions and prints what was accepted, as JSON
+    Source(source::Options),
+    /// Takes all mail as fast as it can; a connection to the control port gets the counts, as JSON
+    Sink(sink::Options),
+    /// Measures relays between a source and a sink and writes a table
+    Run(run::Options),
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Source(options) => on_one_thread(source::command(options)),
+        Command::Sink(options) => on_one_thread(sink::command(options)),
+        Command::Run(options) => run::command(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("posthouse-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One thread each: what source and sink cost is the relay's loss on a small machine.
+fn on_one_thread<T>(work: impl Future<Output = std::io::Result<T>>) -> std::io::Result<T> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
+}

@@ -8,4 +8,5 @@ pub mod notify;
 pub mod replies;
 pub mod reply;
 pub mod sasl;
+pub mod smtp;
 pub mod time;

@@ -6,8 +6,10 @@
     reason = "the parts are composed when every room has landed"
 )]
 
+mod app;
 mod cli;
 mod config;
+mod ops;
 
 fn main() -> std::process::ExitCode {
     cli::run()

@@ -206,8 +206,9 @@ impl Court<'_> {
 
     fn delivery(&mut self, settings: &Settings) {
         let retry = &settings.delivery.retry;
-        if retry.is_empty() || retry.iter().any(|wait| *wait < Duration::from_secs(1)) {
-            let text = "delivery.retry needs at least one duration, each of a second or more; remove it for the default";
+        if retry.is_empty() || retry.iter().any(Duration::is_zero) {
+            let text =
+                "delivery.retry needs at least one duration and none of zero; remove it for the default";
             self.object("delivery.retry", text);
         }
         let sources = &settings.delivery.source_address;

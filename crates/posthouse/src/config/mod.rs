@@ -13,7 +13,7 @@ mod value;
 mod words;
 
 pub use checked::{CertificateFrom, Config};
-pub use keys::Acme;
+pub use keys::{Acme, Log};
 pub use problem::ConfigError;
 pub use reference::reference;
 pub use value::{HttpUrl, Listen, Redacted, Route};
@@ -64,6 +64,16 @@ fn read(
     let settings = keys::Settings::read(&mut found, &mut problems);
     found.refuse_the_rest(&keys::Settings::names(), &mut problems);
     checked::Config::check(settings, &found.places, overrides, problems)
+}
+
+/// A configuration from its text alone, for tests of other modules.
+#[cfg(test)]
+pub fn from_text(text: &str) -> Result<Config, ConfigError> {
+    read(
+        Some((Path::new("posthouse.toml"), text)),
+        [],
+        &Overrides::default(),
+    )
 }
 
 #[cfg(test)]

@@ -124,6 +124,12 @@ fn routes_name_a_scheme_that_is_known() {
 }
 
 #[test]
+fn a_single_string_in_the_file_is_a_list_of_one() {
+    let config = config("[http]\nlisten = \"127.0.0.1:80\"", &[]).unwrap();
+    assert_eq!(config.http.listen, [Listen::One("127.0.0.1:80".parse().unwrap())]);
+}
+
+#[test]
 fn a_list_in_the_environment_has_commas_or_is_an_array() {
     for value in [
         "127.0.0.1:1, [::1]:2",
@@ -212,8 +218,8 @@ fn a_bad_value_is_refused_with_its_line_what_was_found_what_is_expected_and_the_
             "(8080 is only a port; write \"*:8080\" to listen on every address)",
         ),
         (
-            "[http]\nlisten = \"127.0.0.1:80\"",
-            "http.listen is \"127.0.0.1:80\"; expected a list, each item an address",
+            "[http]\nlisten = 80",
+            "http.listen is 80; expected a list, each item an address",
         ),
         (
             "[server]\nhostname = \"http://a.example\"",

@@ -168,7 +168,7 @@ impl<T: Setting> Setting for Option<T> {
     }
 }
 
-/// A TOML array; a variable holds the same array or its items parted by commas.
+/// A TOML array; a variable, or a single string in the file, holds its items parted by commas.
 impl<T: Setting> Setting for Vec<T> {
     const SECRET: bool = T::SECRET;
 
@@ -187,7 +187,7 @@ impl<T: Setting> Setting for Vec<T> {
                     })
                 })
                 .collect(),
-            Value::Untyped(text) => {
+            Value::Text(text) | Value::Untyped(text) => {
                 // An IPv6 address begins with a bracket too, so only what is an array as a whole is taken for one.
                 if let Ok(array) = text.parse::<toml::Value>()
                     && let toml::Value::Array(items) = array

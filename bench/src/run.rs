@@ -1,0 +1,363 @@
+//! The runner: each relay in turn between source and sink, round after round, and the medians into a table.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::time::Instant;
+
+use crate::clock;
+use crate::meter::{MemoryWatch, cpu_seconds};
+use crate::relay::{self, Kind, Place, Relay};
+use crate::sink::Counts;
+use crate::source::Sent;
+use crate::table;
+
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// The posthouse binary, a release build
+    #[arg(long, default_value = "target/release/posthouse")]
+    posthouse: PathBuf,
+    /// The repository, for tests/postgres
+    #[arg(long, default_value = ".")]
+    sources: PathBuf,
+    /// Where the relays keep their files: on the disk that is meant
+    #[arg(long, default_value = "target/bench")]
+    work: PathBuf,
+    /// Where the table goes
+    #[arg(long, default_value = "bench/RESULTS.md")]
+    table: PathBuf,
+    /// How often each relay is measured; medians are kept
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Only these workloads, by name
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Only the relays whose name contains this
+    #[arg(long, default_value = "")]
+    relay: String,
+    /// Send this share of each workload's messages
+    #[arg(long, default_value_t = 1.0)]
+    share: f64,
+}
+
+impl Options {
+    fn wants(&self, workload: &Workload) -> bool {
+        self.only.is_empty() || self.only.iter().any(|name| name == workload.name)
+    }
+}
+
+/// One load, put on each of its relays.
+pub struct Workload {
+    pub name: &'static str,
+    pub says: &'static str,
+    messages: u64,
+    recipients: u64,
+    source: &'static [&'static str],
+    dkim: bool,
+    /// AUTH under TLS instead of the credential of the address range.
+    signs_in: bool,
+    relays: &'static [Kind],
+}
+
+const WITH_PEERS: &[Kind] = &[Kind::Nothing, Kind::Posthouse, Kind::Postfix];
+
+const WORKLOADS: &[Workload] = &[
+    Workload {
+        name: "4k",
+        says: "4 KiB x 20,000, 1 recipient, 50 sessions",
+        messages: 20_000,
+        recipients: 1,
+        source: &["--size", "4096"],
+        dkim: false,
+        signs_in: false,
+        relays: WITH_PEERS,
+    },
+    Workload {
+        name: "4k-dkim",
+        says: "the same, DKIM signed: Posthouse RSA-2048 and Ed25519, Postfix RSA-2048 by opendkim",
+        messages: 20_000,
+        recipients: 1,
+        source: &["--size", "4096"],
+        dkim: true,
+        signs_in: false,
+        relays: &[Kind::Posthouse, Kind::Postfix],
+    },
+    Workload {
+        name: "64k",
+        says: "64 KiB x 3,000, 1 recipient, 50 sessions",
+        messages: 3_000,
+        recipients: 1,
+        source: &["--size", "65536"],
+        dkim: false,
+        signs_in: false,
+        relays: WITH_PEERS,
+    },
+    Workload {
+        name: "64k-dkim",
+        says: "the same, DKIM signed",
+        messages: 3_000,
+        recipients: 1,
+        source: &["--size", "65536"],
+        dkim: true,
+        signs_in: false,
+        relays: &[Kind::Posthouse, Kind::Postfix],
+    },
+    Workload {
+        name: "auth-tls",
+        says: "4 KiB x 20,000, AUTH and TLS 1.3 on every connection, full handshakes, 10 messages a connection",
+        messages: 20_000,
+        recipients: 1,
+        source: &["--size", "4096", "--per-connection", "10"],
+        dkim: false,
+        signs_in: true,
+        relays: &[Kind::Posthouse],
+    },
+    Workload {
+        name: "connections",
+        says: "4 KiB x 10,000, a new connection for each message",
+        messages: 10_000,
+        recipients: 1,
+        source: &["--size", "4096", "--per-connection", "1"],
+        dkim: false,
+        signs_in: false,
+        relays: WITH_PEERS,
+    },
+    Workload {
+        name: "recipients",
+        says: "4 KiB x 5,000, 10 recipients in 10 domains each, all through one smarthost",
+        messages: 5_000,
+        recipients: 10,
+        source: &["--size", "4096", "--recipients", "10", "--domains", "10"],
+        dkim: false,
+        signs_in: false,
+        relays: WITH_PEERS,
+    },
+    Workload {
+        name: "postgres",
+        says: "4 KiB x 20,000 on PostgreSQL on the same machine, fsync on; its processes are counted in",
+        messages: 20_000,
+        recipients: 1,
+        source: &["--size", "4096"],
+        dkim: false,
+        signs_in: false,
+        relays: &[Kind::PosthousePostgres],
+    },
+];
+
+/// One relay under one workload, once.
+#[derive(Debug, Clone)]
+pub struct Figures {
+    pub accepted_per_second: f64,
+    pub end_to_end_per_second: f64,
+    pub cpu_ms: f64,
+    pub peak_mib: f64,
+    pub latency_p50_ms: f64,
+    pub latency_p99_ms: f64,
+    pub trouble: Option<String>,
+}
+
+pub fn command(options: &Options) -> io::Result<()> {
+    let mut sections = Vec::new();
+    for workload in WORKLOADS.iter().filter(|workload| options.wants(workload)) {
+        let chosen = |kind: &&Kind| {
+            kind.title()
+                .to_lowercase()
+                .contains(&options.relay.to_lowercase())
+        };
+        let relays: Vec<Kind> = workload.relays.iter().filter(chosen).copied().collect();
+        let mut rounds: Vec<(Kind, Vec<Figures>)> = relays.iter().map(|&kind| (kind, Vec::new())).collect();
+        for round in 0..options.rounds {
+            for (kind, figures) in &mut rounds {
+                match measure(options, workload, *kind) {
+                    Ok(seen) => {
+                        eprintln!(
+                            "{} {} round {}: {}",
+                            workload.name,
+                            kind.title(),
+                            round + 1,
+                            table::line(&seen)
+                        );
+                        figures.push(seen);
+                    }
+                    Err(error) => {
+                        eprintln!("{} {} round {}: {error}", workload.name, kind.title(), round + 1);
+                    }
+                }
+            }
+        }
+        sections.push((
+            workload,
+            rounds
+                .into_iter()
+                .filter_map(|(kind, seen)| Some((kind, median(seen)?)))
+                .collect(),
+        ));
+        table::write(&options.table, &options.work, options.rounds, &sections)?;
+    }
+    if sections.is_empty() {
+        return Err(io::Error::other("no such workload"));
+    }
+    println!("{}", std::fs::read_to_string(&options.table)?);
+    Ok(())
+}
+
+/// The round whose end-to-end rate is in the middle; its other figures belong to it.
+fn median(mut rounds: Vec<Figures>) -> Option<Figures> {
+    rounds.sort_by(|a, b| a.end_to_end_per_second.total_cmp(&b.end_to_end_per_second));
+    let middle = rounds.len().checked_sub(1)? / 2;
+    let trouble = rounds.iter().find_map(|round| round.trouble.clone());
+    Some(Figures {
+        trouble,
+        ..rounds.swap_remove(middle)
+    })
+}
+
+/// A sink in a process of its own.
+struct SinkProcess {
+    child: Child,
+    mail: SocketAddr,
+    control: SocketAddr,
+}
+
+impl SinkProcess {
+    fn start() -> io::Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .arg("sink")
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut line = String::new();
+        if let Some(stdout) = child.stdout.take() {
+            BufReader::new(stdout).read_line(&mut line)?;
+        }
+        let addresses: Vec<SocketAddr> = line
+            .split_ascii_whitespace()
+            .filter_map(|word| word.parse().ok())
+            .collect();
+        match addresses[..] {
+            [mail, control] => Ok(Self { child, mail, control }),
+            _ => Err(io::Error::other("the sink did not start")),
+        }
+    }
+
+    fn counts(&self) -> io::Result<Counts> {
+        let mut text = String::new();
+        TcpStream::connect(self.control)?.read_to_string(&mut text)?;
+        serde_json::from_str(&text).map_err(io::Error::other)
+    }
+
+    /// Waits until that many recipients were served, or nothing moved for half a minute.
+    fn wait_for(&self, recipients: u64) -> io::Result<Counts> {
+        let mut moved = Instant::now();
+        let mut before = 0;
+        loop {
+            let counts = self.counts()?;
+            if counts.recipients >= recipients || moved.elapsed() > Duration::from_secs(30) {
+                return Ok(counts);
+            }
+            if counts.recipients > before {
+                before = counts.recipients;
+                moved = Instant::now();
+            }
+            thread::park_timeout(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for SinkProcess {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn measure(options: &Options, workload: &Workload, kind: Kind) -> io::Result<Figures> {
+    let sink = SinkProcess::start()?;
+    let work = std::path::absolute(options.work.join("relay"))?;
+    let place = Place {
+        posthouse: &std::path::absolute(&options.posthouse)?,
+        sources: &std::path::absolute(&options.sources)?,
+        work: &work,
+        sink: sink.mail,
+        dkim: workload.dkim,
+    };
+    let relay = Relay::start(kind, &place)?;
+    let messages = (workload.messages as f64 * options.share) as u64;
+    // Processes started, caches filled, connections made.
+    let warm_up = messages / 20;
+    let warmed = source(workload, &relay, 0, warm_up)?;
+    let before = sink.wait_for(warmed.accepted * workload.recipients)?;
+
+    let cpu_before = cpu_seconds(&relay.roots);
+    let memory = MemoryWatch::start(relay.roots.clone());
+    let sent = source(workload, &relay, warm_up, messages)?;
+    let after = sink.wait_for(before.recipients + sent.accepted * workload.recipients)?;
+    let cpu = cpu_seconds(&relay.roots) - cpu_before;
+    let peak_mib = memory.peak_mib(&relay.roots);
+
+    Ok(Figures {
+        accepted_per_second: sent.accepted as f64 / clock::seconds(sent.started, sent.ended),
+        end_to_end_per_second: (after.recipients - before.recipients) as f64
+            / clock::seconds(sent.started, after.last),
+        cpu_ms: cpu * 1000.0 / sent.accepted as f64,
+        peak_mib,
+        latency_p50_ms: sent.latency_p50 as f64 / 1000.0,
+        latency_p99_ms: sent.latency_p99 as f64 / 1000.0,
+        trouble: trouble(workload, kind, &sent, warmed.accepted, &after),
+    })
+}
+
+/// What was not as it must be: refusals, losses, doubles, missing signatures.
+fn trouble(workload: &Workload, kind: Kind, sent: &Sent, warm_up: u64, after: &Counts) -> Option<String> {
+    let accepted = warm_up + sent.accepted;
+    let mut troubles = Vec::new();
+    if sent.refused + sent.broken_connections > 0 {
+        let first = sent.first_trouble.clone().unwrap_or_default();
+        troubles.push(format!(
+            "{} refused, {} connections broken ({first})",
+            sent.refused, sent.broken_connections
+        ));
+    }
+    if after.distinct < accepted {
+        troubles.push(format!("{} lost", accepted - after.distinct));
+    }
+    if after.recipients > accepted * workload.recipients {
+        troubles.push(format!(
+            "{} doubled",
+            after.recipients - accepted * workload.recipients
+        ));
+    }
+    if workload.dkim && kind != Kind::Nothing && after.signed < after.messages {
+        troubles.push(format!(
+            "{} of {} not signed",
+            after.messages - after.signed,
+            after.messages
+        ));
+    }
+    (!troubles.is_empty()).then(|| troubles.join(", "))
+}
+
+fn source(workload: &Workload, relay: &Relay, first: u64, messages: u64) -> io::Result<Sent> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("source").args(workload.source);
+    command.args(["--first", &first.to_string(), "--messages", &messages.to_string()]);
+    if let (true, Some(submissions)) = (workload.signs_in, relay.submissions) {
+        command.args([
+            "--tls",
+            "implicit",
+            "--user",
+            relay::USER,
+            "--password",
+            relay::PASSWORD,
+        ]);
+        command.arg(submissions.to_string());
+    } else {
+        command.arg(relay.address.to_string());
+    }
+    let output = command.stderr(Stdio::inherit()).output()?;
+    serde_json::from_slice(&output.stdout).map_err(io::Error::other)
+}

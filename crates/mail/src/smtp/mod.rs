@@ -1,0 +1,4 @@
+//! SMTP sessions as machines without I/O.
+
+pub mod client;
+pub mod server;

@@ -1,0 +1,5 @@
+//! Running the server: its data directory, its log, whether it is well, and how much it does.
+
+pub mod data_dir;
+pub mod logs;
+pub mod private;
