@@ -1,0 +1,13 @@
+//! Where mail for a domain goes: the configured route, DNS answers, and the plan they make.
+
+mod address;
+mod answers;
+mod dns;
+mod plan;
+mod router;
+mod setting;
+
+pub use address::is_private;
+pub use plan::{Host, Plan, PlanFailure, TlsPolicy, Via};
+pub use router::{Router, RouterError, RouterSettings};
+pub use setting::{Route, RouteError, Smarthost};
