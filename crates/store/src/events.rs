@@ -1,0 +1,205 @@
+//! The event log: what happened, appended in the transaction in which it happened, read in the order of commits.
+//!
+//! On SQLite one writer commits at a time, so the sequence number is that order. On PostgreSQL transactions overlap:
+//! one that began early may commit late, with a lower number than one already read. There the order is that of the
+//! transactions' own numbers, and only those below every transaction still running are shown, so nothing can appear
+//! behind a cursor. The price: a long transaction anywhere in the PostgreSQL server holds the log back until it ends.
+
+use std::fmt;
+use std::str::FromStr;
+
+use mail::time::Time;
+
+use crate::bell::Topic;
+use crate::dialect::Engine;
+use crate::error::Result;
+use crate::ids::Id;
+use crate::tx::Tx;
+use crate::value::Row;
+
+/// Something that happened. `data` is JSON that no statement looks into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event<'a> {
+    pub at: Time,
+    pub account: Id,
+    pub message: Option<Id>,
+    /// The recipient's number within the message.
+    pub ordinal: Option<i64>,
+    pub kind: &'a str,
+    pub data: &'a str,
+}
+
+/// An event as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logged {
+    /// The cursor that stands behind this event.
+    pub cursor: Cursor,
+    pub at: Time,
+    pub account: Id,
+    pub message: Option<Id>,
+    pub ordinal: Option<i64>,
+    pub kind: String,
+    pub data: String,
+}
+
+/// A place in the log, between two events. As a text (`12-345`) it goes to clients and comes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cursor {
+    tx: i64,
+    seq: i64,
+}
+
+impl Cursor {
+    /// Before the first event.
+    pub const START: Self = Self { tx: 0, seq: 0 };
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.tx, self.seq)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a place in the event log: expected two numbers like 0-345")]
+pub struct NotACursor;
+
+impl FromStr for Cursor {
+    type Err = NotACursor;
+
+    fn from_str(text: &str) -> Result<Self, NotACursor> {
+        let (tx, seq) = text.split_once('-').ok_or(NotACursor)?;
+        let number = |text: &str| {
+            let number = text.parse::<i64>().map_err(|_| NotACursor)?;
+            if number < 0 { Err(NotACursor) } else { Ok(number) }
+        };
+        Ok(Self {
+            tx: number(tx)?,
+            seq: number(seq)?,
+        })
+    }
+}
+
+/// Appends an event and rings [`Topic::Events`].
+pub fn append(tx: &mut Tx<'_>, event: &Event<'_>) -> Result<()> {
+    tx.ring(Topic::Events);
+    tx.run(
+        "INSERT INTO events (at, account, message, ordinal, kind, data) VALUES ($1, $2, $3, $4, $5, $6)",
+        &[
+            event.at.into(),
+            event.account.into(),
+            event.message.into(),
+            event.ordinal.into(),
+            event.kind.into(),
+            event.data.into(),
+        ],
+    )
+}
+
+/// Up to `limit` events behind `cursor`, in the order of commits.
+pub fn read_after(tx: &mut Tx<'_>, cursor: Cursor, limit: i64) -> Result<Vec<Logged>> {
+    let sql = match tx.engine() {
+        Engine::Sqlite => {
+            "SELECT 0, seq, at, account, message, ordinal, kind, data FROM events \
+             WHERE $1 = 0 AND seq > $2 ORDER BY seq LIMIT $3"
+        }
+        Engine::Postgres => {
+            "SELECT tx, seq, at, account, message, ordinal, kind, data FROM events \
+             WHERE (tx, seq) > ($1, $2) AND tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint \
+             ORDER BY tx, seq LIMIT $3"
+        }
+    };
+    let rows = tx.query(sql, &[cursor.tx.into(), cursor.seq.into(), limit.into()])?;
+    rows.iter().map(logged).collect()
+}
+
+/// The cursor behind the last event that can be read now: where somebody starts who wants only what comes.
+pub fn latest(tx: &mut Tx<'_>) -> Result<Cursor> {
+    let sql = match tx.engine() {
+        Engine::Sqlite => "SELECT 0, seq FROM events ORDER BY seq DESC LIMIT 1",
+        Engine::Postgres => {
+            "SELECT tx, seq FROM events WHERE tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint \
+             ORDER BY tx DESC, seq DESC LIMIT 1"
+        }
+    };
+    tx.query_opt(sql, &[])?
+        .map_or(Ok(Cursor::START), |row| cursor(&row))
+}
+
+/// What happened to one message, in the order it happened.
+pub fn of_message(tx: &mut Tx<'_>, message: Id, limit: i64) -> Result<Vec<Logged>> {
+    let sql = match tx.engine() {
+        Engine::Sqlite => {
+            "SELECT 0, seq, at, account, message, ordinal, kind, data FROM events \
+             WHERE message = $1 ORDER BY at, seq LIMIT $2"
+        }
+        Engine::Postgres => {
+            "SELECT tx, seq, at, account, message, ordinal, kind, data FROM events \
+             WHERE message = $1 ORDER BY at, seq LIMIT $2"
+        }
+    };
+    let rows = tx.query(sql, &[message.into(), limit.into()])?;
+    rows.iter().map(logged).collect()
+}
+
+/// Where `consumer` has come to; the start when it never was here.
+pub fn cursor_of(tx: &mut Tx<'_>, consumer: &str) -> Result<Cursor> {
+    tx.query_opt(
+        "SELECT tx, seq FROM cursors WHERE consumer = $1",
+        &[consumer.into()],
+    )?
+    .map_or(Ok(Cursor::START), |row| cursor(&row))
+}
+
+/// Moves `consumer`'s cursor, in the transaction that holds the effect of the events before it.
+pub fn advance(tx: &mut Tx<'_>, consumer: &str, to: Cursor) -> Result<()> {
+    tx.run(
+        "INSERT INTO cursors (consumer, tx, seq) VALUES ($1, $2, $3) \
+         ON CONFLICT (consumer) DO UPDATE SET tx = excluded.tx, seq = excluded.seq",
+        &[consumer.into(), to.tx.into(), to.seq.into()],
+    )
+}
+
+/// Forgets events from before `before`, at most `limit` in one go; returns how many. The newest event always stays,
+/// so that a sequence number is never given twice.
+pub fn prune(tx: &mut Tx<'_>, before: Time, limit: i64) -> Result<u64> {
+    tx.execute(
+        "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE at < $1 \
+         AND seq < (SELECT max(seq) FROM events) ORDER BY seq LIMIT $2)",
+        &[before.into(), limit.into()],
+    )
+}
+
+fn logged(row: &Row) -> Result<Logged> {
+    Ok(Logged {
+        cursor: cursor(row)?,
+        at: row.time(2)?,
+        account: row.id(3)?,
+        message: row.opt_id(4)?,
+        ordinal: row.opt_int(5)?,
+        kind: row.text(6)?,
+        data: row.text(7)?,
+    })
+}
+
+fn cursor(row: &Row) -> Result<Cursor> {
+    Ok(Cursor {
+        tx: row.int(0)?,
+        seq: row.int(1)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_reads_back_from_its_text() {
+        let cursor = Cursor { tx: 12, seq: 345 };
+        assert_eq!(cursor.to_string(), "12-345");
+        assert_eq!("12-345".parse(), Ok(cursor));
+        for wrong in ["", "12", "12-", "-1-2", "a-b", "1--2", "1-99999999999999999999"] {
+            assert_eq!(wrong.parse::<Cursor>(), Err(NotACursor), "{wrong}");
+        }
+    }
+}
