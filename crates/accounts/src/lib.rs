@@ -1,1 +1,79 @@
 //! Who may send: logins, passwords, sessions, credentials, credits and sending domains.
+
+pub mod credits;
+pub mod directory;
+pub mod domains;
+pub mod password;
+pub mod ranges;
+
+mod api_keys;
+mod error;
+mod hash;
+mod ip_credentials;
+mod people;
+mod principal;
+mod scopes;
+mod sessions;
+mod sign_in;
+mod token;
+
+use std::sync::Arc;
+
+use store::{Clock, Db, Ids};
+
+pub use api_keys::{ApiKey, NewKey};
+pub use directory::Epoch;
+pub use error::{AccountsError, Result};
+pub use ip_credentials::IpCredential;
+pub use people::{Account, AccountFilter, AccountSort, AccountState, Login, NewAccount};
+pub use principal::{Principal, Validity, Via};
+pub use scopes::{Scope, Scopes};
+pub use sessions::{Session, SessionOrigin};
+
+/// What an operator can set about accounts.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Credits of a new account that is not an operator's and was not given a number.
+    pub free_credits: i64,
+    /// The name this server sends under; the SPF record that domains are asked to publish names it.
+    pub hostname: String,
+}
+
+/// The accounts room; clones share caches.
+#[derive(Clone)]
+pub struct Accounts {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    db: Db,
+    clock: Clock,
+    ids: Ids,
+    settings: Settings,
+    hasher: hash::Hasher,
+    pairs: sign_in::VerifiedPairs,
+    directory: directory::Directory,
+    touched: moka::sync::Cache<store::Id, ()>,
+}
+
+impl Accounts {
+    pub fn new(db: Db, clock: Clock, ids: Ids, settings: Settings) -> Self {
+        let pairs = sign_in::VerifiedPairs::new(&ids);
+        let inner = Inner {
+            db,
+            clock,
+            ids,
+            settings,
+            hasher: hash::Hasher::new(),
+            pairs,
+            directory: directory::Directory::new(),
+            touched: moka::sync::Cache::builder()
+                .max_capacity(10_000)
+                .time_to_live(sessions::SEEN_EVERY)
+                .build(),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! API keys: shown once, stored as a hash, limited to their scopes.
+
+use mail::time::Time;
+use store::{Id, Row, Value};
+
+use crate::directory::bump;
+use crate::error::checked_name;
+use crate::{Accounts, AccountsError, Principal, Result, Scope, Scopes, Via, token};
+
+/// A key as lists show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    pub id: Id,
+    pub name: String,
+    /// The beginning of the key, to recognise it by.
+    pub prefix: String,
+    pub scopes: Scopes,
+    pub created_at: Time,
+    pub used_at: Option<Time>,
+}
+
+/// A key that was just made: the only moment at which the whole of it is known.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    pub secret: String,
+    pub key: ApiKey,
+}
+
+impl Accounts {
+    /// Makes a key for the account of `who`, who holds the scopes `held`; a key never mints a right it does not have.
+    pub async fn create_key(
+        &self,
+        who: &Principal,
+        held: &Scopes,
+        name: &str,
+        scopes: Scopes,
+    ) -> Result<NewKey> {
+        let name = checked_name(name)?;
+        if scopes.is_empty() {
+            return Err(AccountsError::NoScope);
+        }
+        if let Some(scope) = scopes.beyond(held) {
+            return Err(AccountsError::ScopeNotHeld(scope));
+        }
+        let login = who.login.ok_or(AccountsError::NotFound("login"))?;
+        let secret = token::api_key(&self.inner.ids.secret(token::RANDOM_OCTETS));
+        let now = self.inner.clock.now();
+        let key = ApiKey {
+            id: self.id(now),
+            name,
+            prefix: token::shown(&secret).to_owned(),
+            scopes,
+            created_at: now,
+            used_at: None,
+        };
+        let (made, account, hash) = (key.clone(), who.account, token::hash(&secret));
+        self.inner
+            .db
+            .write("create an API key", move |tx| {
+                tx.run(
+                    "INSERT INTO api_keys (id, account, login, name, prefix, secret_hash, scopes, created_at) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                    &[
+                        (&made.id).into(),
+                        (&account).into(),
+                        (&login).into(),
+                        (&made.name).into(),
+                        (&made.prefix).into(),
+                        Value::Blob(&hash),
+                        (&made.scopes.to_text()).into(),
+                        now.into(),
+                    ],
+                )?;
+                bump(tx)
+            })
+            .await?;
+        Ok(NewKey { secret, key })
+    }
+
+    /// Whose key this is and what it may do now.
+    pub async fn find_key(&self, secret: &str) -> Result<Option<(Principal, Scopes)>> {
+        if !secret.starts_with(token::KEY_PREFIX) {
+            return Ok(None);
+        }
+        let hash = token::hash(secret);
+        let found = self
+            .inner
+            .db
+            .read("look an API key up", move |tx| {
+                let row = tx.query_opt(
+                    "SELECT k.id, k.account, k.login, l.email, l.stamp, k.scopes, a.operator FROM api_keys k \
+                     JOIN logins l ON l.id = k.login JOIN accounts a ON a.id = k.account \
+                     WHERE k.secret_hash = $1 AND k.revoked_at IS NULL",
+                    &[Value::Blob(&hash)],
+                )?;
+                row.map(|row| holder_of(&row)).transpose()
+            })
+            .await?;
+        if let Some((
+            Principal {
+                via: Via::Key(id), ..
+            },
+            _,
+        )) = found
+        {
+            self.touch(id, "UPDATE api_keys SET used_at = $2 WHERE id = $1");
+        }
+        Ok(found)
+    }
+
+    /// The account's keys that are not revoked, newest first.
+    pub async fn keys(&self, account: Id) -> Result<Vec<ApiKey>> {
+        let keys = self
+            .inner
+            .db
+            .read("list the API keys", move |tx| {
+                tx.query(
+                    "SELECT id, name, prefix, scopes, created_at, used_at FROM api_keys \
+                     WHERE account = $1 AND revoked_at IS NULL ORDER BY id DESC",
+                    &[(&account).into()],
+                )?
+                .iter()
+                .map(key_of)
+                .collect()
+            })
+            .await?;
+        Ok(keys)
+    }
+
+    /// Revokes a key of the account; it stops working at once.
+    pub async fn revoke_key(&self, account: Id, key: Id) -> Result<()> {
+        let now = self.inner.clock.now();
+        let revoked = self
+            .inner
+            .db
+            .write("revoke an API key", move |tx| {
+                let revoked = tx.execute(
+                    "UPDATE api_keys SET revoked_at = $3 WHERE id = $1 AND account = $2 AND revoked_at IS NULL",
+                    &[(&key).into(), (&account).into(), now.into()],
+                )?;
+                if revoked == 1 {
+                    bump(tx)?;
+                }
+                Ok(revoked)
+            })
+            .await?;
+        if revoked == 0 {
+            Err(AccountsError::NotFound("API key"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn holder_of(row: &Row) -> store::Result<(Principal, Scopes)> {
+    let principal = Principal {
+        account: row.id(1)?,
+        login: Some(row.id(2)?),
+        email: row.text(3)?,
+        stamp: row.int(4)?,
+        via: Via::Key(row.id(0)?),
+    };
+    let scopes = Scopes::from_text(&row.text(5)?);
+    Ok((
+        principal,
+        if row.bool(6)? {
+            scopes
+        } else {
+            scopes.without(Scope::Operator)
+        },
+    ))
+}
+
+fn key_of(row: &Row) -> store::Result<ApiKey> {
+    Ok(ApiKey {
+        id: row.id(0)?,
+        name: row.text(1)?,
+        prefix: row.text(2)?,
+        scopes: Scopes::from_text(&row.text(3)?),
+        created_at: row.time(4)?,
+        used_at: row.opt_time(5)?,
+    })
+}

@@ -1,0 +1,389 @@
+//! Sending domains: their DKIM keys, the records to publish, and when they count as verified.
+
+mod keys;
+mod records;
+
+use std::collections::HashMap;
+
+use mail::address::Domain;
+use mail::dkim::{Signer, SigningKey};
+use mail::time::Time;
+use store::{Db, Id, Row, Tx, Value};
+use tokio::task::spawn_blocking;
+
+use crate::directory::bump;
+use crate::{Accounts, AccountsError, Result};
+
+pub use records::{Algorithm, Answer, Findings, PublicKey, Purpose, Record};
+
+/// How a domain came to be verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VerifiedBy {
+    /// A DKIM record of ours was found in DNS.
+    Dns,
+    /// The operator said so.
+    Operator,
+}
+
+impl VerifiedBy {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dns => "dns",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+/// A domain that an account sends from, or wants to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SendingDomain {
+    pub id: Id,
+    pub account: Id,
+    pub name: Domain,
+    /// `None` while it is pending.
+    pub verified: Option<(VerifiedBy, Time)>,
+    pub created_at: Time,
+    pub checked_at: Option<Time>,
+    /// What to publish, with what the last check found.
+    pub records: Vec<Record>,
+}
+
+/// The domain with its keys, as stored.
+struct Stored {
+    id: Id,
+    account: Id,
+    name: Domain,
+    verified: Option<(VerifiedBy, Time)>,
+    created_at: Time,
+    checked_at: Option<Time>,
+    findings: Findings,
+    keys: Vec<(Id, PublicKey)>,
+}
+
+impl Stored {
+    fn public_keys(&self) -> Vec<PublicKey> {
+        self.keys.iter().map(|(_, key)| key.clone()).collect()
+    }
+
+    /// The keys whose records were found, or all where none was: a signature that nobody can check does no harm, and
+    /// DNS may have been down when we looked.
+    fn signing_keys(&self) -> Vec<Id> {
+        let published = |(_, key): &&(Id, PublicKey)| records::is_published(&self.name, key, &self.findings);
+        let ids: Vec<Id> = self.keys.iter().filter(published).map(|(id, _)| *id).collect();
+        if ids.is_empty() {
+            self.keys.iter().map(|(id, _)| *id).collect()
+        } else {
+            ids
+        }
+    }
+
+    fn into_sending(self, hostname: &str) -> SendingDomain {
+        let records = records::records(&self.name, &self.public_keys(), hostname, &self.findings);
+        SendingDomain {
+            id: self.id,
+            account: self.account,
+            name: self.name,
+            verified: self.verified,
+            created_at: self.created_at,
+            checked_at: self.checked_at,
+            records,
+        }
+    }
+}
+
+impl Accounts {
+    /// Adds a domain to an account and makes its DKIM keys. With `trusted` the operator vouches for it: the account may
+    /// send from it at once.
+    pub async fn add_domain(&self, account: Id, name: &str, trusted: bool) -> Result<SendingDomain> {
+        let name = Domain::parse(name.trim().trim_end_matches('.'))?;
+        if !name.as_str().contains('.') {
+            return Err(AccountsError::TopLevelDomain(name.to_unicode().into_owned()));
+        }
+        let pairs = spawn_blocking(keys::generate)
+            .await
+            .map_err(|_| AccountsError::KeyGeneration)??;
+        let now = self.inner.clock.now();
+        let (id, key_ids) = (self.id(now), [self.id(now), self.id(now)]);
+        let wanted = name.clone();
+        let added = self
+            .inner
+            .db
+            .write("add a sending domain", move |tx| {
+                if tx.query_opt("SELECT id FROM accounts WHERE id = $1", &[(&account).into()])?.is_none() {
+                    return Ok(Adding::NoAccount);
+                }
+                let known = "SELECT id FROM domains WHERE account = $1 AND name = $2";
+                if tx.query_opt(known, &[(&account).into(), wanted.as_str().into()])?.is_some() {
+                    return Ok(Adding::Exists);
+                }
+                let taken = taken_selectors(tx, &wanted)?;
+                insert_domain(tx, id, account, &wanted, trusted.then_some(now), now)?;
+                for (key_id, pair) in key_ids.iter().zip(&pairs) {
+                    let selector = keys::selector(now, pair.algorithm, &taken);
+                    tx.run(
+                        "INSERT INTO dkim_keys (id, domain, selector, algorithm, private_key, public_key, created_at) \
+                         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                        &[
+                            key_id.into(),
+                            (&id).into(),
+                            (&selector).into(),
+                            pair.algorithm.as_str().into(),
+                            (&pair.pkcs8).into(),
+                            (&pair.public_key).into(),
+                            now.into(),
+                        ],
+                    )?;
+                }
+                bump(tx)?;
+                Ok(Adding::Done)
+            })
+            .await;
+        match added {
+            Ok(Adding::Done) => self.domain(account, id).await,
+            Ok(Adding::NoAccount) => Err(AccountsError::NotFound("account")),
+            Ok(Adding::Exists) => Err(AccountsError::DomainExists(name.to_unicode().into_owned())),
+            Err(error) if error.kind() == store::ErrorKind::Unique => {
+                Err(AccountsError::DomainExists(name.to_unicode().into_owned()))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The account's domains by name.
+    pub async fn domains(&self, account: Id) -> Result<Vec<SendingDomain>> {
+        let stored = self
+            .inner
+            .db
+            .read("list the sending domains", move |tx| read_domains(tx, account))
+            .await?;
+        Ok(stored
+            .into_iter()
+            .map(|domain| domain.into_sending(&self.inner.settings.hostname))
+            .collect())
+    }
+
+    /// One domain of the account; another account's is not found.
+    pub async fn domain(&self, account: Id, id: Id) -> Result<SendingDomain> {
+        Ok(self
+            .stored_domain(account, id)
+            .await?
+            .into_sending(&self.inner.settings.hostname))
+    }
+
+    /// The names whose TXT records a check of this domain looks up.
+    pub async fn names_to_check(&self, account: Id, id: Id) -> Result<Vec<String>> {
+        let stored = self.stored_domain(account, id).await?;
+        Ok(records::names(&stored.name, &stored.public_keys()))
+    }
+
+    /// Takes what DNS answered. The domain is verified as soon as the record of one of its DKIM keys is published; it
+    /// stays so when a later check does not find it, because DNS has bad days and mail in the queue does not wait.
+    pub async fn record_check(&self, account: Id, id: Id, findings: Findings) -> Result<SendingDomain> {
+        let stored = self.stored_domain(account, id).await?;
+        let signed_before = stored.signing_keys();
+        let stored = Stored { findings, ..stored };
+        let published = stored
+            .keys
+            .iter()
+            .any(|(_, key)| records::is_published(&stored.name, key, &stored.findings));
+        let verify = published && stored.verified.is_none();
+        let changes = verify || stored.signing_keys() != signed_before;
+        let findings = serde_json::to_string(&stored.findings).expect("texts in a map are always JSON");
+        let now = self.inner.clock.now();
+        self.inner
+            .db
+            .write("note what a domain publishes", move |tx| {
+                tx.run(
+                    "UPDATE domains SET checked_at = $2, findings = $3 WHERE id = $1",
+                    &[(&id).into(), now.into(), (&findings).into()],
+                )?;
+                if verify {
+                    tx.run(
+                        "UPDATE domains SET state = 'verified', verified_by = 'dns', verified_at = $2 \
+                         WHERE id = $1 AND state <> 'verified'",
+                        &[(&id).into(), now.into()],
+                    )?;
+                }
+                if changes { bump(tx) } else { Ok(()) }
+            })
+            .await?;
+        self.domain(account, id).await
+    }
+
+    /// Removes a domain with its keys; the account may no longer send from it.
+    pub async fn remove_domain(&self, account: Id, id: Id) -> Result<()> {
+        let removed = self
+            .inner
+            .db
+            .write("remove a sending domain", move |tx| {
+                let own = "SELECT id FROM domains WHERE id = $1 AND account = $2";
+                if tx.query_opt(own, &[(&id).into(), (&account).into()])?.is_none() {
+                    return Ok(false);
+                }
+                tx.run("DELETE FROM dkim_keys WHERE domain = $1", &[(&id).into()])?;
+                tx.run("DELETE FROM domains WHERE id = $1", &[(&id).into()])?;
+                bump(tx)?;
+                Ok(true)
+            })
+            .await?;
+        if removed {
+            Ok(())
+        } else {
+            Err(AccountsError::NotFound("domain"))
+        }
+    }
+
+    async fn stored_domain(&self, account: Id, id: Id) -> Result<Stored> {
+        let domains = self
+            .inner
+            .db
+            .read("read a sending domain", move |tx| read_domains(tx, account))
+            .await?;
+        domains
+            .into_iter()
+            .find(|domain| domain.id == id)
+            .ok_or(AccountsError::NotFound("domain"))
+    }
+}
+
+enum Adding {
+    Done,
+    Exists,
+    NoAccount,
+}
+
+fn insert_domain(
+    tx: &mut Tx<'_>,
+    id: Id,
+    account: Id,
+    name: &Domain,
+    trusted_at: Option<Time>,
+    now: Time,
+) -> store::Result<()> {
+    let (state, by) = match trusted_at {
+        Some(_) => ("verified", VerifiedBy::Operator.as_str()),
+        None => ("pending", ""),
+    };
+    tx.run(
+        "INSERT INTO domains (id, account, name, state, verified_by, created_at, verified_at, findings) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, '{}')",
+        &[
+            (&id).into(),
+            (&account).into(),
+            name.as_str().into(),
+            state.into(),
+            by.into(),
+            now.into(),
+            trusted_at.into(),
+        ],
+    )
+}
+
+/// Selectors that any account uses under this name: two accounts cannot publish different keys in one place.
+fn taken_selectors(tx: &mut Tx<'_>, name: &Domain) -> store::Result<Vec<String>> {
+    tx.query(
+        "SELECT k.selector FROM dkim_keys k JOIN domains d ON d.id = k.domain WHERE d.name = $1",
+        &[name.as_str().into()],
+    )?
+    .iter()
+    .map(|row| row.text(0))
+    .collect()
+}
+
+fn read_domains(tx: &mut Tx<'_>, account: Id) -> store::Result<Vec<Stored>> {
+    let mut keys: HashMap<Id, Vec<(Id, PublicKey)>> = HashMap::new();
+    let rows = tx.query(
+        "SELECT k.domain, k.id, k.selector, k.algorithm, k.public_key FROM dkim_keys k JOIN domains d ON d.id = k.domain \
+         WHERE d.account = $1 AND k.retired_at IS NULL ORDER BY k.id",
+        &[(&account).into()],
+    )?;
+    for row in rows {
+        let Some(algorithm) = Algorithm::parse(&row.text(3)?) else {
+            continue;
+        };
+        let key = PublicKey {
+            selector: row.text(2)?,
+            algorithm,
+            public_key: row.text(4)?,
+        };
+        keys.entry(row.id(0)?).or_default().push((row.id(1)?, key));
+    }
+    let rows = tx.query(
+        "SELECT id, account, name, state, verified_by, verified_at, created_at, checked_at, findings FROM domains \
+         WHERE account = $1 ORDER BY name",
+        &[(&account).into()],
+    )?;
+    rows.iter()
+        .map(|row| {
+            let mut stored = stored_of(row)?;
+            stored.keys = keys.remove(&stored.id).unwrap_or_default();
+            Ok(stored)
+        })
+        .collect()
+}
+
+fn stored_of(row: &Row) -> store::Result<Stored> {
+    let name = row.text(2)?;
+    let verified_by = match row.text(4)?.as_str() {
+        "dns" => Some(VerifiedBy::Dns),
+        "operator" => Some(VerifiedBy::Operator),
+        _ => None,
+    };
+    Ok(Stored {
+        id: row.id(0)?,
+        account: row.id(1)?,
+        name: Domain::parse(&name)
+            .map_err(|error| store::StoreError::other("read a stored domain name", error))?,
+        verified: verified_by.zip(row.opt_time(5)?),
+        created_at: row.time(6)?,
+        checked_at: row.opt_time(7)?,
+        findings: serde_json::from_str(&row.text(8)?).unwrap_or_default(),
+        keys: Vec::new(),
+    })
+}
+
+/// The verified domains of an account and the ids of the keys that sign for them.
+pub(crate) fn read_signing_keys(tx: &mut Tx<'_>, account: Id) -> store::Result<HashMap<Domain, Vec<Id>>> {
+    let domains = read_domains(tx, account)?;
+    Ok(domains
+        .into_iter()
+        .filter(|domain| domain.verified.is_some())
+        .map(|domain| (domain.name.clone(), domain.signing_keys()))
+        .collect())
+}
+
+/// Reads the private keys with these ids, in their order.
+pub(crate) async fn load_signers(db: &Db, domain: &Domain, keys: &[Id]) -> Result<Vec<Signer>> {
+    let keys = keys.to_vec();
+    let rows = db
+        .read("read DKIM keys", move |tx| {
+            let sql = "SELECT selector, algorithm, private_key FROM dkim_keys WHERE id = $1";
+            let mut rows = Vec::with_capacity(keys.len());
+            for id in &keys {
+                if let Some(row) = tx.query_opt(sql, &[Value::from(id)])? {
+                    rows.push((row.text(0)?, row.text(1)?, row.blob(2)?));
+                }
+            }
+            Ok(rows)
+        })
+        .await?;
+    rows.into_iter()
+        .map(|(selector, algorithm, pkcs8)| {
+            let key = match Algorithm::parse(&algorithm) {
+                Some(Algorithm::RsaSha256) => SigningKey::rsa_from_pkcs8(&pkcs8),
+                Some(Algorithm::Ed25519Sha256) => SigningKey::ed25519_from_pkcs8(&pkcs8),
+                None => {
+                    return Err(AccountsError::StoredKey(format!(
+                        "{selector}: unknown algorithm {algorithm}"
+                    )));
+                }
+            };
+            let key = key.map_err(|error| AccountsError::StoredKey(format!("{selector}: {error}")))?;
+            Ok(Signer {
+                domain: domain.clone(),
+                selector,
+                key,
+            })
+        })
+        .collect()
+}

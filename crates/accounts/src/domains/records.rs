@@ -1,0 +1,394 @@
+//! The DNS records that a sending domain publishes, and what to make of those that were found.
+
+use std::collections::BTreeMap;
+
+use mail::address::Domain;
+use serde::{Deserialize, Serialize};
+
+/// The signature algorithm of a DKIM key, as it stands in `a=`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    RsaSha256,
+    Ed25519Sha256,
+}
+
+impl Algorithm {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RsaSha256 => "rsa-sha256",
+            Self::Ed25519Sha256 => "ed25519-sha256",
+        }
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        [Self::RsaSha256, Self::Ed25519Sha256]
+            .into_iter()
+            .find(|a| a.as_str() == text)
+    }
+
+    /// The `k=` tag of the key record. RFC 8463 section 4
+    const fn key_type(self) -> &'static str {
+        match self {
+            Self::RsaSha256 => "rsa",
+            Self::Ed25519Sha256 => "ed25519",
+        }
+    }
+}
+
+/// The public half of a DKIM key and where it is published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicKey {
+    pub selector: String,
+    pub algorithm: Algorithm,
+    /// Base64, as it stands in `p=`.
+    pub public_key: String,
+}
+
+/// What a record is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    DkimRsa,
+    DkimEd25519,
+    Spf,
+    Dmarc,
+}
+
+impl Purpose {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DkimRsa => "dkim_rsa",
+            Self::DkimEd25519 => "dkim_ed25519",
+            Self::Spf => "spf",
+            Self::Dmarc => "dmarc",
+        }
+    }
+}
+
+/// What DNS answered for one name, as the caller of `record_check` reports it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// The TXT records there are, each joined from its strings; none is an empty list.
+    Found(Vec<String>),
+    /// DNS gave no answer, with the reason.
+    Failed(String),
+}
+
+/// DNS answers by owner name.
+pub type Findings = BTreeMap<String, Answer>;
+
+/// One TXT record to publish and what the last check found in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub purpose: Purpose,
+    /// The full owner name without the final dot.
+    pub name: String,
+    pub value: String,
+    /// One of the required records is enough to verify the domain.
+    pub required: bool,
+    pub found: Vec<String>,
+    /// `None` until the name was looked up.
+    pub ok: Option<bool>,
+    /// What is wrong and what to do, as a sentence.
+    pub problem: Option<String>,
+}
+
+/// What `domain` publishes so that receivers trust mail which `hostname` sends for it, judged by `findings`.
+pub fn records(domain: &Domain, keys: &[PublicKey], hostname: &str, findings: &Findings) -> Vec<Record> {
+    let mut records: Vec<Record> = keys
+        .iter()
+        .map(|key| dkim_record(domain, key, findings))
+        .collect();
+    records.push(spf_record(domain, hostname, findings));
+    records.push(dmarc_record(domain, findings));
+    records
+}
+
+/// The names that a check has to look up.
+pub fn names(domain: &Domain, keys: &[PublicKey]) -> Vec<String> {
+    let mut names: Vec<String> = keys.iter().map(|key| dkim_name(domain, key)).collect();
+    names.push(domain.as_str().to_owned());
+    names.push(format!("_dmarc.{domain}", domain = domain.as_str()));
+    names
+}
+
+/// Whether the record of `key` is published as it should be.
+pub fn is_published(domain: &Domain, key: &PublicKey, findings: &Findings) -> bool {
+    dkim_record(domain, key, findings).ok == Some(true)
+}
+
+fn dkim_name(domain: &Domain, key: &PublicKey) -> String {
+    // RFC 6376 section 3.6.2.1
+    format!("{}._domainkey.{}", key.selector, domain.as_str())
+}
+
+fn dkim_record(domain: &Domain, key: &PublicKey, findings: &Findings) -> Record {
+    let name = dkim_name(domain, key);
+    let value = format!("v=DKIM1; k={}; p={}", key.algorithm.key_type(), key.public_key);
+    let purpose = match key.algorithm {
+        Algorithm::RsaSha256 => Purpose::DkimRsa,
+        Algorithm::Ed25519Sha256 => Purpose::DkimEd25519,
+    };
+    judge(Record::unchecked(purpose, name, value, true), findings, |found| {
+        dkim_problem(key, found)
+    })
+}
+
+fn dkim_problem(key: &PublicKey, found: &[String]) -> Option<String> {
+    // RFC 6376 section 3.6.2.2: more than one record under a selector has no defined meaning.
+    let [record] = found else {
+        return Some(match found.len() {
+            0 => "There is no TXT record under this name yet.".to_owned(),
+            n => format!("There are {n} TXT records under this name; leave only this one."),
+        });
+    };
+    let tags = tags(record);
+    let tag = |name: &str| tags.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+    let published: String = tag("p")
+        .unwrap_or_default()
+        .chars()
+        .filter(|c| !c.is_ascii_whitespace())
+        .collect();
+    if tag("v").is_some_and(|v| v != "DKIM1") || tag("p").is_none() {
+        Some("The record under this name is not a DKIM key.".to_owned())
+    } else if published.is_empty() {
+        Some("The record has an empty `p=`, which means that the key is revoked.".to_owned())
+    } else if tag("k").unwrap_or("rsa") != key.algorithm.key_type() {
+        Some(format!(
+            "The record has `k={}` instead of `k={}`.",
+            tag("k").unwrap_or("rsa"),
+            key.algorithm.key_type()
+        ))
+    } else if key.public_key.starts_with(&published) && published != key.public_key {
+        Some(
+            "The key was cut off. Split values longer than 255 characters into several quoted strings."
+                .to_owned(),
+        )
+    } else if published != key.public_key {
+        Some("Another key is published under this name.".to_owned())
+    } else {
+        None
+    }
+}
+
+fn spf_record(domain: &Domain, hostname: &str, findings: &Findings) -> Record {
+    let mechanism = format!("a:{hostname}");
+    let value = format!("v=spf1 {mechanism} ~all");
+    let record = Record::unchecked(Purpose::Spf, domain.as_str().to_owned(), value, false);
+    judge(record, findings, |found| {
+        let spf: Vec<&String> = found
+            .iter()
+            .filter(|record| is_version(record, "v=spf1"))
+            .collect();
+        match spf.as_slice() {
+            [] => Some("There is no SPF record yet.".to_owned()),
+            // A receiver may reach us through include, mx or ip4, which only evaluating it would tell.
+            [record]
+                if record
+                    .split_ascii_whitespace()
+                    .any(|term| covers(term, &mechanism)) =>
+            {
+                None
+            }
+            [_] => Some(format!(
+                "The SPF record does not name this server: add `{mechanism}` before `all`."
+            )),
+            // RFC 7208 section 4.5
+            _ => {
+                Some("There is more than one SPF record; receivers refuse to choose. Merge them.".to_owned())
+            }
+        }
+    })
+}
+
+/// Whether an SPF term may let our mail pass: our own mechanism, or one whose target we cannot see from here.
+fn covers(term: &str, mechanism: &str) -> bool {
+    let term = term.strip_prefix('+').unwrap_or(term).to_ascii_lowercase();
+    term == mechanism
+        || ["include:", "redirect=", "ip4:", "ip6:", "mx", "exists:"]
+            .iter()
+            .any(|start| term.starts_with(start))
+}
+
+fn dmarc_record(domain: &Domain, findings: &Findings) -> Record {
+    let name = format!("_dmarc.{}", domain.as_str());
+    let record = Record::unchecked(Purpose::Dmarc, name, "v=DMARC1; p=none".to_owned(), false);
+    judge(record, findings, |found| {
+        // RFC 7489 section 6.6.3
+        match found
+            .iter()
+            .filter(|record| is_version(record, "v=DMARC1"))
+            .count()
+        {
+            0 => Some("There is no DMARC record yet; large receivers ask for one.".to_owned()),
+            1 => None,
+            _ => Some("There is more than one DMARC record; receivers then use none. Leave one.".to_owned()),
+        }
+    })
+}
+
+impl Record {
+    fn unchecked(purpose: Purpose, name: String, value: String, required: bool) -> Self {
+        Self {
+            purpose,
+            name,
+            value,
+            required,
+            found: Vec::new(),
+            ok: None,
+            problem: None,
+        }
+    }
+}
+
+fn judge(
+    mut record: Record,
+    findings: &Findings,
+    problem: impl FnOnce(&[String]) -> Option<String>,
+) -> Record {
+    match findings.get(&record.name) {
+        None => {}
+        Some(Answer::Failed(reason)) => {
+            record.ok = Some(false);
+            record.problem = Some(format!("DNS gave no answer: {reason}"));
+        }
+        Some(Answer::Found(found)) => {
+            record.problem = problem(found);
+            record.ok = Some(record.problem.is_none());
+            record.found.clone_from(found);
+        }
+    }
+    record
+}
+
+fn is_version(record: &str, version: &str) -> bool {
+    record
+        .get(..version.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(version))
+        && !record[version.len()..].starts_with(|c: char| c.is_ascii_alphanumeric())
+}
+
+/// A tag list as in RFC 6376 section 3.2, names and values trimmed.
+fn tags(record: &str) -> Vec<(String, String)> {
+    record
+        .split(';')
+        .filter_map(|tag| tag.split_once('='))
+        .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn domain() -> Domain {
+        Domain::parse("example.com").unwrap()
+    }
+
+    fn keys() -> Vec<PublicKey> {
+        vec![
+            PublicKey {
+                selector: "ph2611r".into(),
+                algorithm: Algorithm::RsaSha256,
+                public_key: "MIIBabc+/=".into(),
+            },
+            PublicKey {
+                selector: "ph2611e".into(),
+                algorithm: Algorithm::Ed25519Sha256,
+                public_key: "AbCd=".into(),
+            },
+        ]
+    }
+
+    fn with(name: &str, found: &[&str]) -> Vec<Record> {
+        let found = found.iter().map(ToString::to_string).collect();
+        let findings = Findings::from([(name.to_owned(), Answer::Found(found))]);
+        records(&domain(), &keys(), "mail.example.net", &findings)
+    }
+
+    fn problem(name: &str, found: &[&str]) -> Option<String> {
+        let records = with(name, found);
+        records
+            .into_iter()
+            .find(|r| r.name == name)
+            .expect("the name is one of ours")
+            .problem
+    }
+
+    #[test]
+    fn nothing_is_judged_before_the_first_check() {
+        let records = records(&domain(), &keys(), "mail.example.net", &Findings::new());
+        assert_eq!(records.len(), 4);
+        assert!(records.iter().all(|r| r.ok.is_none() && r.problem.is_none()));
+        assert_eq!(records[0].name, "ph2611r._domainkey.example.com");
+        assert_eq!(records[0].value, "v=DKIM1; k=rsa; p=MIIBabc+/=");
+        assert_eq!(records[1].value, "v=DKIM1; k=ed25519; p=AbCd=");
+        assert_eq!(records[2].value, "v=spf1 a:mail.example.net ~all");
+        assert_eq!(
+            names(&domain(), &keys()),
+            records.iter().map(|r| r.name.clone()).collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn a_published_key_is_found_however_its_white_space_fell() {
+        let name = "ph2611r._domainkey.example.com";
+        assert_eq!(problem(name, &["v=DKIM1; k=rsa; p=MIIBabc+/="]), None);
+        assert_eq!(problem(name, &["v=DKIM1;p=MIIB abc+/ =;"]), None);
+        assert_eq!(problem(name, &["k=rsa; p=MIIBabc+/="]), None);
+    }
+
+    #[test]
+    fn a_wrong_key_record_says_what_is_wrong() {
+        let name = "ph2611r._domainkey.example.com";
+        let says = |found: &[&str], part: &str| {
+            let problem = problem(name, found).expect("a problem");
+            assert!(problem.contains(part), "{problem}");
+        };
+        says(&[], "no TXT record");
+        says(&["a", "b"], "2 TXT records");
+        says(&["v=spf1 -all"], "not a DKIM key");
+        says(&["v=DKIM1; p="], "revoked");
+        says(&["v=DKIM1; k=ed25519; p=MIIBabc+/="], "k=ed25519");
+        says(&["v=DKIM1; k=rsa; p=MIIBab"], "cut off");
+        says(&["v=DKIM1; k=rsa; p=XXXX"], "Another key");
+    }
+
+    #[test]
+    fn spf_and_dmarc_are_recommended_not_required() {
+        assert_eq!(
+            problem("example.com", &["v=spf1 a:mail.example.net -all", "other"]),
+            None
+        );
+        assert_eq!(
+            problem("example.com", &["v=spf1 include:_spf.example.org -all"]),
+            None
+        );
+        assert!(
+            problem("example.com", &["v=spf1 a -all"])
+                .unwrap()
+                .contains("a:mail.example.net")
+        );
+        assert!(
+            problem("example.com", &["v=spf1 -all", "v=spf1 ~all"])
+                .unwrap()
+                .contains("more than one")
+        );
+        assert_eq!(problem("_dmarc.example.com", &["v=DMARC1; p=reject"]), None);
+        assert!(problem("_dmarc.example.com", &["v=DMARC12; p=reject"]).is_some());
+        assert!(
+            with("example.com", &[])
+                .iter()
+                .all(|r| r.required == r.purpose.as_str().starts_with("dkim"))
+        );
+    }
+
+    #[test]
+    fn dns_that_does_not_answer_is_told_from_a_missing_record() {
+        let name = "ph2611r._domainkey.example.com".to_owned();
+        let findings = Findings::from([(name, Answer::Failed("timed out".into()))]);
+        let records = records(&domain(), &keys(), "mail.example.net", &findings);
+        assert_eq!(records[0].ok, Some(false));
+        assert!(records[0].problem.as_ref().unwrap().contains("timed out"));
+    }
+}

@@ -1,0 +1,70 @@
+//! What can go wrong in this room; refusals carry the sentence that its people read.
+
+use mail::address::AddressError;
+use store::StoreError;
+
+use crate::password::WeakPassword;
+use crate::ranges::RangeError;
+use crate::scopes::Scope;
+
+pub type Result<T, E = AccountsError> = std::result::Result<T, E>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum AccountsError {
+    #[error("the database did not do what was asked")]
+    Store(#[from] StoreError),
+    #[error("too many sign-ins are waiting for their turn")]
+    Busy,
+    #[error("hashing the password failed")]
+    Hashing,
+    #[error("making the DKIM keys failed")]
+    KeyGeneration,
+    #[error("a stored DKIM key cannot be used: {0}")]
+    StoredKey(String),
+
+    #[error("{0}")]
+    Address(#[from] AddressError),
+    #[error("{0}")]
+    Weak(#[from] WeakPassword),
+    #[error("{0}")]
+    Range(#[from] RangeError),
+    #[error("there is an account for {0} already")]
+    LoginExists(String),
+    #[error("there is no account for {0}")]
+    NoSuchLogin(String),
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    #[error("the current password is not right")]
+    WrongPassword,
+    #[error("an operator exists already; sign in instead")]
+    AlreadySetUp,
+    #[error("{0} is among the account's domains already")]
+    DomainExists(String),
+    #[error("{0} is a top-level name; add the domain that stands behind the @ of your senders")]
+    TopLevelDomain(String),
+    #[error("the range {0} stands for an account already")]
+    RangeExists(String),
+    #[error("the account has no limit, so there is nothing to add to")]
+    Unlimited,
+    #[error("the account has {0} credits; it cannot have fewer than none")]
+    BelowZero(i64),
+    #[error("an account has 0 to {} credits", crate::credits::MOST)]
+    TooMuch,
+    #[error("an amount of 0 changes nothing")]
+    NoAmount,
+    #[error("a name has 1 to 100 characters and no control characters")]
+    BadName,
+    #[error("a key needs at least one scope")]
+    NoScope,
+    #[error("nobody can give a key the scope `{0}` without holding it")]
+    ScopeNotHeld(Scope),
+}
+
+/// Trims a name that people give to keys and credentials, and refuses what would break a list or a log.
+pub(crate) fn checked_name(name: &str) -> Result<String> {
+    let name = name.trim();
+    if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
+        return Err(AccountsError::BadName);
+    }
+    Ok(name.to_owned())
+}

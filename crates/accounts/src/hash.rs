@@ -1,0 +1,106 @@
+//! Hashing and verifying passwords with argon2id, never more than two at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use argon2::Argon2;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+
+use crate::{AccountsError, password::MAX_OCTETS};
+
+/// Hashes that run at the same time; each takes 19 MiB and some 20 ms of a core.
+const AT_ONCE: usize = 2;
+/// How long a sign-in waits for its turn before it is told to come back.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Verified for logins that do not exist, so that they cost as much as those that do. It is the hash of no password.
+const DUMMY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$cG9zdGhvdXNlIGR1bW15IQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// The one place that spends CPU time on passwords.
+#[derive(Clone)]
+pub(crate) struct Hasher {
+    turns: Arc<Semaphore>,
+}
+
+impl Hasher {
+    pub(crate) fn new() -> Self {
+        Self {
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+        }
+    }
+
+    /// Waits for a turn; what runs under the returned permit counts against the cap.
+    pub(crate) async fn turn(&self) -> Result<tokio::sync::OwnedSemaphorePermit, AccountsError> {
+        match tokio::time::timeout(PATIENCE, Arc::clone(&self.turns).acquire_owned()).await {
+            Ok(permit) => Ok(permit.expect("the semaphore is never closed")),
+            Err(_) => Err(AccountsError::Busy),
+        }
+    }
+
+    /// A PHC string of argon2id with m = 19 MiB, t = 2, p = 1.
+    pub(crate) async fn hash(&self, password: &str, salt: Vec<u8>) -> Result<String, AccountsError> {
+        let turn = self.turn().await?;
+        let password = password.to_owned();
+        let hash = spawn_blocking(move || {
+            let _turn = turn;
+            Argon2::default()
+                .hash_password_with_salt(password.as_bytes(), &salt)
+                .map(|hash: PasswordHash| hash.to_string())
+        });
+        hash.await
+            .map_err(|_| AccountsError::Hashing)?
+            .map_err(|_| AccountsError::Hashing)
+    }
+}
+
+/// Verifies on the calling thread. `None` for the hash is an unknown login: same cost, never true.
+pub(crate) fn verify(password: &str, hash: Option<&str>) -> bool {
+    if password.len() > MAX_OCTETS {
+        return false;
+    }
+    let parsed = PasswordHash::new(hash.unwrap_or(DUMMY));
+    let matches = parsed.is_ok_and(|parsed| {
+        Argon2::default()
+            .verify_password(password.as_bytes(), &parsed)
+            .is_ok()
+    });
+    matches && hash.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_hash_verifies_its_password_and_no_other() {
+        let hash = Hasher::new()
+            .hash("four tired horses", vec![1; 16])
+            .await
+            .unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        assert!(verify("four tired horses", Some(&hash)));
+        assert!(!verify("four tired horsez", Some(&hash)));
+    }
+
+    #[test]
+    fn the_dummy_hash_costs_as_much_as_a_real_one() {
+        let dummy = PasswordHash::new(DUMMY).unwrap();
+        let (dummy, real) = (
+            argon2::Params::try_from(&dummy).unwrap(),
+            argon2::Params::default(),
+        );
+        assert_eq!(
+            (dummy.m_cost(), dummy.t_cost(), dummy.p_cost()),
+            (real.m_cost(), real.t_cost(), real.p_cost())
+        );
+        assert!(!verify("", None));
+    }
+
+    #[test]
+    fn more_than_a_kibibyte_is_not_hashed() {
+        assert!(!verify(&"x".repeat(MAX_OCTETS + 1), None));
+    }
+}

@@ -1,0 +1,154 @@
+//! Credentials that are an IP range, for devices and load generators that can neither AUTH nor TLS. Operators give them.
+
+use ipnet::IpNet;
+use mail::time::Time;
+use store::{Id, Row, Tx};
+
+use crate::directory::bump;
+use crate::error::checked_name;
+use crate::{Accounts, AccountsError, Principal, Result, Via, ranges};
+
+/// A range and the account it stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IpCredential {
+    pub id: Id,
+    pub account: Id,
+    /// The login it sends as.
+    pub email: String,
+    pub name: String,
+    pub range: String,
+    pub created_at: Time,
+    pub used_at: Option<Time>,
+}
+
+impl Accounts {
+    /// Lets every client in `range` send as the login `email` without a password.
+    pub async fn create_ip_credential(&self, email: &str, range: &str, name: &str) -> Result<IpCredential> {
+        let range = ranges::parse(range)?.to_string();
+        let name = if name.trim().is_empty() {
+            range.clone()
+        } else {
+            checked_name(name)?
+        };
+        let login = self.login(email).await?;
+        let now = self.inner.clock.now();
+        let credential = IpCredential {
+            id: self.id(now),
+            account: login.account,
+            email: login.email,
+            name,
+            range,
+            created_at: now,
+            used_at: None,
+        };
+        let made = credential.clone();
+        let fresh = self
+            .inner
+            .db
+            .write("create an IP-range credential", move |tx| {
+                // Two accounts on one range would leave it to chance whose mail it is.
+                let taken = "SELECT id FROM ip_credentials WHERE range = $1 AND revoked_at IS NULL";
+                if tx.query_opt(taken, &[(&made.range).into()])?.is_some() {
+                    return Ok(false);
+                }
+                tx.run(
+                    "INSERT INTO ip_credentials (id, account, login, name, range, created_at) \
+                     VALUES ($1, $2, $3, $4, $5, $6)",
+                    &[
+                        (&made.id).into(),
+                        (&made.account).into(),
+                        (&login.id).into(),
+                        (&made.name).into(),
+                        (&made.range).into(),
+                        now.into(),
+                    ],
+                )?;
+                bump(tx)?;
+                Ok(true)
+            })
+            .await?;
+        if fresh {
+            Ok(credential)
+        } else {
+            Err(AccountsError::RangeExists(credential.range))
+        }
+    }
+
+    /// All ranges that are not revoked, newest first.
+    pub async fn ip_credentials(&self) -> Result<Vec<IpCredential>> {
+        let credentials = self
+            .inner
+            .db
+            .read("list the IP-range credentials", |tx| {
+                tx.query(
+                    "SELECT c.id, c.account, l.email, c.name, c.range, c.created_at, c.used_at FROM ip_credentials c \
+                     JOIN logins l ON l.id = c.login WHERE c.revoked_at IS NULL ORDER BY c.id DESC",
+                    &[],
+                )?
+                .iter()
+                .map(credential_of)
+                .collect()
+            })
+            .await?;
+        Ok(credentials)
+    }
+
+    pub async fn revoke_ip_credential(&self, id: Id) -> Result<()> {
+        let now = self.inner.clock.now();
+        let revoked = self
+            .inner
+            .db
+            .write("revoke an IP-range credential", move |tx| {
+                let revoked = tx.execute(
+                    "UPDATE ip_credentials SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL",
+                    &[(&id).into(), now.into()],
+                )?;
+                if revoked == 1 {
+                    bump(tx)?;
+                }
+                Ok(revoked)
+            })
+            .await?;
+        if revoked == 0 {
+            Err(AccountsError::NotFound("credential"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// What each active range stands for; one that an older or newer version wrote and this one cannot read is left out.
+pub(crate) fn read_active(tx: &mut Tx<'_>) -> store::Result<Vec<(IpNet, Principal)>> {
+    let rows = tx.query(
+        "SELECT c.range, c.id, c.account, c.login, l.email, l.stamp FROM ip_credentials c \
+         JOIN logins l ON l.id = c.login WHERE c.revoked_at IS NULL",
+        &[],
+    )?;
+    let mut active = Vec::with_capacity(rows.len());
+    for row in rows {
+        let Ok(range) = ranges::parse(&row.text(0)?) else {
+            continue;
+        };
+        let principal = Principal {
+            account: row.id(2)?,
+            login: Some(row.id(3)?),
+            email: row.text(4)?,
+            stamp: row.int(5)?,
+            via: Via::IpRange(row.id(1)?),
+        };
+        active.push((range, principal));
+    }
+    Ok(active)
+}
+
+fn credential_of(row: &Row) -> store::Result<IpCredential> {
+    Ok(IpCredential {
+        id: row.id(0)?,
+        account: row.id(1)?,
+        email: row.text(2)?,
+        name: row.text(3)?,
+        range: row.text(4)?,
+        created_at: row.time(5)?,
+        used_at: row.opt_time(6)?,
+    })
+}

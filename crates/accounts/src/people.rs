@@ -1,0 +1,410 @@
+//! Accounts and their logins: making them, passwords, suspension, lists.
+
+use mail::address::Address;
+use mail::time::Time;
+use store::{Id, Row, Tx, Value};
+
+use crate::directory::bump;
+use crate::{Accounts, AccountsError, Principal, Result, credits, password};
+
+/// Whether an account may send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccountState {
+    Active,
+    /// With the operator's reason.
+    Suspended(String),
+}
+
+impl AccountState {
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended(_) => "suspended",
+        }
+    }
+
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Active => None,
+            Self::Suspended(reason) => Some(reason),
+        }
+    }
+
+    pub(crate) fn from_columns(state: &str, reason: String) -> Self {
+        if state == "active" {
+            Self::Active
+        } else {
+            Self::Suspended(reason)
+        }
+    }
+}
+
+/// An account as lists show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    pub id: Id,
+    pub name: String,
+    pub state: AccountState,
+    pub operator: bool,
+    /// `None` where the account has no limit.
+    pub credits: Option<i64>,
+    pub created_at: Time,
+}
+
+/// One of an account's logins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    pub id: Id,
+    pub account: Id,
+    pub email: String,
+}
+
+/// An account to be made, with its first login.
+#[derive(Clone, Debug)]
+pub struct NewAccount {
+    pub email: String,
+    pub password: String,
+    pub operator: bool,
+    /// `None`: no limit for an operator, the free credits for everybody else.
+    pub credits: Option<i64>,
+}
+
+/// The order of a list of accounts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AccountSort {
+    #[default]
+    Newest,
+    Oldest,
+    Name,
+    FewestCredits,
+}
+
+/// Which accounts a list holds.
+#[derive(Clone, Debug, Default)]
+pub struct AccountFilter {
+    /// A part of the name or of a login address.
+    pub q: Option<String>,
+    /// `active` or `suspended`.
+    pub state: Option<String>,
+    pub sort: AccountSort,
+    pub limit: u32,
+    /// The last account of the page before.
+    pub after: Option<Id>,
+}
+
+const COLUMNS: &str =
+    "a.id, a.name, a.state, a.state_reason, a.operator, a.unlimited, a.balance, a.created_at";
+
+impl Accounts {
+    /// Makes an account and its login, confirmed and trusted.
+    pub async fn create(&self, new: NewAccount) -> Result<Account> {
+        self.create_if(new, |_| Ok(true))
+            .await?
+            .ok_or(AccountsError::AlreadySetUp)
+    }
+
+    /// Makes the first operator; refused as soon as there is one.
+    pub async fn create_first_operator(&self, email: String, password: String) -> Result<Account> {
+        let new = NewAccount {
+            email,
+            password,
+            operator: true,
+            credits: None,
+        };
+        self.create_if(new, |tx| has_operator(tx).map(|has| !has))
+            .await?
+            .ok_or(AccountsError::AlreadySetUp)
+    }
+
+    /// Whether anybody runs this installation yet.
+    pub async fn has_operator(&self) -> Result<bool> {
+        Ok(self.inner.db.read("look for an operator", has_operator).await?)
+    }
+
+    async fn create_if(
+        &self,
+        new: NewAccount,
+        allowed: fn(&mut Tx<'_>) -> store::Result<bool>,
+    ) -> Result<Option<Account>> {
+        let address = Address::parse(new.email.trim())?;
+        password::check(&new.password, &new.email)?;
+        let hash = self.hash(&new.password).await?;
+        let now = self.inner.clock.now();
+        let (id, login, grant) = (self.id(now), self.id(now), self.id(now));
+        let unlimited = new.operator && new.credits.is_none();
+        let credits = new.credits.unwrap_or(self.inner.settings.free_credits);
+        if !(0..=credits::MOST).contains(&credits) {
+            return Err(AccountsError::TooMuch);
+        }
+        let account = Account {
+            id,
+            name: address.to_string(),
+            state: AccountState::Active,
+            operator: new.operator,
+            credits: (!unlimited).then_some(credits),
+            created_at: now,
+        };
+        let (email, key, made) = (address.to_string(), address.login_key(), account.clone());
+        let outcome = self
+            .inner
+            .db
+            .write("create an account", move |tx| {
+                if !allowed(tx)? {
+                    return Ok(Creation::NotAllowed);
+                }
+                if tx.query_opt("SELECT id FROM logins WHERE login_key = $1", &[(&key).into()])?.is_some() {
+                    return Ok(Creation::Exists);
+                }
+                insert_account(tx, &made, unlimited)?;
+                tx.run(
+                    "INSERT INTO logins (id, account, email, login_key, password_hash, stamp, confirmed, created_at, \
+                     password_changed_at) VALUES ($1, $2, $3, $4, $5, 1, 1, $6, $6)",
+                    &[(&login).into(), (&id).into(), (&email).into(), (&key).into(), (&hash).into(), now.into()],
+                )?;
+                if !unlimited && credits != 0 {
+                    credits::insert_grant(tx, &credits::Grant { id: grant, account: id, at: now, amount: credits, reason: "opening credits" })?;
+                }
+                bump(tx)?;
+                Ok(Creation::Done)
+            })
+            .await;
+        match outcome {
+            Ok(Creation::Done) => Ok(Some(account)),
+            Ok(Creation::NotAllowed) => Ok(None),
+            Ok(Creation::Exists) => Err(AccountsError::LoginExists(account.name)),
+            // Two at once: the database saw what our look could not.
+            Err(error) if error.kind() == store::ErrorKind::Unique => {
+                Err(AccountsError::LoginExists(account.name))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The login that `email` names.
+    pub async fn login(&self, email: &str) -> Result<Login> {
+        let address = Address::parse(email.trim())?;
+        self.refresh().await?;
+        let secret = self.login_secret(&address.login_key()).await?;
+        let secret = secret.ok_or_else(|| AccountsError::NoSuchLogin(address.to_string()))?;
+        Ok(Login {
+            id: secret.login,
+            account: secret.account,
+            email: secret.email.clone(),
+        })
+    }
+
+    /// Gives a login a new password. It holds everywhere at once: SMTP sessions that signed in with the old one end at
+    /// their next transaction, and so do all web sessions.
+    pub async fn set_password(&self, email: &str, new: &str) -> Result<()> {
+        let login = self.login(email).await?;
+        self.change_password(&login, new, None).await
+    }
+
+    /// Changes one's own password, which has to be given; the web session with the token `keep` goes on.
+    pub async fn change_own_password(
+        &self,
+        who: &Principal,
+        current: &str,
+        new: &str,
+        keep: Option<&str>,
+    ) -> Result<()> {
+        let verified = self.verify_password(&who.email, current).await?;
+        let Some(Principal {
+            login: Some(id),
+            account,
+            email,
+            ..
+        }) = verified
+        else {
+            return Err(AccountsError::WrongPassword);
+        };
+        self.change_password(&Login { id, account, email }, new, keep)
+            .await
+    }
+
+    async fn change_password(&self, login: &Login, new: &str, keep: Option<&str>) -> Result<()> {
+        password::check(new, &login.email)?;
+        let hash = self.hash(new).await?;
+        let now = self.inner.clock.now();
+        let id = login.id;
+        let keep = keep.map(crate::token::hash);
+        let changed = self
+            .inner
+            .db
+            .write("change a password", move |tx| {
+                let changed = tx.execute(
+                    "UPDATE logins SET password_hash = $2, stamp = stamp + 1, password_changed_at = $3 WHERE id = $1",
+                    &[(&id).into(), (&hash).into(), now.into()],
+                )?;
+                if changed == 1 {
+                    crate::sessions::end_all_but(tx, id, keep.as_ref())?;
+                    bump(tx)?;
+                }
+                Ok(changed == 1)
+            })
+            .await?;
+        if !changed {
+            return Err(AccountsError::NoSuchLogin(login.email.clone()));
+        }
+        self.refresh().await?;
+        Ok(())
+    }
+
+    pub async fn suspend(&self, account: Id, reason: &str) -> Result<()> {
+        self.set_state(account, AccountState::Suspended(reason.trim().to_owned()))
+            .await
+    }
+
+    pub async fn resume(&self, account: Id) -> Result<()> {
+        self.set_state(account, AccountState::Active).await
+    }
+
+    async fn set_state(&self, account: Id, state: AccountState) -> Result<()> {
+        let changed = self
+            .inner
+            .db
+            .write("change the state of an account", move |tx| {
+                let changed = tx.execute(
+                    "UPDATE accounts SET state = $2, state_reason = $3 WHERE id = $1",
+                    &[
+                        (&account).into(),
+                        state.as_str().into(),
+                        state.reason().unwrap_or_default().into(),
+                    ],
+                )?;
+                if changed == 1 {
+                    bump(tx)?;
+                }
+                Ok(changed)
+            })
+            .await?;
+        if changed == 0 {
+            return Err(AccountsError::NotFound("account"));
+        }
+        self.refresh().await?;
+        Ok(())
+    }
+
+    pub async fn account(&self, id: Id) -> Result<Account> {
+        let account = self
+            .inner
+            .db
+            .read("read an account", move |tx| {
+                tx.query_opt(
+                    &format!("SELECT {COLUMNS} FROM accounts a WHERE a.id = $1"),
+                    &[(&id).into()],
+                )?
+                .map(|row| account_of(&row))
+                .transpose()
+            })
+            .await?;
+        account.ok_or(AccountsError::NotFound("account"))
+    }
+
+    /// A page of accounts. One more than `limit` is never read; the last one's id is the next page's `after`.
+    pub async fn list(&self, filter: AccountFilter) -> Result<Vec<Account>> {
+        Ok(self
+            .inner
+            .db
+            .read("list the accounts", move |tx| list(tx, &filter))
+            .await?)
+    }
+
+    async fn hash(&self, password: &str) -> Result<String> {
+        self.inner.hasher.hash(password, self.inner.ids.secret(16)).await
+    }
+
+    pub(crate) fn id(&self, now: Time) -> Id {
+        self.inner.ids.next(now)
+    }
+}
+
+enum Creation {
+    Done,
+    Exists,
+    NotAllowed,
+}
+
+fn has_operator(tx: &mut Tx<'_>) -> store::Result<bool> {
+    Ok(tx
+        .query_opt("SELECT id FROM accounts WHERE operator = 1 LIMIT 1", &[])?
+        .is_some())
+}
+
+fn insert_account(tx: &mut Tx<'_>, account: &Account, unlimited: bool) -> store::Result<()> {
+    tx.run(
+        "INSERT INTO accounts (id, name, state, state_reason, operator, unlimited, balance, created_at) \
+         VALUES ($1, $2, 'active', '', $3, $4, $5, $6)",
+        &[
+            (&account.id).into(),
+            (&account.name).into(),
+            account.operator.into(),
+            unlimited.into(),
+            account.credits.unwrap_or(0).into(),
+            account.created_at.into(),
+        ],
+    )
+}
+
+fn account_of(row: &Row) -> store::Result<Account> {
+    let balance = row.int(6)?;
+    Ok(Account {
+        id: row.id(0)?,
+        name: row.text(1)?,
+        state: AccountState::from_columns(&row.text(2)?, row.text(3)?),
+        operator: row.bool(4)?,
+        credits: (!row.bool(5)?).then_some(balance),
+        created_at: row.time(7)?,
+    })
+}
+
+fn list(tx: &mut Tx<'_>, filter: &AccountFilter) -> store::Result<Vec<Account>> {
+    let pattern = filter.q.as_deref().map(like);
+    let mut wheres = vec!["1 = 1".to_owned()];
+    let mut values: Vec<Value<'_>> = Vec::new();
+    let mut bind = |value| {
+        values.push(value);
+        format!("${}", values.len())
+    };
+    if let Some(pattern) = &pattern {
+        let place = bind(pattern.into());
+        wheres.push(format!(
+            "(lower(a.name) LIKE {place} ESCAPE '\\' OR EXISTS (SELECT 1 FROM logins l \
+             WHERE l.account = a.id AND l.login_key LIKE {place} ESCAPE '\\'))"
+        ));
+    }
+    if let Some(state) = &filter.state {
+        wheres.push(format!("a.state = {}", bind(state.into())));
+    }
+    let (column, order, beyond) = match filter.sort {
+        AccountSort::Newest => ("a.id", "DESC", "<"),
+        AccountSort::Oldest => ("a.id", "ASC", ">"),
+        AccountSort::Name => ("a.name", "ASC", ">"),
+        AccountSort::FewestCredits => ("a.balance", "ASC", ">"),
+    };
+    if let Some(after) = &filter.after {
+        // The place of the last row seen is looked up, so that the cursor is its id whatever the order.
+        wheres.push(format!(
+            "({column}, a.id) {beyond} (SELECT {}, p.id FROM accounts p WHERE p.id = {})",
+            column.replace("a.", "p."),
+            bind(after.into())
+        ));
+    }
+    let sql = format!(
+        "SELECT {COLUMNS} FROM accounts a WHERE {} ORDER BY {column} {order}, a.id {order} LIMIT {}",
+        wheres.join(" AND "),
+        filter.limit
+    );
+    tx.query(&sql, &values)?.iter().map(account_of).collect()
+}
+
+/// A LIKE pattern that finds `q` anywhere, with its own wildcards taken literally.
+fn like(q: &str) -> String {
+    let escaped = q
+        .trim()
+        .to_lowercase()
+        .replace('\\', "\\\\")
+        .replace('%', "\\%")
+        .replace('_', "\\_");
+    format!("%{escaped}%")
+}

@@ -1,0 +1,151 @@
+//! Web sessions: a random token in a cookie, its hash in the database.
+
+use std::time::Duration;
+
+use mail::time::Time;
+use store::{Id, Tx, Value};
+
+use crate::{Accounts, Principal, Result, Via, token};
+
+const IDLE: Duration = Duration::from_hours(14 * 24);
+const ABSOLUTE: Duration = Duration::from_hours(30 * 24);
+/// A session that is used notes so at most this often.
+pub(crate) const SEEN_EVERY: Duration = Duration::from_mins(1);
+
+/// Where a session was opened from, for the list of sessions.
+#[derive(Clone, Debug, Default)]
+pub struct SessionOrigin {
+    pub ip: String,
+    pub agent: String,
+}
+
+/// A session that a token opened.
+#[derive(Clone, Debug)]
+pub struct Session {
+    pub principal: Principal,
+    pub created_at: Time,
+    pub expires_at: Time,
+}
+
+impl Accounts {
+    /// Opens a session for somebody whose password was just verified and returns its token. `None` where the password
+    /// changed in between.
+    pub async fn open_session(&self, who: &Principal, origin: SessionOrigin) -> Result<Option<String>> {
+        let Some(login) = who.login else { return Ok(None) };
+        let token = token::base62(&self.inner.ids.secret(token::RANDOM_OCTETS));
+        let hash = token::hash(&token);
+        let now = self.inner.clock.now();
+        let stamp = who.stamp;
+        let agent: String = origin
+            .agent
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(300)
+            .collect();
+        let opened = self
+            .inner
+            .db
+            .write("open a web session", move |tx| {
+                let current = tx.query_opt("SELECT stamp FROM logins WHERE id = $1", &[(&login).into()])?;
+                if current.map(|row| row.int(0)).transpose()? != Some(stamp) {
+                    return Ok(false);
+                }
+                tx.run("DELETE FROM sessions WHERE expires_at <= $1", &[now.into()])?;
+                tx.run(
+                    "INSERT INTO sessions (token_hash, login, stamp, created_at, seen_at, expires_at, ip, agent) \
+                     VALUES ($1, $2, $3, $4, $4, $5, $6, $7)",
+                    &[
+                        Value::Blob(&hash),
+                        (&login).into(),
+                        stamp.into(),
+                        now.into(),
+                        now.plus(IDLE).into(),
+                        (&origin.ip).into(),
+                        (&agent).into(),
+                    ],
+                )?;
+                Ok(true)
+            })
+            .await?;
+        Ok(opened.then_some(token))
+    }
+
+    /// Whose session this token opens, if it still does.
+    pub async fn find_session(&self, token: &str) -> Result<Option<Session>> {
+        let hash = token::hash(token);
+        let now = self.inner.clock.now();
+        let found = self
+            .inner
+            .db
+            .read("look a web session up", move |tx| read_session(tx, &hash, now))
+            .await?;
+        let Some((session, seen_at)) = found else {
+            return Ok(None);
+        };
+        if now.since(seen_at) >= SEEN_EVERY {
+            let expires_at = now.plus(IDLE).min(session.created_at.plus(ABSOLUTE));
+            self.inner
+                .db
+                .write("note that a web session is used", move |tx| {
+                    tx.run(
+                        "UPDATE sessions SET seen_at = $2, expires_at = $3 WHERE token_hash = $1",
+                        &[Value::Blob(&hash), now.into(), expires_at.into()],
+                    )
+                })
+                .await?;
+        }
+        Ok(Some(session))
+    }
+
+    pub async fn close_session(&self, token: &str) -> Result<()> {
+        let hash = token::hash(token);
+        let close = move |tx: &mut Tx<'_>| {
+            tx.run(
+                "DELETE FROM sessions WHERE token_hash = $1",
+                &[Value::Blob(&hash)],
+            )
+        };
+        Ok(self.inner.db.write("close a web session", close).await?)
+    }
+}
+
+fn read_session(tx: &mut Tx<'_>, hash: &[u8; 32], now: Time) -> store::Result<Option<(Session, Time)>> {
+    let row = tx.query_opt(
+        "SELECT l.account, l.id, l.email, l.stamp, s.created_at, s.expires_at, s.seen_at FROM sessions s \
+         JOIN logins l ON l.id = s.login AND l.stamp = s.stamp WHERE s.token_hash = $1 AND s.expires_at > $2",
+        &[Value::Blob(hash), now.into()],
+    )?;
+    row.map(|row| {
+        let principal = Principal {
+            account: row.id(0)?,
+            login: Some(row.id(1)?),
+            email: row.text(2)?,
+            stamp: row.int(3)?,
+            via: Via::Session,
+        };
+        Ok((
+            Session {
+                principal,
+                created_at: row.time(4)?,
+                expires_at: row.time(5)?,
+            },
+            row.time(6)?,
+        ))
+    })
+    .transpose()
+}
+
+/// Ends the sessions of a login whose password just changed; the one with the token hash `keep` takes the new stamp.
+pub(crate) fn end_all_but(tx: &mut Tx<'_>, login: Id, keep: Option<&[u8; 32]>) -> store::Result<()> {
+    let Some(keep) = keep else {
+        return tx.run("DELETE FROM sessions WHERE login = $1", &[(&login).into()]);
+    };
+    tx.run(
+        "DELETE FROM sessions WHERE login = $1 AND token_hash <> $2",
+        &[(&login).into(), Value::Blob(keep)],
+    )?;
+    tx.run(
+        "UPDATE sessions SET stamp = (SELECT stamp FROM logins WHERE id = $1) WHERE login = $1 AND token_hash = $2",
+        &[(&login).into(), Value::Blob(keep)],
+    )
+}

@@ -1,0 +1,74 @@
+//! Secrets that we hand out once and keep only as a SHA-256: session tokens and API keys.
+
+use aws_lc_rs::digest::{SHA256, digest};
+
+/// Octets of randomness in every token.
+pub const RANDOM_OCTETS: usize = 32;
+/// What an API key starts with, so that people and secret scanners recognise one.
+pub const KEY_PREFIX: &str = "ph_";
+/// How much of an API key stays readable in lists.
+const SHOWN: usize = KEY_PREFIX.len() + 6;
+
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// `octets` as one big-endian number in base 62, padded so that the length tells nothing.
+pub fn base62(octets: &[u8]) -> String {
+    let mut number = octets.to_vec();
+    // 62^n >= 256^len needs n = len * ln 256 / ln 62, about 1.344 digits an octet.
+    let width = (octets.len() * 1344).div_ceil(1000);
+    let mut digits = vec![b'0'; width];
+    for digit in digits.iter_mut().rev() {
+        let mut remainder = 0u32;
+        for octet in &mut number {
+            let value = remainder << 8 | u32::from(*octet);
+            *octet = (value / 62) as u8;
+            remainder = value % 62;
+        }
+        *digit = ALPHABET[remainder as usize];
+    }
+    String::from_utf8(digits).expect("the alphabet is ASCII")
+}
+
+/// A new API key from `random`, in the form that its owner sees once.
+pub fn api_key(random: &[u8]) -> String {
+    format!("{KEY_PREFIX}{}", base62(random))
+}
+
+/// The readable beginning of a key.
+pub fn shown(key: &str) -> &str {
+    key.get(..SHOWN).unwrap_or(key)
+}
+
+/// What is stored of a token. The tokens are random, so a plain hash is enough.
+pub fn hash(token: &str) -> [u8; 32] {
+    digest(&SHA256, token.as_bytes())
+        .as_ref()
+        .try_into()
+        .expect("SHA-256 has 32 octets")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_token_has_the_same_length() {
+        assert_eq!(base62(&[0; 32]).len(), 44);
+        assert_eq!(base62(&[255; 32]).len(), 44);
+    }
+
+    #[test]
+    fn different_octets_give_different_tokens() {
+        assert_eq!(base62(&[0, 61]), "00z");
+        assert_eq!(base62(&[0, 62]), "010");
+        assert_eq!(base62(&[255, 255]), "H31");
+    }
+
+    #[test]
+    fn a_key_shows_its_beginning_only() {
+        let key = api_key(&[7; 32]);
+        assert!(key.starts_with("ph_"));
+        assert_eq!(shown(&key).len(), 9);
+        assert_eq!(shown("ph"), "ph");
+    }
+}

@@ -1,0 +1,10 @@
+//! The accounts room on real databases, each test on both engines.
+#![cfg(test)]
+
+mod credentials;
+mod credits;
+mod domains;
+mod people;
+mod room;
+mod sessions;
+mod sign_in;
