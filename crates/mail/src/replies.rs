@@ -62,7 +62,7 @@ pub const TOO_MANY_RECIPIENTS: Reply = Reply::new(
     "Too many recipients, send to the others in a further message",
 );
 pub const OUT_OF_CREDITS: Reply = Reply::new(452, (4, 7, 1), "The account has no credits left");
-pub const ACCOUNT_SUSPENDED: Reply = Reply::new(450, (4, 7, 1), "The account is suspended");
+pub const ACCOUNT_SUSPENDED: Reply = Reply::new(554, (5, 7, 1), "The account is suspended");
 pub const SIGN_IN_UNAVAILABLE: Reply = Reply::new(
     454,
     (4, 7, 0),
