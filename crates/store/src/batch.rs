@@ -26,12 +26,15 @@ const TRIES: usize = 5;
 pub(crate) trait Job: Send {
     /// Runs the closure and keeps what it returned until [`Job::answer`].
     fn run(&mut self, tx: &mut Tx<'_>) -> Result<()>;
+    /// How it is to be read, when it is.
+    fn mode(&self) -> Mode;
     /// Gives the caller what the closure returned last, or the error.
     fn answer(self: Box<Self>, outcome: Result<()>);
 }
 
 pub(crate) struct Closure<T, F> {
     label: &'static str,
+    mode: Mode,
     work: F,
     value: Option<T>,
     caller: oneshot::Sender<Result<T>>,
@@ -42,11 +45,16 @@ where
     T: Send + 'static,
     F: FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
 {
-    pub(crate) fn waiting(label: &'static str, work: F) -> (Box<dyn Job>, oneshot::Receiver<Result<T>>) {
+    pub(crate) fn waiting(
+        label: &'static str,
+        mode: Mode,
+        work: F,
+    ) -> (Box<dyn Job>, oneshot::Receiver<Result<T>>) {
         let (caller, answer) = oneshot::channel();
         (
             Box::new(Self {
                 label,
+                mode,
                 work,
                 value: None,
                 caller,
@@ -68,6 +76,10 @@ where
             Err(_) => return Err(StoreError::other("run the closure", "it panicked")),
         }
         Ok(())
+    }
+
+    fn mode(&self) -> Mode {
+        self.mode
     }
 
     fn answer(self: Box<Self>, outcome: Result<()>) {
@@ -150,7 +162,7 @@ impl Queue {
 }
 
 /// What the threads of one database share.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Shared {
     pub(crate) counters: Arc<Counters>,
     pub(crate) bells: Bells,
@@ -172,7 +184,7 @@ pub(crate) fn spawn_reader(queue: Arc<Queue>, mut link: Link) -> Result<JoinHand
     spawn("store-reader", move || {
         while let Some(jobs) = queue.take(1) {
             for mut job in jobs {
-                let outcome = read(&mut link, |tx| job.run(tx));
+                let outcome = read(&mut link, job.mode(), |tx| job.run(tx));
                 job.answer(outcome);
             }
         }
@@ -186,11 +198,15 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
         .map_err(|error| StoreError::other(format!("start the thread {name}"), error))
 }
 
-/// Runs `work` on one state of the database, once more when the connection turned out to be lost.
-pub(crate) fn read(link: &mut Link, mut work: impl FnMut(&mut Tx<'_>) -> Result<()>) -> Result<()> {
+/// Runs `work` as a reader, once more when the connection turned out to be lost.
+pub(crate) fn read(
+    link: &mut Link,
+    mode: Mode,
+    mut work: impl FnMut(&mut Tx<'_>) -> Result<()>,
+) -> Result<()> {
     let mut tries = 1;
     loop {
-        let outcome = link.begin(Mode::Snapshot).and_then(|()| {
+        let outcome = link.begin(mode).and_then(|()| {
             let done = work(&mut Tx::new(link));
             // Nothing was written: how the transaction ends does not matter.
             link.rollback();
@@ -275,13 +291,15 @@ fn attempt(link: &mut Link, jobs: &mut VecDeque<Box<dyn Job>>, shared: &Shared) 
     let mut weight = 0;
     let mut done = 0;
     for job in jobs.iter_mut() {
+        link.closure(done);
         let mut tx = Tx::new(link);
         let outcome = job.run(&mut tx);
         topics.merge(tx.topics());
         weight += tx.weight();
         // A statement that failed poisons the batch even if its closure knew what to make of it.
         if let Some(error) = tx.take_failure().or(outcome.err()) {
-            return failed(link, error, Some(done), false);
+            let culprit = link.culprit().unwrap_or(done);
+            return failed(link, error, Some(culprit), false);
         }
         done += 1;
         if weight > HEAVIEST_BATCH {
@@ -289,7 +307,8 @@ fn attempt(link: &mut Link, jobs: &mut VecDeque<Box<dyn Job>>, shared: &Shared) 
         }
     }
     if let Err(error) = link.commit() {
-        return failed(link, error, None, true);
+        let culprit = link.culprit();
+        return failed(link, error, culprit, true);
     }
     shared.counters.committed(done, begun.elapsed());
     shared.bells.ring(topics);

@@ -3,8 +3,9 @@
 //! A waiter polls anyway; the bell only makes it quicker. Many rings before a waiter looks are one.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// What there is news of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,6 +20,15 @@ pub enum Topic {
 
 impl Topic {
     pub(crate) const ALL: [Self; 3] = [Self::Due, Self::Events, Self::Changes];
+
+    /// The channel on PostgreSQL.
+    pub(crate) fn channel(self) -> &'static str {
+        match self {
+            Self::Due => "posthouse_due",
+            Self::Events => "posthouse_events",
+            Self::Changes => "posthouse_changes",
+        }
+    }
 }
 
 /// A set of topics, gathered during a transaction and rung after its commit.
@@ -42,22 +52,50 @@ impl Topics {
 }
 
 /// The bells of one process, one for each topic.
-#[derive(Clone)]
-pub(crate) struct Bells(Arc<[watch::Sender<()>; 3]>);
+#[derive(Clone, Default)]
+pub(crate) struct Bells(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    here: [watch::Sender<()>; 3],
+    /// Rung here and not yet passed on to other processes, by whoever does that.
+    outgoing: AtomicU8,
+    more: Notify,
+}
 
 impl Bells {
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(std::array::from_fn(|_| watch::Sender::new(()))))
+    /// After a commit in this process.
+    pub(crate) fn ring(&self, topics: Topics) {
+        if topics.0 == 0 {
+            return;
+        }
+        for topic in topics.iter() {
+            self.0.here[topic as usize].send_replace(());
+        }
+        self.0.outgoing.fetch_or(topics.0, Ordering::AcqRel);
+        self.0.more.notify_one();
     }
 
-    pub(crate) fn ring(&self, topics: Topics) {
-        for topic in topics.iter() {
-            self.0[topic as usize].send_replace(());
+    /// Rung in another process.
+    pub(crate) fn ring_here(&self, channel: &str) {
+        for topic in Topic::ALL.into_iter().filter(|topic| topic.channel() == channel) {
+            self.0.here[topic as usize].send_replace(());
         }
     }
 
     pub(crate) fn listen(&self, topic: Topic) -> Bell {
-        Bell(self.0[topic as usize].subscribe())
+        Bell(self.0.here[topic as usize].subscribe())
+    }
+
+    /// What was rung in this process since the last call, once there is something.
+    pub(crate) async fn outgoing(&self) -> Topics {
+        loop {
+            let topics = self.0.outgoing.swap(0, Ordering::AcqRel);
+            if topics != 0 {
+                return Topics(topics);
+            }
+            self.0.more.notified().await;
+        }
     }
 }
 
@@ -76,11 +114,13 @@ impl Bell {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     #[tokio::test]
     async fn many_rings_are_one_and_other_topics_stay_silent() {
-        let bells = Bells::new();
+        let bells = Bells::default();
         let mut due = bells.listen(Topic::Due);
         let mut events = bells.listen(Topic::Events);
         let mut topics = Topics::default();
@@ -88,7 +128,9 @@ mod tests {
         bells.ring(topics);
         bells.ring(topics);
         due.rung().await;
-        assert!(futures_util::FutureExt::now_or_never(due.rung()).is_none());
-        assert!(futures_util::FutureExt::now_or_never(events.rung()).is_none());
+        assert!(due.rung().now_or_never().is_none());
+        assert!(events.rung().now_or_never().is_none());
+        assert_eq!(bells.outgoing().now_or_never(), Some(topics));
+        assert_eq!(bells.outgoing().now_or_never(), None);
     }
 }

@@ -7,13 +7,16 @@ use std::thread::JoinHandle;
 use parking_lot::Mutex;
 
 use crate::batch::{self, Closure, Queue, Shared};
-use crate::bell::{Bell, Bells, Topic};
+use crate::bell::{Bell, Topic};
+use crate::clock::Clock;
 use crate::dialect::Engine;
 use crate::error::{ErrorKind, Result, StoreError};
-use crate::link::Link;
+use crate::ids::Ids;
+use crate::link::{Link, Mode};
 use crate::migrate;
+use crate::postgres;
 use crate::sqlite;
-use crate::stats::{CommitStats, Counters};
+use crate::stats::CommitStats;
 use crate::tx::Tx;
 use crate::url::{DatabaseUrl, OpenOptions};
 
@@ -28,8 +31,20 @@ struct Inner {
     shared: Shared,
     threads: Mutex<Vec<JoinHandle<()>>>,
     peekers: Option<Peekers>,
+    _listener: Option<postgres::Listener>,
     /// Dropped last: it outlives the writer it works for.
     _checkpointer: Option<sqlite::Checkpointer>,
+}
+
+/// What a database is put together from.
+#[derive(Default)]
+struct Parts {
+    writers: Vec<Link>,
+    readers: Vec<Link>,
+    peekers: Option<Peekers>,
+    checkpointer: Option<sqlite::Checkpointer>,
+    /// Where other processes hear the bell.
+    bell: Option<postgres::Server>,
 }
 
 impl Db {
@@ -38,7 +53,7 @@ impl Db {
         let url = url.clone();
         blocking(move || match &url {
             DatabaseUrl::Sqlite(path) => Self::open_sqlite(path, &options),
-            DatabaseUrl::Postgres(_) => Err(StoreError::other("open the database", "no PostgreSQL here yet")),
+            DatabaseUrl::Postgres(url) => Self::open_postgres(url, &options),
         })
         .await
     }
@@ -54,20 +69,54 @@ impl Db {
             path: path.to_owned(),
             idle: Mutex::default(),
         };
-        Self::start(vec![writer], readers, Some(peekers), Some(checkpointer))
+        Self::start(Parts {
+            writers: vec![writer],
+            readers,
+            peekers: Some(peekers),
+            checkpointer: Some(checkpointer),
+            bell: None,
+        })
     }
 
-    fn start(
-        writers: Vec<Link>,
-        readers: Vec<Link>,
-        peekers: Option<Peekers>,
-        checkpointer: Option<sqlite::Checkpointer>,
-    ) -> Result<Self> {
+    fn open_postgres(url: &str, options: &OpenOptions) -> Result<Self> {
+        let server = postgres::Server::parse(url)?;
+        let open =
+            |role| postgres::Link::new(server.clone(), role).map(|link| Link::Postgres(Box::new(link)));
+        let mut writers = (0..options.writers.max(1))
+            .map(|_| open(postgres::Role::Writer))
+            .collect::<Result<Vec<_>>>()?;
+        let readers = (0..options.readers.max(1))
+            .map(|_| open(postgres::Role::Reader))
+            .collect::<Result<_>>()?;
+        // The others connect when they are needed; this one tells now whether there is a server.
+        if let Some(first) = writers.first_mut() {
+            first.begin(Mode::Write)?;
+            first.rollback();
+        }
+        Self::start(Parts {
+            writers,
+            readers,
+            bell: Some(server),
+            ..Parts::default()
+        })
+    }
+
+    fn start(parts: Parts) -> Result<Self> {
+        let Parts {
+            writers,
+            readers,
+            peekers,
+            checkpointer,
+            bell,
+        } = parts;
         let engine = writers.first().map_or(Engine::Sqlite, Link::engine);
-        let shared = Shared {
-            counters: Arc::new(Counters::default()),
-            bells: Bells::new(),
-        };
+        let shared = Shared::default();
+        let listener = bell
+            .map(|server| {
+                let name = Ids::new().next(Clock::system().now()).to_string();
+                postgres::Listener::start(server, shared.bells.clone(), name)
+            })
+            .transpose()?;
         let inner = Inner {
             engine,
             writes: Queue::new(writers.len()),
@@ -75,6 +124,7 @@ impl Db {
             shared,
             threads: Mutex::default(),
             peekers,
+            _listener: listener,
             _checkpointer: checkpointer,
         };
         for link in writers {
@@ -108,7 +158,7 @@ impl Db {
         T: Send + 'static,
         F: FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
     {
-        Self::submit(&self.0.writes, label, work).await
+        Self::submit(&self.0.writes, label, Mode::Write, work).await
     }
 
     /// Runs `work` on one state of the database in a thread of its own; writes are refused. It never waits for
@@ -118,10 +168,10 @@ impl Db {
         T: Send + 'static,
         F: FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
     {
-        Self::submit(&self.0.reads, label, work).await
+        Self::submit(&self.0.reads, label, Mode::Snapshot, work).await
     }
 
-    /// Like [`Db::read`], for a look at one row by its key: on SQLite it runs on the calling thread, which takes
+    /// Like [`Db::read`], for one statement that looks at few rows by their key: on SQLite it runs on the calling thread, which takes
     /// a few microseconds where a hop to another thread and back takes many.
     pub async fn peek<T, F>(&self, label: &'static str, mut work: F) -> Result<T>
     where
@@ -130,7 +180,7 @@ impl Db {
     {
         match &self.0.peekers {
             Some(peekers) => peekers.peek(&mut work).map_err(|error| error.during(label)),
-            None => self.read(label, work).await,
+            None => Self::submit(&self.0.reads, label, Mode::Single, work).await,
         }
     }
 
@@ -161,12 +211,12 @@ impl Db {
         .await
     }
 
-    async fn submit<T, F>(queue: &Queue, label: &'static str, work: F) -> Result<T>
+    async fn submit<T, F>(queue: &Queue, label: &'static str, mode: Mode, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
     {
-        let (job, answer) = Closure::waiting(label, work);
+        let (job, answer) = Closure::waiting(label, mode, work);
         queue.push(job);
         // The sender lives in the job, and every job is answered.
         answer.await.unwrap_or_else(|_| {
@@ -206,7 +256,7 @@ impl Peekers {
             None => Link::Sqlite(sqlite::Link::open(&self.path, sqlite::Role::Reader, false)?),
         };
         let mut value = None;
-        let outcome = batch::read(&mut link, |tx| {
+        let outcome = batch::read(&mut link, Mode::Single, |tx| {
             value = Some(work(tx)?);
             Ok(())
         });

@@ -11,6 +11,7 @@ mod ids;
 mod link;
 mod migrate;
 pub mod nodes;
+mod postgres;
 mod sqlite;
 mod stats;
 pub mod testing;

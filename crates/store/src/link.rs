@@ -2,6 +2,7 @@
 
 use crate::dialect::Engine;
 use crate::error::Result;
+use crate::postgres;
 use crate::sqlite;
 use crate::value::{Row, Value};
 
@@ -11,23 +12,28 @@ pub(crate) enum Mode {
     Write,
     /// Reads one state of the database, however many statements look at it.
     Snapshot,
+    /// One statement that reads, in no transaction.
+    Single,
 }
 
 /// A connection, owned by one thread at a time. It connects again by itself when it was lost.
 pub(crate) enum Link {
     Sqlite(sqlite::Link),
+    Postgres(Box<postgres::Link>),
 }
 
 impl Link {
     pub(crate) fn engine(&self) -> Engine {
         match self {
             Self::Sqlite(_) => Engine::Sqlite,
+            Self::Postgres(_) => Engine::Postgres,
         }
     }
 
     pub(crate) fn begin(&mut self, mode: Mode) -> Result<()> {
         match self {
             Self::Sqlite(link) => link.begin(mode),
+            Self::Postgres(link) => link.begin(mode),
         }
     }
 
@@ -35,6 +41,7 @@ impl Link {
     pub(crate) fn commit(&mut self) -> Result<()> {
         match self {
             Self::Sqlite(link) => link.commit(),
+            Self::Postgres(link) => link.commit(),
         }
     }
 
@@ -42,24 +49,43 @@ impl Link {
     pub(crate) fn committed(&mut self) {
         match self {
             Self::Sqlite(link) => link.finish_checkpoint(),
+            Self::Postgres(_) => {}
         }
     }
 
     pub(crate) fn rollback(&mut self) {
         match self {
             Self::Sqlite(link) => link.rollback(),
+            Self::Postgres(link) => link.rollback(),
+        }
+    }
+
+    /// The statements that follow are those of the batch's closure with this number.
+    pub(crate) fn closure(&mut self, number: usize) {
+        if let Self::Postgres(link) = self {
+            link.closure(number);
+        }
+    }
+
+    /// The closure whose statement failed, when that is not the one that saw the error.
+    pub(crate) fn culprit(&self) -> Option<usize> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres(link) => link.culprit(),
         }
     }
 
     pub(crate) fn run(&mut self, sql: &str, values: &[Value<'_>]) -> Result<()> {
         match self {
             Self::Sqlite(link) => link.execute(sql, values).map(drop),
+            Self::Postgres(link) => link.run(sql, values),
         }
     }
 
     pub(crate) fn execute(&mut self, sql: &str, values: &[Value<'_>]) -> Result<u64> {
         match self {
             Self::Sqlite(link) => link.execute(sql, values),
+            Self::Postgres(link) => link.execute(sql, values),
         }
     }
 
@@ -71,6 +97,7 @@ impl Link {
     ) -> Result<()> {
         match self {
             Self::Sqlite(link) => link.each(sql, values, take),
+            Self::Postgres(link) => link.each(sql, values, take),
         }
     }
 
@@ -78,6 +105,7 @@ impl Link {
     pub(crate) fn script(&mut self, sql: &str) -> Result<()> {
         match self {
             Self::Sqlite(link) => link.script(sql),
+            Self::Postgres(link) => link.script(sql),
         }
     }
 }

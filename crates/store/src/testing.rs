@@ -2,10 +2,15 @@
 //!
 //! [`both_engines!`]: crate::both_engines
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::{DatabaseUrl, Db, Id, Ids, OpenOptions};
+use crate::postgres::Server;
+use crate::{Clock, DatabaseUrl, Db, Id, Ids, OpenOptions};
+
+/// A server on which the tests may make databases: `postgres://user@host:port/db`.
+const SERVER: &str = "POSTHOUSE_TEST_POSTGRES";
 
 /// A migrated database of its own, gone when the test is over.
 pub struct TestDb {
@@ -23,6 +28,32 @@ impl TestDb {
         let dir = directory(&ids);
         let url = DatabaseUrl::Sqlite(dir.join("posthouse.db"));
         Self::open(url, ids, dir).await
+    }
+
+    /// On PostgreSQL, in a database of its own. Without a server the test is skipped, loudly; with `CI` set it fails.
+    pub async fn postgres() -> Option<Self> {
+        let ids = Ids::new();
+        let url = new_postgres(&ids).await?;
+        let dir = directory(&ids);
+        Some(Self::open(url, ids, dir).await)
+    }
+
+    /// A second, empty database on the same engine.
+    pub async fn empty(&self) -> DatabaseUrl {
+        match &self.url {
+            DatabaseUrl::Sqlite(_) => DatabaseUrl::Sqlite(self.dir.join(format!("{}.db", self.id()))),
+            DatabaseUrl::Postgres(_) => new_postgres(&self.ids)
+                .await
+                .expect("the server was there before"),
+        }
+    }
+
+    /// Runs a statement as the server's administrator, outside every pool. On PostgreSQL only.
+    pub async fn administer(&self, sql: &str) {
+        let DatabaseUrl::Postgres(url) = &self.url else {
+            panic!("SQLite has no administrator")
+        };
+        administer(url, sql).await;
     }
 
     async fn open(url: DatabaseUrl, ids: Ids, dir: PathBuf) -> Self {
@@ -55,19 +86,73 @@ impl TestDb {
     }
 
     pub fn id(&self) -> Id {
-        self.ids.next(crate::Clock::system().now())
+        self.ids.next(Clock::system().now())
     }
 }
 
 impl Drop for TestDb {
     fn drop(&mut self) {
-        // What cannot be removed is left to the system's own cleaning of temporary files.
+        // What cannot be removed is left to the system's own cleaning of temporary files, and to the end of the
+        // server that was started for the tests.
         let _ = fs::remove_dir_all(&self.dir);
+        if let DatabaseUrl::Postgres(url) = &self.url {
+            drop_postgres(url.clone());
+        }
     }
 }
 
+/// In a thread of its own: the test's runtime cannot be waited for from within.
+fn drop_postgres(url: String) {
+    let thread = std::thread::spawn(move || {
+        let server = env::var(SERVER).ok()?;
+        let name = url.rsplit_once('/')?.1.split('?').next()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .ok()?;
+        runtime.block_on(administer(&server, &format!("DROP DATABASE {name} WITH (FORCE)")));
+        Some(())
+    });
+    let _ = thread.join();
+}
+
+async fn new_postgres(ids: &Ids) -> Option<DatabaseUrl> {
+    let Ok(server) = env::var(SERVER) else {
+        assert!(
+            env::var_os("CI").is_none(),
+            "{SERVER} is not set, and CI tests both engines"
+        );
+        eprintln!("SKIPPED on PostgreSQL: set {SERVER}=postgres://user@host:port/db, or run `make test`");
+        return None;
+    };
+    let name = format!("posthouse_test_{}", ids.next(Clock::system().now())).replace('-', "_");
+    administer(&server, &format!("CREATE DATABASE {name}")).await;
+    let (server, options) = server
+        .split_once('?')
+        .map_or((server.as_str(), String::new()), |(server, options)| {
+            (server, format!("?{options}"))
+        });
+    let (server, _) = server.rsplit_once('/').expect("the URL names a database");
+    Some(DatabaseUrl::Postgres(format!("{server}/{name}{options}")))
+}
+
+async fn administer(url: &str, sql: &str) {
+    let (client, connection) = Server::parse(url)
+        .expect("the test server's URL")
+        .connect()
+        .await
+        .expect("the test server answers");
+    let connection = tokio::spawn(connection);
+    client
+        .batch_execute(sql)
+        .await
+        .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    drop(client);
+    connection.await.expect("no panic").expect("a clean end");
+}
+
 fn directory(ids: &Ids) -> PathBuf {
-    let name = format!("posthouse-test-{}", ids.next(crate::Clock::system().now()));
+    let name = format!("posthouse-test-{}", ids.next(Clock::system().now()));
     let dir = std::env::temp_dir().join(name);
     fs::create_dir_all(&dir).expect("a directory for the test");
     dir
@@ -87,6 +172,13 @@ macro_rules! both_engines {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn on_sqlite() {
                 body($crate::testing::TestDb::sqlite().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_postgres() {
+                if let Some(test) = $crate::testing::TestDb::postgres().await {
+                    body(test).await;
+                }
             }
         }
     )*};

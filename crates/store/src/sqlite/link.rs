@@ -56,10 +56,11 @@ impl Link {
             // Never make a new, empty file in place of one that is missing.
             self.connection = Some(connect(&self.path, &self.role, false)?);
         }
-        self.bare(match mode {
-            Mode::Write => "BEGIN IMMEDIATE",
-            Mode::Snapshot => "BEGIN",
-        })
+        match mode {
+            Mode::Write => self.bare("BEGIN IMMEDIATE"),
+            Mode::Snapshot => self.bare("BEGIN"),
+            Mode::Single => Ok(()),
+        }
     }
 
     pub(crate) fn commit(&mut self) -> Result<()> {

@@ -1,0 +1,362 @@
+//! A connection that belongs to one thread: statements are sent ahead, answers awaited as late as possible.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{FutureExt, StreamExt};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout};
+use tokio_postgres::{Client, Statement};
+
+use super::connect::Server;
+use super::types::{self, Kept};
+use crate::error::{ErrorKind, Result, StoreError};
+use crate::link::Mode;
+use crate::tx::brief;
+use crate::value::{Cell, Row, Value};
+
+/// Statements kept prepared; beyond that the cache starts over.
+const STATEMENTS: usize = 512;
+/// Statements sent ahead before their answers are awaited.
+const AHEAD: usize = 256;
+/// The longest wait for one answer: a server that accepts bytes and says nothing is as good as gone.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// A connection unused for this long is asked whether it still lives before work is sent ahead on it.
+const IDLE: Duration = Duration::from_secs(1);
+/// Between attempts to connect, doubling.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Writer,
+    Reader,
+}
+
+type Answer = Pin<Box<dyn Future<Output = Result<u64, tokio_postgres::Error>> + Send>>;
+
+/// A statement that was sent and not yet answered.
+struct Ahead {
+    answer: Answer,
+    what: String,
+    /// The closure that sent it.
+    closure: usize,
+}
+
+pub(crate) struct Link {
+    server: Server,
+    role: Role,
+    client: Option<Arc<Client>>,
+    statements: HashMap<Box<str>, Statement>,
+    ahead: Vec<Ahead>,
+    in_transaction: bool,
+    used: Instant,
+    /// Not before this moment is another connection tried, and how long to wait after that.
+    next_try: Option<(Instant, Duration)>,
+    closure: usize,
+    culprit: Option<usize>,
+    /// Dropped last: the connection's task lives in it.
+    runtime: Runtime,
+}
+
+impl Link {
+    /// A link that connects at its first transaction.
+    pub(crate) fn new(server: Server, role: Role) -> Result<Self> {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| StoreError::other("start a runtime for a connection", error))?;
+        Ok(Self {
+            server,
+            role,
+            client: None,
+            statements: HashMap::new(),
+            ahead: Vec::new(),
+            in_transaction: false,
+            used: Instant::now(),
+            next_try: None,
+            closure: 0,
+            culprit: None,
+            runtime,
+        })
+    }
+
+    pub(crate) fn begin(&mut self, mode: Mode) -> Result<()> {
+        self.culprit = None;
+        self.closure = 0;
+        self.connect()?;
+        let sql = match mode {
+            Mode::Write => "BEGIN",
+            Mode::Snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            Mode::Single => return Ok(()),
+        };
+        self.in_transaction = true;
+        self.send_bare(sql)?;
+        if self.used.elapsed() > IDLE {
+            self.settle()
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(crate) fn commit(&mut self) -> Result<()> {
+        self.send_bare("COMMIT")?;
+        self.settle()?;
+        self.in_transaction = false;
+        self.used = Instant::now();
+        Ok(())
+    }
+
+    pub(crate) fn rollback(&mut self) {
+        // Answers nobody waits for any more; the connection's task reads past them.
+        self.ahead.clear();
+        if !std::mem::take(&mut self.in_transaction) {
+            return;
+        }
+        if self.send_bare("ROLLBACK").and_then(|()| self.settle()).is_err() {
+            self.client = None;
+        }
+        self.used = Instant::now();
+    }
+
+    /// The statements that follow are those of the batch's closure with this number.
+    pub(crate) fn closure(&mut self, number: usize) {
+        self.closure = number;
+    }
+
+    /// The closure whose statement failed first; it may have been sent long before its error was seen.
+    pub(crate) fn culprit(&self) -> Option<usize> {
+        self.culprit
+    }
+
+    pub(crate) fn run(&mut self, sql: &str, values: &[Value<'_>]) -> Result<()> {
+        let (client, statement) = self.prepared(sql)?;
+        let kept: Vec<Kept> = values.iter().map(Kept::from).collect();
+        let answer =
+            async move { client.execute_raw(&statement, kept.iter().map(Kept::value)).await }.boxed();
+        self.send(answer, brief(sql));
+        if self.ahead.len() >= AHEAD {
+            self.settle()
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(crate) fn execute(&mut self, sql: &str, values: &[Value<'_>]) -> Result<u64> {
+        let (client, statement) = self.prepared(sql)?;
+        let mut answer = Box::pin(client.execute_raw(&statement, values.iter().copied()));
+        // Polling it once sends it, behind what was sent ahead, whose answers come first.
+        let early = answer.as_mut().now_or_never();
+        self.settle()?;
+        let done = match early {
+            Some(done) => Ok(done),
+            None => self.wait(answer),
+        };
+        self.judge(sql, done)
+    }
+
+    pub(crate) fn each(
+        &mut self,
+        sql: &str,
+        values: &[Value<'_>],
+        take: &mut dyn FnMut(Row) -> Result<()>,
+    ) -> Result<()> {
+        let (client, statement) = self.prepared(sql)?;
+        let mut answer = Box::pin(client.query_raw(&statement, values.iter().copied()));
+        let early = answer.as_mut().now_or_never();
+        self.settle()?;
+        let done = self.runtime.block_on(async {
+            let stream = match early {
+                Some(stream) => stream,
+                None => timeout(PATIENCE, answer).await?,
+            };
+            let mut stream = match stream {
+                Ok(stream) => Box::pin(stream),
+                Err(error) => return Ok(Err(error)),
+            };
+            while let Some(row) = timeout(PATIENCE, stream.next()).await? {
+                let row = match row.and_then(|row| cells(&row)) {
+                    Ok(row) => row,
+                    Err(error) => return Ok(Err(error)),
+                };
+                if let Err(refused) = take(row) {
+                    return Ok(Ok(Err(refused)));
+                }
+            }
+            Ok(Ok(Ok(())))
+        });
+        self.judge(sql, done)?
+    }
+
+    pub(crate) fn script(&mut self, sql: &str) -> Result<()> {
+        self.settle()?;
+        let client = self.client()?;
+        let done = self.runtime.block_on(client.batch_execute(sql));
+        self.judge(sql, Ok(done))
+    }
+
+    fn wait<F: Future>(&self, answer: F) -> Result<F::Output, Elapsed> {
+        self.runtime.block_on(async { timeout(PATIENCE, answer).await })
+    }
+
+    fn client(&self) -> Result<Arc<Client>> {
+        let lost = || StoreError::new(ErrorKind::Unavailable, "use the connection", "it was lost");
+        self.client.clone().ok_or_else(lost)
+    }
+
+    fn connect(&mut self) -> Result<()> {
+        if self.client.as_ref().is_some_and(|client| !client.is_closed()) {
+            return Ok(());
+        }
+        self.client = None;
+        self.statements.clear();
+        self.ahead.clear();
+        self.in_transaction = false;
+        if let Some((at, _)) = self.next_try
+            && Instant::now() < at
+        {
+            let detail = "not connected; the next attempt follows shortly";
+            return Err(StoreError::new(
+                ErrorKind::Unavailable,
+                "connect to PostgreSQL",
+                detail,
+            ));
+        }
+        match self.runtime.block_on(session(&self.server, self.role)) {
+            Ok(client) => {
+                self.client = Some(Arc::new(client));
+                self.used = Instant::now();
+                self.next_try = None;
+                Ok(())
+            }
+            Err(error) => {
+                let wait = self
+                    .next_try
+                    .map_or(BACKOFF.0, |(_, wait)| (wait * 2).min(BACKOFF.1));
+                self.next_try = Some((Instant::now() + wait, wait));
+                Err(error)
+            }
+        }
+    }
+
+    fn prepared(&mut self, sql: &str) -> Result<(Arc<Client>, Statement)> {
+        let client = self.client()?;
+        if let Some(statement) = self.statements.get(sql) {
+            return Ok((client, statement.clone()));
+        }
+        self.settle()?;
+        if self.statements.len() >= STATEMENTS {
+            self.statements.clear();
+        }
+        let done = self.wait(client.prepare(sql));
+        let statement = self.judge(sql, done)?;
+        self.statements.insert(sql.into(), statement.clone());
+        Ok((client, statement))
+    }
+
+    fn send_bare(&mut self, sql: &'static str) -> Result<()> {
+        let client = self.client()?;
+        self.send(
+            async move { client.batch_execute(sql).await.map(|()| 0) }.boxed(),
+            sql.to_owned(),
+        );
+        Ok(())
+    }
+
+    /// The first poll puts the statement on its way; the rest is awaited by [`Link::settle`].
+    fn send(&mut self, mut answer: Answer, what: String) {
+        if let Some(done) = answer.as_mut().now_or_never() {
+            answer = std::future::ready(done).boxed();
+        }
+        self.ahead.push(Ahead {
+            answer,
+            what,
+            closure: self.closure,
+        });
+    }
+
+    /// Awaits the answers of everything sent ahead, in order. The first error counts; the others follow from it.
+    fn settle(&mut self) -> Result<()> {
+        if self.ahead.is_empty() {
+            return Ok(());
+        }
+        let ahead = std::mem::take(&mut self.ahead);
+        let failed = self.runtime.block_on(async {
+            let mut failed = None;
+            for Ahead {
+                answer,
+                what,
+                closure,
+            } in ahead
+            {
+                let done = timeout(PATIENCE, answer).await;
+                if matches!(done, Ok(Ok(_))) || failed.is_some() {
+                    continue;
+                }
+                let lost = done.is_err();
+                failed = Some((done, what, closure));
+                if lost {
+                    break;
+                }
+            }
+            failed
+        });
+        let Some((done, what, closure)) = failed else {
+            return Ok(());
+        };
+        self.culprit.get_or_insert(closure);
+        self.judge(&what, done).map(drop)
+    }
+
+    /// Names the statement in the error, and lets go of a connection that can no longer be trusted.
+    fn judge<T>(&mut self, sql: &str, done: Result<Result<T, tokio_postgres::Error>, Elapsed>) -> Result<T> {
+        let error = match done {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(error)) => types::error(brief(sql), &error),
+            Err(_) => StoreError::new(
+                ErrorKind::Unavailable,
+                brief(sql),
+                format!("no answer within {} s", PATIENCE.as_secs()),
+            ),
+        };
+        self.culprit.get_or_insert(self.closure);
+        if error.kind() == ErrorKind::Unavailable {
+            self.client = None;
+            self.ahead.clear();
+            self.in_transaction = false;
+        }
+        Err(error)
+    }
+}
+
+async fn session(server: &Server, role: Role) -> Result<Client> {
+    let (client, connection) = server.connect().await?;
+    tokio::spawn(connection);
+    // A commit is durable before it is answered, whatever the server's default; a server set to more keeps it. A
+    // node cut off in the middle of a transaction does not hold its locks for long.
+    client
+        .batch_execute(
+            "SELECT set_config('synchronous_commit', 'on', false) \
+             WHERE current_setting('synchronous_commit') IN ('off', 'local'); \
+             SET idle_in_transaction_session_timeout = '60s'; SET client_min_messages = 'warning'",
+        )
+        .await
+        .map_err(|error| types::unavailable("set up the session", &error))?;
+    if role == Role::Reader {
+        client
+            .batch_execute("SET default_transaction_read_only = on")
+            .await
+            .map_err(|error| types::unavailable("set up the session", &error))?;
+    }
+    Ok(client)
+}
+
+fn cells(row: &tokio_postgres::Row) -> Result<Row, tokio_postgres::Error> {
+    (0..row.len())
+        .map(|column| row.try_get::<_, Cell>(column))
+        .collect::<Result<_, _>>()
+        .map(Row)
+}

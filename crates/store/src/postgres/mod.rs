@@ -1,0 +1,10 @@
+//! The PostgreSQL engine: connections that each belong to one thread, statements sent ahead, a bell over NOTIFY.
+
+mod connect;
+mod link;
+mod listen;
+mod types;
+
+pub(crate) use connect::Server;
+pub(crate) use link::{Link, Role};
+pub(crate) use listen::Listener;
