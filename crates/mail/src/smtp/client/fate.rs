@@ -22,7 +22,7 @@ pub struct Fate {
 }
 
 impl Fate {
-    /// What a reply means that ends the matter for a recipient; a 3xx there is a server that lost its way.
+    /// What a reply means that ends the matter for a recipient.
     pub(super) fn of(reply: &RemoteReply) -> Self {
         let kind = match reply.code / 100 {
             2 => Kind::Accepted,

@@ -88,6 +88,8 @@ pub enum Failure {
     Garbage(#[from] RemoteReplyError),
     #[error("the server sent a reply that nothing asked for")]
     Unasked,
+    #[error("the server's replies are out of step with the commands")]
+    OutOfStep,
     #[error("the server offers no STARTTLS, which this route requires")]
     NoStartTls,
     #[error("the server offers no AUTH PLAIN or LOGIN, which this route requires")]
@@ -238,12 +240,11 @@ impl Session {
             Progress::Write => None,
             Progress::Await(wait) => match self.next_reply() {
                 Ok(Some(reply)) => {
-                    let closing = reply.code == 421;
-                    self.transaction.reply(&reply);
-                    if closing {
-                        return Some(self.done(State::Closed));
+                    if !self.transaction.reply(&reply) {
+                        let fates = self.lost(Failure::OutOfStep.to_string().into());
+                        return Some(Step::Done(fates));
                     }
-                    None
+                    (reply.code == 421).then(|| self.done(State::Closed))
                 }
                 Ok(None) => Some(Step::Read(wait)),
                 Err(error) => {

@@ -279,6 +279,29 @@ fn a_reply_too_many_is_never_taken_for_the_one_to_the_message() {
 }
 
 #[test]
+fn replies_out_of_step_end_the_connection_before_one_is_taken_for_another() {
+    for said in [
+        "354 go",
+        "250 ok\r\n354 go",
+        "250 ok\r\n250 ok\r\n250 ok\r\n250 ok",
+        "250 ok\r\n550 no\r\n550 no\r\n250 ok",
+    ] {
+        let mut talk = Talk::ready(&["PIPELINING"]);
+        talk.begin(BOTH);
+        talk.client(GROUP);
+        talk.server(said);
+        let fates = talk.fates();
+        assert!(
+            fates
+                .iter()
+                .all(|fate| fate.0 != Kind::Accepted && fate.1 != Some(354)),
+            "{said}: {fates:?}"
+        );
+        assert!(!talk.session.usable());
+    }
+}
+
+#[test]
 fn a_reply_that_nothing_asked_for_makes_an_idle_session_unusable() {
     let mut talk = Talk::ready(&["PIPELINING"]);
     talk.server("421 idle too long");

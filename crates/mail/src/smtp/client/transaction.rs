@@ -162,20 +162,34 @@ impl Transaction {
         self.group_end = (self.answered + self.group).min(self.ends.len());
     }
 
-    pub(super) fn reply(&mut self, reply: &RemoteReply) {
+    /// Takes the next reply; false where it cannot be one to the command that it comes for.
+    pub(super) fn reply(&mut self, reply: &RemoteReply) -> bool {
         // A server that closes an idle session says so in place of the first reply: it took nothing on.
         if reply.code == 421 {
-            return self.decide_rest(&Fate::of(reply));
+            self.decide_rest(&Fate::of(reply));
+            return true;
         }
         self.untouched = false;
         match self.phase {
-            Phase::Commands => self.command_reply(reply),
+            Phase::Commands => {
+                let data = self.ends[self.answered].0 == Command::Data;
+                if if data {
+                    reply.is_positive()
+                } else {
+                    reply.is_intermediate()
+                } {
+                    return false;
+                }
+                self.command_reply(reply);
+            }
+            _ if reply.is_intermediate() => return false,
             Phase::LoneDot => self.phase = Phase::Done,
             Phase::Body | Phase::AfterBody | Phase::Done => {
                 self.decide_rest(&Fate::of(reply));
                 self.phase = Phase::Done;
             }
         }
+        true
     }
 
     fn command_reply(&mut self, reply: &RemoteReply) {
@@ -184,7 +198,7 @@ impl Transaction {
         match command {
             Command::Rset => {}
             Command::Mail if reply.is_positive() => self.mail_accepted = true,
-            Command::Mail => self.decide_rest(&as_refusal(reply)),
+            Command::Mail => self.decide_rest(&Fate::of(reply)),
             Command::Rcpt(_) if !self.mail_accepted => {}
             Command::Rcpt(_) if reply.is_positive() => self.accepted += 1,
             Command::Rcpt(nth) => self.fates[nth] = Some(Fate::of_rcpt(reply)),
@@ -192,7 +206,7 @@ impl Transaction {
             Command::Data => {
                 // The transaction stays open at the server, whoever was accepted in it.
                 self.reset_first = self.mail_accepted;
-                self.decide_rest(&as_refusal(reply));
+                self.decide_rest(&Fate::of(reply));
                 self.phase = Phase::Done;
             }
         }
@@ -221,15 +235,6 @@ impl Transaction {
             *open = Some(fate.clone());
         }
     }
-}
-
-/// A 2xx or 3xx where it makes no sense passes nothing on: it counts as a temporary refusal.
-fn as_refusal(reply: &RemoteReply) -> Fate {
-    let mut fate = Fate::of(reply);
-    if fate.kind == super::Kind::Accepted {
-        fate.kind = super::Kind::Temporary;
-    }
-    fate
 }
 
 /// The fate of a recipient whose transaction this server cannot carry out.
