@@ -1,0 +1,12 @@
+//! Over the wire: connections to mail hosts, kept from message to message, and one outcome per recipient.
+
+mod carrier;
+mod connection;
+mod settings;
+mod stream;
+mod tls;
+mod trouble;
+
+pub use carrier::{Carrier, Delivery, Prepared, Transport};
+pub use settings::{CarrySettings, Timeouts};
+pub use tls::CarryError;

@@ -1,0 +1,86 @@
+//! How connections are made and how long each step may take.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mail::smtp::client::Wait;
+
+/// The patience for each step (RFC 5321 section 4.5.3.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    pub connect: Duration,
+    pub tls_handshake: Duration,
+    pub banner: Duration,
+    /// EHLO, HELO, STARTTLS and AUTH.
+    pub hello: Duration,
+    pub mail: Duration,
+    pub rcpt: Duration,
+    pub data_start: Duration,
+    /// One block of the message, and any other write.
+    pub data_block: Duration,
+    pub data_end: Duration,
+    pub quit: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(30),
+            tls_handshake: Duration::from_mins(1),
+            banner: Duration::from_mins(5),
+            hello: Duration::from_mins(5),
+            mail: Duration::from_mins(5),
+            rcpt: Duration::from_mins(5),
+            data_start: Duration::from_mins(2),
+            data_block: Duration::from_mins(3),
+            data_end: Duration::from_mins(10),
+            // Nothing depends on the answer.
+            quit: Duration::from_secs(2),
+        }
+    }
+}
+
+impl Timeouts {
+    pub(super) fn of(&self, wait: Wait) -> Duration {
+        match wait {
+            Wait::Banner => self.banner,
+            Wait::Hello | Wait::StartTls | Wait::Auth => self.hello,
+            Wait::Mail | Wait::Reset => self.mail,
+            Wait::Rcpt => self.rcpt,
+            Wait::DataStart => self.data_start,
+            Wait::DataEnd => self.data_end,
+            Wait::Quit => self.quit,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct CarrySettings {
+    /// Our name for EHLO.
+    pub hostname: String,
+    pub timeouts: Timeouts,
+    /// Addresses of our own to connect from.
+    pub source_v4: Option<Ipv4Addr>,
+    pub source_v6: Option<Ipv6Addr>,
+    /// PEM file of further authorities, beside the system's, for smarthosts with verified TLS.
+    pub ca_file: Option<PathBuf>,
+    /// A smarthost's password may be sent without TLS.
+    pub clear_login: bool,
+    /// A connection is closed after so many messages.
+    pub messages_per_connection: u32,
+}
+
+impl CarrySettings {
+    pub fn new(hostname: impl Into<String>) -> Self {
+        Self {
+            hostname: hostname.into(),
+            timeouts: Timeouts::default(),
+            source_v4: None,
+            source_v6: None,
+            ca_file: None,
+            clear_login: false,
+            messages_per_connection: 1_000,
+        }
+    }
+}
