@@ -10,6 +10,7 @@ mod app;
 mod cli;
 mod config;
 mod ops;
+mod tls;
 
 fn main() -> std::process::ExitCode {
     cli::run()

@@ -7,7 +7,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tracing::info;
 
-use crate::config::Listen;
+use crate::config::{Config, Listen};
 
 /// Connections the kernel holds for us while a burst is being accepted.
 const BACKLOG: i32 = 1024;
@@ -49,6 +49,36 @@ impl ListenError {
 pub struct Bound {
     pub socket: TcpListener,
     pub address: SocketAddr,
+}
+
+/// Every socket of the server.
+#[derive(Debug)]
+pub struct Sockets {
+    pub submission: Vec<Bound>,
+    pub submissions: Vec<Bound>,
+    pub inbound: Vec<Bound>,
+    pub http: Vec<Bound>,
+    pub https: Vec<Bound>,
+}
+
+impl Sockets {
+    pub fn open(config: &Config) -> Result<Self, ListenError> {
+        Ok(Self {
+            submission: bind("smtp.submission", "submission", &config.smtp.submission)?,
+            submissions: bind("smtp.submissions", "submissions", &config.smtp.submissions)?,
+            inbound: bind("smtp.inbound", "inbound", &config.smtp.inbound)?,
+            https: bind("http.listen_tls", "https", &config.http.listen_tls)?,
+            http: bind("http.listen", "http", &config.http.listen)?,
+        })
+    }
+
+    /// The ports of some sockets, each once.
+    pub fn ports(sockets: &[Bound]) -> Vec<u16> {
+        let mut ports: Vec<u16> = sockets.iter().map(|bound| bound.address.port()).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        ports
+    }
 }
 
 /// Opens every address of one key and says so in the log under the listener's name.

@@ -1,12 +1,20 @@
 //! The command line: one file a command, the same `--config` and `--data` behind each.
 
+mod account;
 mod config;
+mod credential;
+mod domain;
+mod rooms;
+mod serve;
+mod table;
 
+use std::io::BufRead;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use self::rooms::Rooms;
 use crate::config::{Config, Overrides};
 
 /// Your own e-mail service in one binary.
@@ -42,6 +50,17 @@ impl Common {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the server: SMTP, HTTP and delivery in one process.
+    Serve,
+    /// Accounts: make them, change passwords, credits, suspension.
+    #[command(subcommand)]
+    Account(account::Action),
+    /// IP ranges in place of a password.
+    #[command(subcommand)]
+    Credential(credential::Action),
+    /// Sending domains and the records they publish.
+    #[command(subcommand)]
+    Domain(domain::Action),
     /// Describe or print the configuration.
     #[command(subcommand)]
     Config(config::Action),
@@ -52,6 +71,10 @@ enum Command {
 struct Failure(String);
 
 impl Failure {
+    fn text(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
     /// The error and what caused it, as one sentence.
     fn new(error: impl std::error::Error) -> Self {
         let mut text = error.to_string();
@@ -72,14 +95,63 @@ impl Failure {
 /// Runs what the command line asks for.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    let done = match cli.command {
-        Command::Config(action) => config::run(&cli.common, &action),
-    };
-    match done {
+    match execute(&cli.common, cli.command) {
         Ok(code) => code,
         Err(Failure(text)) => {
-            eprintln!("posthouse: {text}");
+            for line in text.lines() {
+                eprintln!("posthouse: {line}");
+            }
             ExitCode::FAILURE
         }
     }
+}
+
+fn execute(common: &Common, command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Config(action) => return config::run(common, &action),
+        Command::Serve => return serve::run(common.load()?),
+        Command::Account(action) => with_rooms(common, async |rooms| account::run(rooms, action).await)?,
+        Command::Credential(action) => {
+            with_rooms(common, async |rooms| credential::run(rooms, action).await)?;
+        }
+        Command::Domain(action) => with_rooms(common, async |rooms| domain::run(rooms, action).await)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Opens database and accounts, runs one command over them, and closes them when everything is written.
+fn with_rooms<T>(
+    common: &Common,
+    work: impl AsyncFnOnce(&Rooms) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let config = common.load()?;
+    runtime()?.block_on(async {
+        let rooms = Rooms::open(config).await?;
+        let done = work(&rooms).await;
+        rooms.db.close().await.map_err(Failure::new)?;
+        done
+    })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::new)
+}
+
+/// One line of standard input, without its end. A password on the command line would stand in the process list.
+fn password_from_stdin() -> Result<String, Failure> {
+    let mut line = String::new();
+    std::io::stdin()
+        .lock()
+        .read_line(&mut line)
+        .map_err(Failure::new)?;
+    let password = line.trim_end_matches(['\r', '\n']);
+    if password.is_empty() {
+        return Err(Failure::text(
+            "standard input holds no password; write it there as one line",
+        ));
+    }
+    Ok(password.to_owned())
 }

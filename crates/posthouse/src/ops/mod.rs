@@ -1,5 +1,6 @@
 //! Running the server: its data directory, its log, whether it is well, and how much it does.
 
 pub mod data_dir;
+pub mod health;
 pub mod logs;
 pub mod private;

@@ -1,0 +1,178 @@
+//! `posthouse account`: who may send.
+
+use accounts::{Account, AccountFilter, AccountSort, AccountState, NewAccount};
+use clap::{Args, Subcommand};
+
+use super::rooms::Rooms;
+use super::table::Table;
+use super::{Failure, password_from_stdin};
+
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Make an account; its e-mail address and password are its SMTP username and password.
+    Create(Create),
+    /// Give a login a new password; it counts at once, everywhere.
+    Password(Password),
+    /// List accounts, newest first.
+    List {
+        /// Only those with this in their name or address.
+        #[arg(long, value_name = "TEXT")]
+        search: Option<String>,
+    },
+    /// Stop an account from sending.
+    Suspend {
+        email: String,
+        /// Why; the account's people read it.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Let a suspended account send again.
+    Resume { email: String },
+    /// Give an account credits, or take some back with a negative number.
+    Credits {
+        email: String,
+        #[arg(allow_negative_numbers = true)]
+        amount: i64,
+        /// What it says in the ledger.
+        #[arg(long, value_name = "TEXT", default_value = "granted by the operator")]
+        reason: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Create {
+    email: String,
+    /// Read the password from standard input, one line.
+    #[arg(long, required = true)]
+    password_stdin: bool,
+    /// The account runs this service: it sees everything, and its sending is not limited.
+    #[arg(long)]
+    operator: bool,
+    /// Credits to start with, in place of `accounts.free_credits`.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    credits: Option<i64>,
+}
+
+#[derive(Debug, Args)]
+pub struct Password {
+    email: String,
+    /// Read the password from standard input, one line.
+    #[arg(long, required = true)]
+    password_stdin: bool,
+}
+
+pub async fn run(rooms: &Rooms, action: Action) -> Result<(), Failure> {
+    let accounts = &rooms.accounts;
+    match action {
+        Action::Create(new) => create(rooms, new).await,
+        Action::Password(Password { email, .. }) => {
+            accounts
+                .set_password(&email, &password_from_stdin()?)
+                .await
+                .map_err(Failure::new)?;
+            println!("The new password of {email} counts from now on.");
+            Ok(())
+        }
+        Action::List { search } => list(rooms, search).await,
+        Action::Suspend { email, reason } => {
+            let login = accounts.login(&email).await.map_err(Failure::new)?;
+            accounts
+                .suspend(login.account, &reason)
+                .await
+                .map_err(Failure::new)?;
+            println!("{email} is suspended; `posthouse account resume {email}` lifts it.");
+            Ok(())
+        }
+        Action::Resume { email } => {
+            let login = accounts.login(&email).await.map_err(Failure::new)?;
+            accounts.resume(login.account).await.map_err(Failure::new)?;
+            println!("{email} may send again.");
+            Ok(())
+        }
+        Action::Credits {
+            email,
+            amount,
+            reason,
+        } => {
+            let login = accounts.login(&email).await.map_err(Failure::new)?;
+            let balance = accounts
+                .grant(login.account, amount, &reason)
+                .await
+                .map_err(Failure::new)?;
+            println!("{email} has {balance} credits.");
+            Ok(())
+        }
+    }
+}
+
+async fn create(rooms: &Rooms, new: Create) -> Result<(), Failure> {
+    let password = password_from_stdin()?;
+    let Create {
+        email,
+        operator,
+        credits,
+        ..
+    } = new;
+    let account = rooms
+        .accounts
+        .create(NewAccount {
+            email,
+            password,
+            operator,
+            credits,
+        })
+        .await
+        .map_err(Failure::new)?;
+    let credits = account
+        .credits
+        .map_or_else(|| "no limit".to_owned(), |credits| format!("{credits} credits"));
+    println!(
+        "Account {} made, {credits}. Its SMTP username is the address, its SMTP password the password.",
+        account.name
+    );
+    Ok(())
+}
+
+async fn list(rooms: &Rooms, search: Option<String>) -> Result<(), Failure> {
+    let mut table = Table::new(&["ACCOUNT", "STATE", "CREDITS", "MADE"]);
+    for account in all(rooms, search).await? {
+        let mut state = account.state.as_str().to_owned();
+        if let AccountState::Suspended(reason) = &account.state {
+            state = format!("suspended: {reason}");
+        }
+        let credits = account
+            .credits
+            .map_or_else(|| "unlimited".to_owned(), |credits| credits.to_string());
+        let name = if account.operator {
+            format!("{} (operator)", account.name)
+        } else {
+            account.name
+        };
+        table.row([name, state, credits, account.created_at.rfc3339()]);
+    }
+    table.print(
+        "No account yet; `posthouse account create EMAIL --password-stdin --operator` makes the first.",
+    );
+    Ok(())
+}
+
+/// Every account that matches, page by page.
+pub async fn all(rooms: &Rooms, search: Option<String>) -> Result<Vec<Account>, Failure> {
+    let mut filter = AccountFilter {
+        q: search,
+        sort: AccountSort::Newest,
+        limit: 500,
+        ..AccountFilter::default()
+    };
+    let mut accounts = Vec::new();
+    loop {
+        let page = rooms.accounts.list(filter.clone()).await.map_err(Failure::new)?;
+        let last = page.last().map(|account| account.id);
+        let full = page.len() == filter.limit as usize;
+        accounts.extend(page);
+        if !full {
+            return Ok(accounts);
+        }
+        filter.after = last;
+    }
+}

@@ -1,0 +1,138 @@
+//! `posthouse domain`: the domains an account sends from, and the records they publish.
+
+use accounts::domains::SendingDomain;
+use clap::Subcommand;
+
+use super::rooms::Rooms;
+use super::table::Table;
+use super::{Failure, account};
+
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Let an account send from a domain, make its DKIM keys and print the records to publish.
+    Add {
+        name: String,
+        /// The account that sends from it.
+        #[arg(long, value_name = "EMAIL")]
+        account: String,
+    },
+    /// List domains and whether they are verified.
+    List {
+        /// Only those of this account.
+        #[arg(long, value_name = "EMAIL")]
+        account: Option<String>,
+    },
+    /// Print the records of a domain again.
+    Records {
+        name: String,
+        /// The account that sends from it.
+        #[arg(long, value_name = "EMAIL")]
+        account: String,
+    },
+}
+
+pub async fn run(rooms: &Rooms, action: Action) -> Result<(), Failure> {
+    match action {
+        Action::Add { name, account } => {
+            let login = rooms.accounts.login(&account).await.map_err(Failure::new)?;
+            // Who may run this command runs the service: that is the proof another account would give by DNS.
+            let domain = rooms
+                .accounts
+                .add_domain(login.account, &name, true)
+                .await
+                .map_err(Failure::new)?;
+            println!(
+                "{} sends from {} from now on, signed with DKIM.\n",
+                login.email,
+                domain.name.to_unicode()
+            );
+            println!("Publish these records, so that receivers can check the signatures:\n");
+            print_records(&domain);
+        }
+        Action::List { account } => list(rooms, account).await?,
+        Action::Records { name, account } => {
+            let login = rooms.accounts.login(&account).await.map_err(Failure::new)?;
+            let wanted = mail::address::Domain::parse(name.trim_end_matches('.')).map_err(Failure::new)?;
+            let domains = rooms
+                .accounts
+                .domains(login.account)
+                .await
+                .map_err(Failure::new)?;
+            let domain = domains
+                .iter()
+                .find(|domain| domain.name == wanted)
+                .ok_or_else(|| {
+                    Failure::text(format!(
+                        "{account} has no domain {name}; `posthouse domain add` adds it"
+                    ))
+                })?;
+            print_records(domain);
+        }
+    }
+    Ok(())
+}
+
+async fn list(rooms: &Rooms, email: Option<String>) -> Result<(), Failure> {
+    let accounts = match email {
+        Some(email) => {
+            let login = rooms.accounts.login(&email).await.map_err(Failure::new)?;
+            vec![(login.account, login.email)]
+        }
+        None => account::all(rooms, None)
+            .await?
+            .into_iter()
+            .map(|account| (account.id, account.name))
+            .collect(),
+    };
+    let mut table = Table::new(&["DOMAIN", "ACCOUNT", "VERIFIED"]);
+    for (id, name) in accounts {
+        for domain in rooms.accounts.domains(id).await.map_err(Failure::new)? {
+            let verified = domain.verified.map_or_else(
+                || "not yet".to_owned(),
+                |(by, at)| format!("by {} on {}", by.as_str(), at.rfc3339()),
+            );
+            table.row([domain.name.to_unicode().into_owned(), name.clone(), verified]);
+        }
+    }
+    table.print("No domain; `posthouse domain add NAME --account EMAIL` adds one.");
+    Ok(())
+}
+
+/// As lines of a zone file.
+fn print_records(domain: &SendingDomain) {
+    for record in &domain.records {
+        let use_of = if record.required { "" } else { "  ; recommended" };
+        println!("{}. IN TXT {}{use_of}", record.name, strings(&record.value));
+    }
+}
+
+/// TXT data as quoted strings of at most 255 octets. RFC 1035 section 3.3
+fn strings(value: &str) -> String {
+    let mut text = String::new();
+    let mut length = 0;
+    for c in value.chars() {
+        if length + c.len_utf8() > 255 {
+            text.push_str("\" \"");
+            length = 0;
+        }
+        if matches!(c, '"' | '\\') {
+            text.push('\\');
+        }
+        text.push(c);
+        length += c.len_utf8();
+    }
+    format!("\"{text}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::strings;
+
+    #[test]
+    fn a_long_record_is_cut_into_strings_that_a_zone_takes() {
+        assert_eq!(strings("v=DKIM1; p=abc"), "\"v=DKIM1; p=abc\"");
+        assert_eq!(strings("say \"no\""), "\"say \\\"no\\\"\"");
+        let long = strings(&"x".repeat(300));
+        assert_eq!(long, format!("\"{}\" \"{}\"", "x".repeat(255), "x".repeat(45)));
+    }
+}

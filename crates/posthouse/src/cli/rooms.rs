@@ -1,0 +1,53 @@
+//! What commands work with: the same database and accounts as the server, beside it or without it.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use accounts::Accounts;
+use store::{Clock, Db, Ids};
+
+use super::Failure;
+use crate::app;
+use crate::config::Config;
+use crate::ops::data_dir::DataDir;
+
+pub struct Rooms {
+    pub config: Config,
+    pub db: Db,
+    pub accounts: Accounts,
+    pub clock: Clock,
+    pub ids: Ids,
+}
+
+impl Rooms {
+    /// Opens the configured database; makes it where there is none yet.
+    pub async fn open(config: Config) -> Result<Self, Failure> {
+        keep_ownership(&config.data_dir)?;
+        DataDir::make(&config.data_dir).map_err(Failure::new)?;
+        let db = app::open_database(&config).await.map_err(Failure::new)?;
+        let (clock, ids) = (Clock::system(), Ids::new());
+        let accounts = app::open_accounts(&config, &db, &clock, &ids);
+        Ok(Self {
+            config,
+            db,
+            accounts,
+            clock,
+            ids,
+        })
+    }
+}
+
+/// Root would leave files in the directory that its owner, and so the server, cannot write.
+fn keep_ownership(dir: &Path) -> Result<(), Failure> {
+    let (Ok(us), Ok(dir_facts)) = (std::fs::metadata("/proc/self"), std::fs::metadata(dir)) else {
+        return Ok(());
+    };
+    if us.uid() != 0 || dir_facts.uid() == 0 {
+        return Ok(());
+    }
+    let uid = dir_facts.uid();
+    Err(Failure::text(format!(
+        "the data directory {} belongs to user {uid}; run this command as that user, such as `sudo -u '#{uid}' posthouse ...`",
+        dir.display()
+    )))
+}

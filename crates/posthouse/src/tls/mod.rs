@@ -1,0 +1,234 @@
+//! The certificate this server shows: where it comes from, what it says, and how a new one takes its place while running.
+
+mod acme;
+mod challenges;
+mod own;
+mod pair;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use mail::time::Time;
+use parking_lot::Mutex;
+use rustls::ServerConfig;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use store::Clock;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+pub use acme::AcmeError;
+pub use challenges::Challenges;
+pub use pair::{Facts, PairError};
+
+use crate::config::{CertificateFrom, Config};
+use pair::{Pair, Stamp};
+
+/// How often the files are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// How often the age of a certificate that we make or fetch is looked at.
+const AGE_EVERY: Duration = Duration::from_hours(1);
+
+/// Why there is no certificate to show.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    #[error(transparent)]
+    Pair(#[from] PairError),
+    #[error("cannot make a certificate in {}: {reason}; make the directory writable or name your own in [tls]", dir.display())]
+    Make { dir: PathBuf, reason: String },
+    #[error("TLS cannot be set up: {0}")]
+    Rustls(#[from] rustls::Error),
+}
+
+/// The certificate in force. Cheap to clone; every clone sees a new certificate at once.
+#[derive(Clone)]
+pub struct Certificates(Arc<Inner>);
+
+struct Inner {
+    from: Files,
+    shown: Arc<Shown>,
+    facts: ArcSwap<Facts>,
+    /// What the files looked like when they were last read, well or not.
+    seen: Mutex<Option<Stamp>>,
+    smtp: Arc<ServerConfig>,
+    https: Arc<ServerConfig>,
+    challenges: Challenges,
+}
+
+/// The files a certificate is read from.
+enum Files {
+    Named {
+        cert: PathBuf,
+        key: PathBuf,
+    },
+    /// The fetched one if there is one, else the one made here.
+    Kept {
+        fetched: Option<PathBuf>,
+        own: own::Own,
+    },
+}
+
+impl Files {
+    /// The pair that counts now.
+    fn current(&self) -> (&Path, &Path) {
+        match self {
+            Self::Named { cert, key } => (cert, key),
+            Self::Kept {
+                fetched: Some(both), ..
+            } if both.exists() => (both, both),
+            Self::Kept { own, .. } => (own.cert(), own.key()),
+        }
+    }
+}
+
+/// Answers every handshake with the pair of the moment, so that a configuration lives as long as the server.
+#[derive(Debug)]
+struct Shown(ArcSwap<CertifiedKey>);
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load_full())
+    }
+}
+
+impl Certificates {
+    /// Reads the configured certificate, makes one where none is configured. Fails on files that are broken or do not
+    /// belong together: a server that cannot speak TLS cannot take a password.
+    pub fn open(config: &Config, now: Time) -> Result<Self, TlsError> {
+        let dir = config.data_dir.join("tls");
+        let from = match &config.certificate {
+            CertificateFrom::Files { cert, key } => Files::Named {
+                cert: cert.clone(),
+                key: key.clone(),
+            },
+            from => {
+                let own = own::Own::new(&dir, &config.hostname);
+                own.renew(now).map_err(|reason| TlsError::Make {
+                    dir: dir.clone(),
+                    reason,
+                })?;
+                let fetched = matches!(from, CertificateFrom::Acme(_)).then(|| dir.join("acme.pem"));
+                Files::Kept { fetched, own }
+            }
+        };
+        let (cert, key) = from.current();
+        let seen = Stamp::of(cert, key);
+        let pair = Pair::read(cert, key)?;
+        if pair.facts.not_after <= now {
+            warn!(file = %cert.display(), not_after = %pair.facts.not_after.rfc3339(), "the certificate has expired");
+        }
+        let shown = Arc::new(Shown(ArcSwap::from(pair.key)));
+        Ok(Self(Arc::new(Inner {
+            from,
+            smtp: Arc::new(server_config(&shown, &[])?),
+            https: Arc::new(server_config(&shown, &[b"h2", b"http/1.1"])?),
+            shown,
+            facts: ArcSwap::from_pointee(pair.facts),
+            seen: Mutex::new(seen),
+            challenges: Challenges::default(),
+        })))
+    }
+
+    /// For SMTP, both kinds of TLS.
+    pub fn server_config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.0.smtp)
+    }
+
+    /// For HTTP: the same with ALPN.
+    pub fn https_config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.0.https)
+    }
+
+    /// What the certificate in force says.
+    pub fn facts(&self) -> Arc<Facts> {
+        self.0.facts.load_full()
+    }
+
+    /// The proofs an ACME authority comes to fetch over HTTP.
+    pub fn challenges(&self) -> &Challenges {
+        &self.0.challenges
+    }
+
+    /// Reads the files again if they changed. A broken pair changes nothing: the old one stays, and the fault is logged
+    /// once for each state of the files.
+    pub fn reload(&self) {
+        let (cert, key) = self.0.from.current();
+        let stamp = Stamp::of(cert, key);
+        let mut seen = self.0.seen.lock();
+        if *seen == stamp {
+            return;
+        }
+        match Pair::read(cert, key) {
+            Ok(pair) => {
+                info!(
+                    file = %cert.display(),
+                    fingerprint = pair.facts.fingerprint_sha256,
+                    not_after = %pair.facts.not_after.rfc3339(),
+                    "certificate loaded"
+                );
+                self.0.shown.0.store(pair.key);
+                self.0.facts.store(Arc::new(pair.facts));
+            }
+            Err(error) => warn!(%error, "the changed certificate is not used, the one in force stays"),
+        }
+        *seen = stamp;
+    }
+
+    /// Watches the files until told to stop; `hangup` is rung by SIGHUP.
+    pub async fn watch(self, clock: Clock, hangup: Arc<tokio::sync::Notify>, stop: CancellationToken) {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        let mut age = tokio::time::interval(AGE_EVERY);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = look.tick() => {}
+                () = hangup.notified() => {
+                    info!("asked to reload");
+                    *self.0.seen.lock() = None;
+                }
+                _ = age.tick() => if let Files::Kept { own, .. } = &self.0.from
+                    && let Err(reason) = own.renew(clock.now())
+                {
+                    warn!(reason, "the self-made certificate could not be renewed");
+                },
+            }
+            self.reload();
+        }
+    }
+
+    /// Fetches and renews by ACME until told to stop; returns at once where it is not configured.
+    pub async fn keep_fetched(self, config: Config, clock: Clock, stop: CancellationToken) {
+        let (
+            CertificateFrom::Acme(acme),
+            Files::Kept {
+                fetched: Some(file), ..
+            },
+        ) = (&config.certificate, &self.0.from)
+        else {
+            return;
+        };
+        let dir = config.data_dir.join("tls");
+        let keeper = acme::Keeper::new(acme, &dir, file, &self.0.challenges);
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = keeper.run(&clock, || self.reload()) => {}
+        }
+    }
+}
+
+fn server_config(shown: &Arc<Shown>, alpn: &[&[u8]]) -> Result<ServerConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::clone(shown) as Arc<dyn ResolvesServerCert>);
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    // A program that connects for every mail resumes instead of paying for a signature each time.
+    config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests;
