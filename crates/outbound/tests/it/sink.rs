@@ -183,11 +183,10 @@ impl Host {
                     } else {
                         &self.script.offers
                     };
-                    let mut reply: String = ["sink.example"]
-                        .iter()
-                        .chain(offers)
-                        .map(|l| format!("250-{l}\r\n"))
+                    let lines: Vec<&str> = std::iter::once("sink.example")
+                        .chain(offers.iter().copied())
                         .collect();
+                    let mut reply = format!("250-{}\r\n", lines.join("\r\n250-"));
                     reply.push_str("250 HELP");
                     if self.act(stream, "EHLO", &reply).await.is_none() {
                         return End::Gone;
@@ -276,7 +275,7 @@ impl Host {
                 input.drain(..end + 2);
                 return Some(line);
             }
-            let mut buffer = [0; 65_536];
+            let mut buffer = vec![0; 65_536];
             let len = stream.read(&mut buffer).await.ok().filter(|&len| len > 0)?;
             input.extend_from_slice(&buffer[..len]);
             let lines = input.split(|&b| b == b'\n').count() - 1;
@@ -299,7 +298,7 @@ impl Host {
             }
             input.drain(..at);
             at = 0;
-            let mut buffer = [0; 65_536];
+            let mut buffer = vec![0; 65_536];
             let len = stream.read(&mut buffer).await.ok().filter(|&len| len > 0)?;
             input.extend_from_slice(&buffer[..len]);
         }
