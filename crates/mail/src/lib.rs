@@ -2,7 +2,9 @@
 
 pub mod address;
 pub mod dkim;
+pub mod dsn;
 pub mod envelope;
+pub mod explain;
 pub mod message;
 pub mod notify;
 pub mod replies;
