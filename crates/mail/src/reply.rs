@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io::Write as _;
 
 use bytes::BufMut;
 
@@ -102,7 +103,14 @@ impl Reply {
     /// Appends the reply's lines with their CRLF. What is not printable ASCII in the text is shown as `?`, and a line that
     /// would pass 512 octets is continued on the next one, so a text from elsewhere can neither inject nor overflow.
     pub fn write_to(&self, out: &mut impl BufMut) {
-        let prefix = self.enhanced.map(|e| format!("{e} ")).unwrap_or_default();
+        // Longest: `255.65535.65535 `.
+        let mut prefix = [0; 16];
+        let mut free = &mut prefix[..];
+        if let Some(enhanced) = self.enhanced {
+            write!(free, "{enhanced} ").expect("three small numbers fit");
+        }
+        let unused = free.len();
+        let prefix = &prefix[..prefix.len() - unused];
         let room = LINE_LIMIT - "250-\r\n".len() - prefix.len();
         let mut lines = self
             .text
@@ -113,7 +121,7 @@ impl Reply {
             let digits = [self.code / 100, self.code / 10 % 10, self.code % 10];
             out.put_slice(&digits.map(|digit| b'0' + digit as u8));
             out.put_u8(if lines.peek().is_some() { b'-' } else { b' ' });
-            out.put_slice(prefix.as_bytes());
+            out.put_slice(prefix);
             if line.bytes().all(is_printable) {
                 out.put_slice(line.as_bytes());
             } else {
