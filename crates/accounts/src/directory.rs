@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use mail::address::{Address, Domain};
 use mail::dkim::Signer;
@@ -52,6 +52,9 @@ struct View {
 /// Caches whose keys hold the epoch, so that what an old epoch loaded is never found under a new one.
 pub(crate) struct Directory {
     epoch: AtomicI64,
+    /// How many refreshes were asked for, and up to which one they are answered.
+    asked: AtomicU64,
+    answered: tokio::sync::Mutex<u64>,
     secrets: Cache<(Epoch, String), Option<Arc<LoginSecret>>>,
     views: Cache<(Epoch, Id), Option<Arc<View>>>,
     ranges: RwLock<Option<(Epoch, Arc<RangeTable<Principal>>)>>,
@@ -63,6 +66,8 @@ impl Directory {
     pub(crate) fn new() -> Self {
         Self {
             epoch: AtomicI64::new(-1),
+            asked: AtomicU64::new(0),
+            answered: tokio::sync::Mutex::default(),
             secrets: Cache::new(20_000),
             views: Cache::new(20_000),
             ranges: RwLock::new(None),
@@ -83,9 +88,17 @@ impl Directory {
 impl Accounts {
     /// Looks whether anything changed since the last call, by this process or another, and forgets what is stale.
     pub async fn refresh(&self) -> Result<Epoch> {
-        let epoch = self.inner.db.read("read the directory's epoch", epoch).await?;
-        self.inner.directory.saw(epoch);
-        Ok(self.inner.directory.epoch())
+        let directory = &self.inner.directory;
+        let ticket = directory.asked.fetch_add(1, Ordering::AcqRel) + 1;
+        let mut answered = directory.answered.lock().await;
+        // Whoever waited here while another looked shares the next look with all who waited: it begins after they asked.
+        if *answered < ticket {
+            let covered = directory.asked.load(Ordering::Acquire);
+            let epoch = self.inner.db.read("read the directory's epoch", epoch).await?;
+            directory.saw(epoch);
+            *answered = covered;
+        }
+        Ok(directory.epoch())
     }
 
     /// Whether `principal` may go on. Answers as of the last [`Accounts::refresh`], from memory but for the first time.
