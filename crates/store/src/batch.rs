@@ -256,8 +256,9 @@ fn write(link: &mut Link, jobs: &mut VecDeque<Box<dyn Job>>, shared: &Shared) {
         };
         retries += 1;
         match (failure.error.kind(), failure.culprit) {
-            // Lost connection, nothing sent: the link connects again. Deadlock: the other side is through now.
-            (ErrorKind::Unavailable, _) if retries == 1 && !failure.sent => {}
+            // Lost connection (or one to a standby), nothing sent: the link connects again. Deadlock: the other
+            // side is through now.
+            (ErrorKind::Unavailable | ErrorKind::ReadOnly, _) if retries == 1 && !failure.sent => {}
             (ErrorKind::Retryable, _) if retries < TRIES => {}
             (ErrorKind::Unavailable | ErrorKind::Full | ErrorKind::ReadOnly, _) => {
                 jobs.drain(..)
@@ -324,7 +325,7 @@ fn write_alone(link: &mut Link, mut job: Box<dyn Job>, shared: &Shared) {
         let (outcome, sent) = attempt_alone(link, job.as_mut(), shared);
         match &outcome {
             Err(error) if tries < TRIES && error.kind() == ErrorKind::Retryable => tries += 1,
-            Err(error) if tries == 1 && !sent && error.kind() == ErrorKind::Unavailable => tries = TRIES,
+            Err(error) if tries == 1 && !sent && unreachable(error) => tries = TRIES,
             _ => return job.answer(outcome),
         }
     }
@@ -345,8 +346,7 @@ fn attempt_alone(link: &mut Link, job: &mut dyn Job, shared: &Shared) -> (Result
             link.rollback();
             shared.counters.rolled_back();
             // A lost connection or a deadlock is never the closure's to judge.
-            let again =
-                failure.filter(|error| matches!(error.kind(), ErrorKind::Retryable | ErrorKind::Unavailable));
+            let again = failure.filter(|error| error.kind() == ErrorKind::Retryable || unreachable(error));
             return (again.map_or(outcome, Err), false);
         }
     }
@@ -360,4 +360,9 @@ fn attempt_alone(link: &mut Link, job: &mut dyn Job, shared: &Shared) -> (Result
         shared.counters.rolled_back();
     }
     (outcome, true)
+}
+
+/// Would another connection help?
+fn unreachable(error: &StoreError) -> bool {
+    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::ReadOnly)
 }

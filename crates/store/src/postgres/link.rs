@@ -323,7 +323,9 @@ impl Link {
             ),
         };
         self.culprit.get_or_insert(self.closure);
-        if error.kind() == ErrorKind::Unavailable {
+        // A writer that may only read is connected to a standby; the next connection may find the primary.
+        let demoted = error.kind() == ErrorKind::ReadOnly && self.role == Role::Writer;
+        if error.kind() == ErrorKind::Unavailable || demoted {
             self.client = None;
             self.ahead.clear();
             self.in_transaction = false;

@@ -52,10 +52,7 @@ impl Link {
     }
 
     pub(crate) fn begin(&mut self, mode: Mode) -> Result<()> {
-        if self.connection.is_none() {
-            // Never make a new, empty file in place of one that is missing.
-            self.connection = Some(connect(&self.path, &self.role, false)?);
-        }
+        self.reconnect()?;
         match mode {
             Mode::Write => self.bare("BEGIN IMMEDIATE"),
             Mode::Snapshot => self.bare("BEGIN"),
@@ -117,25 +114,33 @@ impl Link {
         self.checked(sql, done)
     }
 
-    /// Copies what it can of the log into the file without waiting for anybody. Returns the frames left.
-    pub(crate) fn checkpoint(&mut self) -> Result<i64> {
-        if self.connection.is_none() {
-            self.connection = Some(connect(&self.path, &self.role, false)?);
-        }
-        let mut left = 0;
-        self.each("PRAGMA wal_checkpoint(PASSIVE)", &[], &mut |row| {
-            left = row.int(1)? - row.int(2)?;
-            Ok(())
-        })?;
-        Ok(left)
+    /// Copies what it can of the log into the file without waiting for anybody.
+    pub(crate) fn checkpoint(&mut self) -> Result<()> {
+        self.reconnect()?;
+        self.each("PRAGMA wal_checkpoint(PASSIVE)", &[], &mut |_| Ok(()))
     }
 
-    /// After each commit: does the checkpointer ask the writer for the last stretch?
+    /// After each commit: does the checkpointer ask the writer for the rest?
     pub(crate) fn finish_checkpoint(&mut self) {
-        let asked = matches!(&self.role, Role::Writer(pressure) if pressure.take_request());
-        if asked && let Err(error) = self.checkpoint() {
+        let Role::Writer(pressure) = &self.role else {
+            return;
+        };
+        if !pressure.writers_turn() {
+            return;
+        }
+        let pressure = pressure.clone();
+        if let Err(error) = self.checkpoint() {
             tracing::warn!(%error, "the rest of the log could not be copied into the database file");
         }
+        pressure.rest();
+    }
+
+    fn reconnect(&mut self) -> Result<()> {
+        if self.connection.is_none() {
+            // Never make a new, empty file in place of one that is missing.
+            self.connection = Some(connect(&self.path, &self.role, false)?);
+        }
+        Ok(())
     }
 
     fn bare(&mut self, sql: &'static str) -> Result<()> {

@@ -3,3 +3,4 @@
 
 mod commit;
 mod log;
+mod trouble;
