@@ -8,7 +8,7 @@ use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfi
 use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::rr::{RData, RecordType};
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use tokio::time::{Instant, timeout};
 
 use super::answers::{Answer, MAX_ALIASES, Mx};
@@ -62,6 +62,24 @@ impl Dns {
     pub(super) async fn v6(&self, name: &str) -> Answer<IpAddr> {
         self.ask(name, RecordType::AAAA, |data| match data {
             RData::AAAA(ip) => Some(IpAddr::V6(ip.0)),
+            _ => None,
+        })
+        .await
+    }
+
+    pub(super) async fn pointers(&self, ip: IpAddr) -> Answer<String> {
+        let name = Name::from(ip).to_ascii();
+        self.ask(name.trim_end_matches('.'), RecordType::PTR, |data| match data {
+            RData::PTR(name) => Some(name.to_ascii().trim_end_matches('.').to_ascii_lowercase()),
+            _ => None,
+        })
+        .await
+    }
+
+    // RFC 7208 section 3.3: the strings of one record are one text.
+    pub(super) async fn texts(&self, name: &str) -> Answer<String> {
+        self.ask(name, RecordType::TXT, |data| match data {
+            RData::TXT(text) => Some(String::from_utf8_lossy(&text.txt_data.concat()).into_owned()),
             _ => None,
         })
         .await

@@ -44,7 +44,7 @@ pub struct RouterSettings {
 
 #[derive(Debug, thiserror::Error)]
 #[error("the name server settings are not usable: {0}")]
-pub struct RouterError(String);
+pub struct RouterError(pub(super) String);
 
 type Planned = Result<Arc<Plan>, Arc<PlanFailure>>;
 
