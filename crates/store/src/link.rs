@@ -93,7 +93,7 @@ impl Link {
         &mut self,
         sql: &str,
         values: &[Value<'_>],
-        take: &mut dyn FnMut(Row) -> Result<()>,
+        take: &mut dyn FnMut(Result<Row>) -> Result<()>,
     ) -> Result<()> {
         match self {
             Self::Sqlite(link) => link.each(sql, values, take),

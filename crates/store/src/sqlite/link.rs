@@ -29,6 +29,8 @@ pub(crate) enum Role {
     Reader,
     /// Copies the log into the file.
     Checkpointer,
+    /// Writes or reads a backup: one file, no log beside it.
+    Archive,
 }
 
 pub(crate) struct Link {
@@ -84,7 +86,7 @@ impl Link {
         &mut self,
         sql: &str,
         values: &[Value<'_>],
-        take: &mut dyn FnMut(Row) -> Result<()>,
+        take: &mut dyn FnMut(Result<Row>) -> Result<()>,
     ) -> Result<()> {
         let mut refused = None;
         let done = self.with_statement(sql, values, |statement| {
@@ -92,10 +94,8 @@ impl Link {
             let mut rows = statement.raw_query();
             while let Some(row) = rows.next()? {
                 let row = (0..columns).map(|column| cell(row.get_ref(column)?, column));
-                let taken = match row.collect::<rusqlite::Result<Vec<_>>>() {
-                    Ok(cells) => take(Row(cells)),
-                    Err(error) => Err(StoreError::other(brief(sql), error)),
-                };
+                let row = row.collect::<rusqlite::Result<Vec<_>>>();
+                let taken = take(row.map(Row).map_err(|error| StoreError::other(brief(sql), error)));
                 if let Err(error) = taken {
                     refused = Some(error);
                     break;
@@ -227,7 +227,12 @@ fn tune(connection: &Connection, role: &Role) -> rusqlite::Result<()> {
     // Counts only while the file is empty.
     connection.pragma_update(None, "page_size", 4096)?;
     // Readers see the last commit while the writer goes on; a commit is one write and one fdatasync.
-    connection.pragma_update(None, "journal_mode", "wal")?;
+    let journal = if matches!(role, Role::Archive) {
+        "delete"
+    } else {
+        "wal"
+    };
+    connection.pragma_update(None, "journal_mode", journal)?;
     // FULL: a commit is on the disk before it is answered. NORMAL would lose the last ones in a power cut.
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "temp_store", "memory")?;
@@ -243,6 +248,7 @@ fn tune(connection: &Connection, role: &Role) -> rusqlite::Result<()> {
             connection.pragma_update(None, "cache_size", -4 * 1024)?;
         }
         Role::Checkpointer => connection.pragma_update(None, "wal_autocheckpoint", 0)?,
+        Role::Archive => {}
     }
     Ok(())
 }
