@@ -386,3 +386,136 @@ async fn a_bell_rung_in_one_process_is_heard_in_another() {
     let heard = timeout(Duration::ZERO, silent.rung()).await;
     assert!(heard.is_err(), "nothing was committed, so nothing was rung");
 }
+
+/// Passes bytes on between a client and the server until it is told to cut: then the next COMMIT still reaches the
+/// server, its answer reaches nobody.
+async fn relay(server: String, cut: Arc<AtomicUsize>) -> u16 {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = tokio::net::TcpStream::connect(&server).await.unwrap();
+            let (mut from_client, mut to_client) = client.into_split();
+            let (mut from_server, mut to_server) = server.into_split();
+            let silent = Arc::new(AtomicUsize::new(0));
+            let (silenced, cut) = (silent.clone(), cut.clone());
+            tokio::spawn(async move {
+                let mut bytes = vec![0; 65_536];
+                while let Ok(length @ 1..) = from_client.read(&mut bytes).await {
+                    let sent = &bytes[..length];
+                    if sent.windows(6).any(|window| window == b"COMMIT")
+                        && cut
+                            .compare_exchange(1, 2, Ordering::SeqCst, Ordering::SeqCst)
+                            .is_ok()
+                    {
+                        silenced.store(1, Ordering::SeqCst);
+                    }
+                    if to_server.write_all(sent).await.is_err() {
+                        break;
+                    }
+                }
+            });
+            tokio::spawn(async move {
+                let mut bytes = vec![0; 65_536];
+                while let Ok(length @ 1..) = from_server.read(&mut bytes).await {
+                    // Dropping both halves here is the cut.
+                    if silent.load(Ordering::SeqCst) == 1
+                        || to_client.write_all(&bytes[..length]).await.is_err()
+                    {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_whose_answer_is_lost_is_an_error_and_not_run_again() {
+    let Some(test) = TestDb::postgres().await else {
+        return;
+    };
+    let DatabaseUrl::Postgres(url) = test.url.clone() else {
+        panic!("on PostgreSQL")
+    };
+    let (user, place) = url.split_once('@').unwrap();
+    let (server, name) = place.split_once('/').unwrap();
+    let cut = Arc::new(AtomicUsize::new(0));
+    let port = relay(server.to_owned(), cut.clone()).await;
+    let through: DatabaseUrl = format!("{user}@127.0.0.1:{port}/{name}?sslmode=disable")
+        .parse()
+        .unwrap();
+    let db = Db::open(&through, OpenOptions::default()).await.unwrap();
+    db.write("insert", |tx| insert(tx, "before", 1)).await.unwrap();
+    cut.store(1, Ordering::SeqCst);
+    let runs = Arc::new(AtomicUsize::new(0));
+    let seen = runs.clone();
+    let lost = db
+        .write("insert", move |tx| {
+            seen.fetch_add(1, Ordering::SeqCst);
+            insert(tx, "in doubt", 1)
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(lost.kind(), ErrorKind::Unavailable, "{lost}");
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
+    db.write("insert", |tx| insert(tx, "after", 1)).await.unwrap();
+    let there = consumers(&db).await;
+    assert!(there.contains("before") && there.contains("after"), "{there:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_that_share_rows_take_them_in_one_order() {
+    let Some(test) = TestDb::postgres().await else {
+        return;
+    };
+    let accounts: Vec<_> = (0..6).map(|_| test.id()).collect();
+    let all = accounts.clone();
+    test.db
+        .write("open", move |tx| {
+            all.iter().try_for_each(|id| {
+                tx.run(
+                    "INSERT INTO accounts (id, name, state, state_reason, operator, unlimited, balance, created_at) \
+                     VALUES ($1, '', 'active', '', 0, 0, 1000, 0)",
+                    &[id.into()],
+                )
+            })
+        })
+        .await
+        .unwrap();
+    let other = test.reopen().await;
+    let before = (test.db.stats().rollbacks, other.stats().rollbacks);
+    let writers: Vec<_> = (0..600)
+        .map(|n| {
+            let db = if n % 2 == 0 {
+                test.db.clone()
+            } else {
+                other.clone()
+            };
+            let account = accounts[n * 7 % accounts.len()];
+            tokio::spawn(async move {
+                db.write_for(account, "charge", move |tx| {
+                    tx.execute(
+                        "UPDATE accounts SET balance = balance - 1 WHERE id = $1",
+                        &[account.into()],
+                    )
+                })
+                .await
+            })
+        })
+        .collect();
+    for writer in writers {
+        assert_eq!(writer.await.unwrap().unwrap(), 1);
+    }
+    assert_eq!(
+        (test.db.stats().rollbacks, other.stats().rollbacks),
+        before,
+        "no deadlock"
+    );
+    let sum = test.db.read("sum", |tx| {
+        tx.query_opt("SELECT CAST(sum(balance) AS BIGINT) FROM accounts", &[])
+    });
+    assert_eq!(sum.await.unwrap().unwrap().int(0).unwrap(), 5_400);
+}
