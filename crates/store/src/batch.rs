@@ -189,6 +189,7 @@ pub(crate) fn spawn_writer(queue: Arc<Queue>, mut link: Link, shared: Shared) ->
         while let Some(mut jobs) = queue.take(LARGEST_BATCH) {
             while !jobs.is_empty() {
                 write(&mut link, &mut jobs, &shared);
+                link.between_batches();
             }
         }
     })
@@ -328,7 +329,6 @@ fn attempt(link: &mut Link, jobs: &mut VecDeque<Box<dyn Job>>, shared: &Shared) 
     }
     shared.counters.committed(done, begun.elapsed());
     shared.bells.ring(topics);
-    link.committed();
     End::Committed(done)
 }
 
@@ -369,7 +369,6 @@ fn attempt_alone(link: &mut Link, job: &mut dyn Job, shared: &Shared) -> (Result
     if outcome.is_ok() {
         shared.counters.committed(1, begun.elapsed());
         shared.bells.ring(topics);
-        link.committed();
     } else {
         link.rollback();
         shared.counters.rolled_back();

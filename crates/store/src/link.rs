@@ -45,8 +45,8 @@ impl Link {
         }
     }
 
-    /// Between two transactions of the writer: room for the engine's own housekeeping.
-    pub(crate) fn committed(&mut self) {
+    /// After a batch is answered: room for the engine's own housekeeping.
+    pub(crate) fn between_batches(&mut self) {
         match self {
             Self::Sqlite(link) => link.finish_checkpoint(),
             Self::Postgres(_) => {}
