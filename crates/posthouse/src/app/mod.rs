@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use self::listen::Sockets;
+pub use self::listen::Sockets;
 use self::signals::Signals;
 use self::welcome::Welcome;
 use crate::config::Config;
