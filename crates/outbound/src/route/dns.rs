@@ -6,8 +6,9 @@ use std::time::Duration;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
 use hickory_resolver::lookup::Lookup;
-use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use tokio::time::{Instant, timeout};
 
@@ -126,6 +127,12 @@ fn in_words(error: &NetError) -> String {
     match error {
         NetError::Timeout => "the name servers did not answer in time".into(),
         NetError::NoConnections => "no name server can be reached".into(),
+        NetError::Dns(DnsError::ResponseCode(ResponseCode::ServFail)) => {
+            "the name servers failed to find out".into()
+        }
+        NetError::Dns(DnsError::ResponseCode(ResponseCode::Refused)) => {
+            "the name servers refuse to answer us".into()
+        }
         other => other.to_string(),
     }
 }
