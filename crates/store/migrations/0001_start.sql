@@ -162,8 +162,8 @@ CREATE INDEX messages_of_account ON messages (account, id);
 
 CREATE TABLE bodies (
     message {id} NOT NULL PRIMARY KEY,
-    content {bytes} NOT NULL,
-    keep_until {int}
+    keep_until {int},
+    content {bytes} NOT NULL
 ) {table};
 CREATE INDEX bodies_kept ON bodies (keep_until) WHERE keep_until IS NOT NULL;
 -- Mail hardly compresses with pglz, and trying costs more than writing it.
@@ -187,6 +187,7 @@ CREATE TABLE recipients (
     PRIMARY KEY (message, ordinal)
 ) {clustered};
 CREATE INDEX recipients_due ON recipients (next_at) WHERE node IS NULL AND state IN ('queued', 'deferred');
+CREATE INDEX recipients_waiting ON recipients (domain, state, expires_at) WHERE node IS NULL AND state IN ('queued', 'deferred');
 CREATE INDEX recipients_in_hand ON recipients (node) WHERE node IS NOT NULL;
 CREATE INDEX recipients_of_address ON recipients (account, address);
 
