@@ -102,6 +102,16 @@ impl Carrier {
         self.connection.is_some()
     }
 
+    /// Connects where needed; where nobody can be reached, the outcome for whatever was to be sent.
+    pub async fn open(&mut self, now: Time) -> Result<(), Outcome> {
+        if self.connection.is_none() {
+            let begun = Instant::now();
+            let connection = self.connect().await;
+            self.connection = Some(connection.map_err(|trouble| unreached_outcome(&trouble, now, begun))?);
+        }
+        Ok(())
+    }
+
     /// Connects where needed and hands the message over. `now` is when the attempt begins.
     ///
     /// Dropping the future drops the connection with it, so that no half-said transaction is met again.
@@ -251,7 +261,14 @@ fn outcome(
 
 /// The same outcome for every recipient: no server took the envelope.
 fn unreached(message: &Prepared<'_>, trouble: &Trouble, now: Time, begun: Instant) -> Delivery {
-    let outcome = Outcome {
+    Delivery {
+        outcomes: vec![unreached_outcome(trouble, now, begun); message.recipients.len()],
+        reached: false,
+    }
+}
+
+fn unreached_outcome(trouble: &Trouble, now: Time, begun: Instant) -> Outcome {
+    Outcome {
         verdict: Verdict::Deferred,
         code: trouble.code,
         enhanced: trouble.enhanced,
@@ -262,9 +279,5 @@ fn unreached(message: &Prepared<'_>, trouble: &Trouble, now: Time, begun: Instan
         duration: begun.elapsed(),
         at: now,
         notify_passed_on: false,
-    };
-    Delivery {
-        outcomes: vec![outcome; message.recipients.len()],
-        reached: false,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mail::smtp::client::{Body, Envelope, Fate, Kind, Login, Recipient, Session, Settings, StartTls, Step};
@@ -83,15 +84,16 @@ impl Connection {
             TlsPolicy::Opportunistic => Some(&tls.opportunistic),
             TlsPolicy::Required | TlsPolicy::Implicit => tls.verified.as_ref(),
         };
-        let secure = async |tcp| match config {
-            Some(config) => Stream::secure(tcp, target.host, config.clone(), timeouts.tls_handshake).await,
-            None => Err(Trouble::handshake("no authorities were loaded for it")),
+        let upgrade = Upgrade {
+            config,
+            host: target.host,
+            within: timeouts.tls_handshake,
         };
         let tcp = Stream::connect(target.address, settings).await?;
         let implicit = target.tls == TlsPolicy::Implicit;
         let (mut stream, mut described) = (Stream::Plain(tcp), None);
         if implicit {
-            (stream, described) = upgraded(stream, &secure).await?;
+            (stream, described) = upgrade.apply(stream).await?;
         }
         let mut session = Session::new(Settings {
             name: settings.hostname.clone(),
@@ -113,7 +115,7 @@ impl Connection {
                     session.receive(&buffer[..read.map_err(|why| Trouble::lost(&why))?]);
                 }
                 Step::StartTls => {
-                    (stream, described) = upgraded(stream, &secure).await?;
+                    (stream, described) = upgrade.apply(stream).await?;
                     session.tls_started();
                 }
                 Step::Ready => break,
@@ -228,15 +230,24 @@ impl Connection {
     }
 }
 
-async fn upgraded(
-    stream: Stream,
-    secure: &impl AsyncFn(tokio::net::TcpStream) -> Result<(Stream, String), Trouble>,
-) -> Result<(Stream, Option<String>), Trouble> {
-    let Stream::Plain(tcp) = stream else {
-        unreachable!("a session starts TLS once")
-    };
-    let (stream, described) = secure(tcp).await?;
-    Ok((stream, Some(described)))
+/// How a connection in the clear becomes an encrypted one.
+struct Upgrade<'a> {
+    config: Option<&'a Arc<rustls::ClientConfig>>,
+    host: &'a str,
+    within: Duration,
+}
+
+impl Upgrade<'_> {
+    async fn apply(&self, stream: Stream) -> Result<(Stream, Option<String>), Trouble> {
+        let Stream::Plain(tcp) = stream else {
+            unreachable!("a session starts TLS once")
+        };
+        let Some(config) = self.config else {
+            return Err(Trouble::handshake("no authorities were loaded for it"));
+        };
+        let (stream, described) = Stream::secure(tcp, self.host, config.clone(), self.within).await?;
+        Ok((stream, Some(described)))
+    }
 }
 
 /// RFC 5321 section 4.1.1.10: a client says QUIT before it closes; the answer changes nothing any more.
