@@ -1,6 +1,17 @@
 //! How mail leaves: accept, schedule, route, carry and settle.
 
+pub mod accept;
+pub mod capture;
 pub mod carry;
 pub mod model;
+mod outbound;
 pub mod route;
+pub mod schedule;
+pub mod settings;
 pub mod settle;
+pub mod spool;
+
+pub use model::{Accepted, Origin, Refused, Submission};
+pub use outbound::Outbound;
+pub use schedule::Parts;
+pub use settings::Settings;

@@ -3,9 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use mail::address::{Address, Domain};
-use mail::notify::Notify;
+use mail::notify::{Notify, Ret};
 use mail::time::Time;
+use store::Id;
+
+use super::Held;
 
 /// Name of a lane: the destination site that a set of domains shares, e.g. its sorted MX hosts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +31,25 @@ impl fmt::Display for LaneKey {
     }
 }
 
+/// What all jobs of one message share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    pub id: Id,
+    pub account: Id,
+    /// None is the null sender: no report about such a message is ever sent.
+    pub reverse_path: Option<Address>,
+    /// The address of the header From; its domain chooses the DKIM keys. Empty where there is none.
+    pub header_from: String,
+    pub subject: String,
+    pub ret: Option<Ret>,
+    pub envid: Option<String>,
+    /// Octets of the stored message.
+    pub size: u64,
+    /// How many recipients the message has in all, whatever became of them.
+    pub recipients: u32,
+    pub created_at: Time,
+}
+
 /// One recipient that still waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobRecipient {
@@ -42,5 +65,34 @@ pub struct JobRecipient {
 impl JobRecipient {
     pub fn domain(&self) -> &Domain {
         self.address.domain()
+    }
+}
+
+/// Recipients of one message that go the same way, held in memory under a lease.
+#[derive(Clone, Debug)]
+pub struct Job {
+    pub message: Arc<Message>,
+    /// The stored message when it is still in memory, otherwise it is read when its turn comes.
+    pub body: Option<Bytes>,
+    pub recipients: Vec<JobRecipient>,
+    /// When the lease on these rows was last seen to be ours.
+    pub leased_at: Time,
+    /// The share of the memory for waiting mail that this job's message takes; given back with its last job.
+    pub held: Arc<Held>,
+}
+
+impl Job {
+    /// The part of this job that `recipients` are, with everything shared.
+    #[must_use]
+    pub fn part(&self, recipients: Vec<JobRecipient>) -> Self {
+        Self {
+            recipients,
+            ..self.clone()
+        }
+    }
+
+    /// Octets of the body that wait in memory with this job.
+    pub fn bytes(&self) -> u64 {
+        self.body.as_ref().map_or(0, |body| body.len() as u64)
     }
 }

@@ -1,9 +1,21 @@
 //! The values that pass between the steps of sending: submission, job, outcome.
 
+mod counters;
+mod courier;
+mod depth;
 mod job;
+mod next;
 mod outcome;
+mod room;
 mod state;
+mod submission;
 
-pub use job::{JobRecipient, LaneKey};
+pub use counters::{Counter, Counters, Counts};
+pub use courier::{Courier, Link, Parcel, Pending};
+pub use depth::{Depth, DomainDepth};
+pub use job::{Job, JobRecipient, LaneKey, Message};
+pub use next::{Next, Report};
 pub use outcome::{Outcome, Verdict};
+pub use room::{Held, Room};
 pub use state::State;
+pub use submission::{Accepted, Origin, Refused, Submission};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mail::notify::Notify;
 use mail::time::Time;
 
-use crate::model::{Outcome, State, Verdict};
+use crate::model::{Next, Outcome, Report, State, Verdict};
 
 /// Longest reason that is stored, in characters.
 const REASON_LIMIT: usize = 400;
@@ -71,26 +71,6 @@ pub struct Standing {
     pub attempts: u32,
     pub expires_at: Time,
     pub notify: Notify,
-}
-
-/// Where it stands after.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Next {
-    pub state: State,
-    /// In plain words, for API and console.
-    pub reason: String,
-    /// When it is tried again; only for a waiting state, and never later than the expiry.
-    pub next_at: Option<Time>,
-    /// What the sender is told.
-    pub report: Option<Report>,
-}
-
-/// What a delivery report says about a recipient.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Report {
-    Failed,
-    /// Handed to a server that will not report further.
-    Relayed,
 }
 
 /// The only place where an outcome becomes a state. `None`: the recipient is not waiting, so an outcome changes nothing.

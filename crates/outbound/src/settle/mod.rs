@@ -1,5 +1,11 @@
 //! From an outcome to what is recorded of it: a pure decision, then one transaction.
 
+mod cancel;
 mod decide;
+mod record;
+mod report;
 
-pub use decide::{Jitter, Next, Policy, Report, Standing, expire, next, reason};
+pub use cancel::cancel;
+pub use decide::{Jitter, Policy, Standing, expire, next, reason};
+pub use record::{Recorded, Settlement, record};
+pub use report::Reporter;

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod carry;
+mod delivery;
 mod dns;
 mod route;
 mod sink;
+mod world;

@@ -21,10 +21,10 @@ use tracing::{info, warn};
 
 pub use acme::AcmeError;
 pub use challenges::Challenges;
-pub use pair::{Facts, Pair, PairError};
+pub use pair::{Facts, PairError};
 
 use crate::config::{CertificateFrom, Config};
-use pair::Stamp;
+use pair::{Pair, Stamp};
 
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(30);

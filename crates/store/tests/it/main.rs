@@ -1,7 +1,5 @@
 //! Storage tests, each on both engines.
 #![cfg(test)]
 
-mod backup;
 mod commit;
 mod log;
-mod trouble;

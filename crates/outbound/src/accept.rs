@@ -1,0 +1,355 @@
+//! The only door for mail: SMTP, the API, commands and our own notices all come through it.
+
+use std::sync::Arc;
+
+use accounts::credits::{self, Charge};
+use accounts::{Epoch, Principal, Validity, Via, directory};
+use bytes::Bytes;
+use mail::address::Address;
+use mail::message::{Head, Trace};
+use mail::replies;
+use mail::reply::Reply;
+use mail::time::Time;
+use store::events::{self, Event};
+use store::{ErrorKind, Id, StoreError, Topic, Tx};
+
+use crate::model::{Accepted, Counters, Job, JobRecipient, Message, Refused, Submission};
+use crate::schedule::{Core, Parts, Reservation};
+use crate::spool::{self, NewMessage, NewRecipient, Place};
+
+/// How often a message is checked again because accounts changed between check and commit.
+const ROUNDS: u32 = 5;
+
+/// The door: what it needs to check a message and to store it.
+#[derive(Clone)]
+pub struct Door {
+    parts: Parts,
+    counters: Arc<Counters>,
+    /// Absent in a process that delivers nothing: its mail waits in the database.
+    scheduler: Option<Arc<Core>>,
+}
+
+/// What the transaction that accepts says.
+enum Stored {
+    Yes,
+    /// Somebody's rights changed since they were checked.
+    Stale,
+    NoCredits,
+    Suspended,
+}
+
+/// What is read from the header of a message on its way in.
+struct Reading {
+    from: Address,
+    subject: String,
+    message_id: String,
+    content: Bytes,
+}
+
+impl Door {
+    pub fn new(parts: Parts, counters: Arc<Counters>, scheduler: Option<Arc<Core>>) -> Self {
+        Self {
+            parts,
+            counters,
+            scheduler,
+        }
+    }
+
+    /// Takes a message, durably, or says why not. Nothing is known of a refused message afterwards.
+    pub async fn accept(&self, submission: Submission) -> Result<Accepted, Refused> {
+        let taken = self.check_and_store(submission).await;
+        match &taken {
+            Ok(accepted) => {
+                self.counters.accepted.add(1);
+                self.counters.accepted_recipients.add(accepted.recipients as u64);
+            }
+            Err(_) => self.counters.refused.add(1),
+        }
+        taken.map_err(Refused)
+    }
+
+    async fn check_and_store(&self, submission: Submission) -> Result<Accepted, Reply> {
+        let now = self.parts.clock.now();
+        let id = self.parts.ids.next(now);
+        self.check_size(&submission)?;
+        let (reading, from) = self.read(&submission, id, now)?;
+        let recipients = submission.envelope.recipients.len();
+        let mut new = self.new_message(&submission, reading, id, now);
+        for _ in 0..ROUNDS {
+            let epoch = self.check_rights(&submission, &from).await?;
+            // In a task of its own: a client that goes away in the middle must not leave a stored message nobody delivers.
+            let door = self.clone();
+            let principal = submission.principal.clone();
+            let storing = tokio::spawn(async move { door.store(new, &principal, epoch, now).await });
+            let (stored, same) = storing.await.map_err(|_| replies::STORAGE_ERROR)??;
+            match stored {
+                Stored::Yes => return Ok(Accepted { id, recipients }),
+                Stored::NoCredits => return Err(replies::OUT_OF_CREDITS),
+                Stored::Suspended => return Err(replies::ACCOUNT_SUSPENDED),
+                Stored::Stale => new = same,
+            }
+        }
+        Err(replies::STORAGE_ERROR)
+    }
+
+    fn check_size(&self, submission: &Submission) -> Result<(), Reply> {
+        let settings = &self.parts.settings;
+        let recipients = submission.envelope.recipients.len();
+        if submission.body.len() as u64 > settings.max_message_size {
+            return Err(replies::TOO_BIG);
+        }
+        if recipients == 0 {
+            return Err(replies::NO_VALID_RECIPIENTS);
+        }
+        if recipients > settings.max_recipients {
+            return Err(replies::TOO_MANY_RECIPIENTS);
+        }
+        Ok(())
+    }
+
+    /// Reads the header and writes ours on top of it.
+    fn read(&self, submission: &Submission, id: Id, now: Time) -> Result<(Reading, Address), Reply> {
+        let head = Head::parse(&submission.body).map_err(|_| replies::HEADER_TOO_BIG)?;
+        if head.count_received() > self.parts.settings.max_received {
+            return Err(replies::MAIL_LOOP);
+        }
+        let from = the_from(&head)?;
+        let hostname = &self.parts.settings.hostname;
+        let id = id.to_string();
+        let fresh_id = format!("{id}@{hostname}");
+        let origin = &submission.origin;
+        let recipients = &submission.envelope.recipients;
+        let trace = Trace {
+            helo: origin.helo.as_deref().unwrap_or_default(),
+            ip: origin.ip,
+            by: hostname,
+            with: &origin.protocol,
+            id: &id,
+            tls: origin.tls.as_deref(),
+            only_recipient: match recipients.as_slice() {
+                [one] => Some(&one.address),
+                _ => None,
+            },
+            at: now,
+        };
+        let top = trace.received() + &head.completion(now, &fresh_id);
+        let reading = Reading {
+            from: from.clone(),
+            subject: head.subject().unwrap_or_default(),
+            message_id: head.message_id().unwrap_or(fresh_id),
+            content: head.rebuilt(top.as_bytes(), &["bcc", "resent-bcc"]).into(),
+        };
+        Ok((reading, from))
+    }
+
+    /// Whether this sender may send this, as of the epoch that is returned.
+    async fn check_rights(&self, submission: &Submission, from: &Address) -> Result<Epoch, Reply> {
+        let accounts = &self.parts.accounts;
+        let principal = &submission.principal;
+        let epoch = accounts.refresh().await.map_err(|error| unavailable(&error))?;
+        match accounts
+            .still_valid(principal)
+            .await
+            .map_err(|error| unavailable(&error))?
+        {
+            Validity::Ok => {}
+            Validity::SignedOut => return Err(replies::SIGNED_OUT),
+            Validity::Suspended(reason) => return Err(suspended(&reason)),
+        }
+        if let Some(reverse_path) = &submission.envelope.reverse_path
+            && !accounts
+                .may_send_as(principal, reverse_path)
+                .await
+                .map_err(|error| unavailable(&error))?
+        {
+            return Err(replies::SENDER_NOT_ALLOWED);
+        }
+        if !accounts
+            .may_send_as(principal, from)
+            .await
+            .map_err(|error| unavailable(&error))?
+        {
+            return Err(replies::FROM_NOT_ALLOWED);
+        }
+        Ok(epoch)
+    }
+
+    fn new_message(&self, submission: &Submission, reading: Reading, id: Id, now: Time) -> NewMessage {
+        let settings = &self.parts.settings;
+        let expires_at = now.plus(settings.retry.give_up);
+        let recipients = submission
+            .envelope
+            .recipients
+            .iter()
+            .zip(0..)
+            .map(|(one, ordinal)| NewRecipient {
+                recipient: JobRecipient {
+                    ordinal,
+                    address: one.address.clone(),
+                    notify: one.notify,
+                    orcpt: one.orcpt.clone(),
+                    attempts: 0,
+                    expires_at,
+                },
+                place: Place::Waits {
+                    until: now,
+                    reason: "waiting to be taken up".to_owned(),
+                },
+            });
+        NewMessage {
+            message: Message {
+                id,
+                account: submission.principal.account,
+                reverse_path: submission.envelope.reverse_path.clone(),
+                header_from: reading.from.to_string(),
+                subject: shortened(reading.subject),
+                ret: submission.envelope.ret,
+                envid: submission.envelope.envid.clone(),
+                size: reading.content.len() as u64,
+                recipients: submission.envelope.recipients.len() as u32,
+                created_at: now,
+            },
+            login: submission.principal.login,
+            message_id: shortened(reading.message_id),
+            origin: submission.origin.to_json(),
+            content: reading.content,
+            keep_until: (!settings.keep_content.is_zero()).then(|| now.plus(settings.keep_content)),
+            recipients: recipients.collect(),
+        }
+    }
+
+    /// Stores the message and hands it to its lanes; gives it back when it was not stored.
+    async fn store(
+        self,
+        mut new: NewMessage,
+        principal: &Principal,
+        epoch: Epoch,
+        now: Time,
+    ) -> Result<(Stored, NewMessage), Reply> {
+        let recipients: Vec<JobRecipient> = new.recipients.iter().map(|one| one.recipient.clone()).collect();
+        let reservation = self
+            .scheduler
+            .as_ref()
+            .map(|core| core.reserve(&recipients, new.message.size, now));
+        if let Some(reservation) = &reservation {
+            for (recipient, place) in new.recipients.iter_mut().zip(&reservation.places) {
+                recipient.place = place.clone();
+            }
+        }
+        let charged = principal.via != Via::System;
+        let new = Arc::new(new);
+        let writing = new.clone();
+        let stored = self
+            .parts
+            .db
+            .write("accept", move |tx| write(tx, &writing, epoch, charged))
+            .await
+            .map_err(|error| not_stored(&error))?;
+        if let (Stored::Yes, Some(core), Some(reservation)) = (&stored, &self.scheduler, reservation) {
+            hand_over(core, &new, recipients, &reservation);
+        }
+        let new = Arc::try_unwrap(new).unwrap_or_else(|shared| (*shared).clone());
+        Ok((stored, new))
+    }
+}
+
+/// Gives a stored message to its lanes from memory.
+fn hand_over(core: &Arc<Core>, new: &NewMessage, recipients: Vec<JobRecipient>, reservation: &Reservation) {
+    let Some(held) = reservation.held.clone() else {
+        return;
+    };
+    let job = Job {
+        message: Arc::new(new.message.clone()),
+        body: Some(new.content.clone()),
+        recipients,
+        leased_at: new.message.created_at,
+        held,
+    };
+    core.fresh(job, reservation);
+}
+
+/// The transaction behind every 250.
+fn write(tx: &mut Tx<'_>, new: &NewMessage, epoch: Epoch, charged: bool) -> store::Result<Stored> {
+    let message = &new.message;
+    if directory::epoch(tx)? != epoch {
+        return Ok(Stored::Stale);
+    }
+    if charged {
+        match credits::charge(
+            tx,
+            message.account,
+            i64::from(message.recipients),
+            message.created_at.day(),
+        )? {
+            Charge::Paid => {}
+            Charge::Empty => return Ok(Stored::NoCredits),
+            Charge::Suspended => return Ok(Stored::Suspended),
+        }
+    }
+    spool::insert(tx, new)?;
+    let data = format!(
+        r#"{{"recipients":{},"size":{}}}"#,
+        message.recipients, message.size
+    );
+    events::append(
+        tx,
+        &Event {
+            at: message.created_at,
+            account: message.account,
+            message: Some(message.id),
+            ordinal: None,
+            kind: "accepted",
+            data: &data,
+        },
+    )?;
+    if new
+        .recipients
+        .iter()
+        .any(|one| matches!(one.place, Place::Waits { .. }))
+    {
+        tx.ring(Topic::Due);
+    }
+    Ok(Stored::Yes)
+}
+
+/// The one address of the one From field.
+// RFC 5322 section 3.6.2 would allow several with a Sender; nobody could then say whose rights count.
+fn the_from(head: &Head<'_>) -> Result<Address, Reply> {
+    let fields = head.all("from").count();
+    let mailboxes = head.from_addresses().map_err(|_| replies::FROM_NOT_ONE)?;
+    match mailboxes.as_slice() {
+        [one] if fields == 1 => Address::parse(&one.address).map_err(|_| replies::FROM_NOT_ONE),
+        _ => Err(replies::FROM_NOT_ONE),
+    }
+}
+
+/// What a list shows of a text; the message itself keeps all of it.
+fn shortened(text: String) -> String {
+    const LIMIT: usize = 998;
+    if text.len() <= LIMIT {
+        text
+    } else {
+        text.chars().take(LIMIT / 4).collect()
+    }
+}
+
+fn suspended(reason: &str) -> Reply {
+    if reason.is_empty() {
+        replies::ACCOUNT_SUSPENDED
+    } else {
+        replies::ACCOUNT_SUSPENDED.with_text(format!("The account is suspended: {reason}"))
+    }
+}
+
+fn unavailable(error: &accounts::AccountsError) -> Reply {
+    tracing::warn!(%error, "a message was not accepted: its sender could not be checked");
+    replies::STORAGE_ERROR
+}
+
+fn not_stored(error: &StoreError) -> Reply {
+    tracing::warn!(%error, "a message was not accepted: it could not be stored");
+    match error.kind() {
+        ErrorKind::Full => replies::STORAGE_FULL,
+        _ => replies::STORAGE_ERROR,
+    }
+}

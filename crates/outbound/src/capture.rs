@@ -1,0 +1,189 @@
+//! The local inbox: where mail lands that is not to leave, on the same way as all other mail.
+
+use bytes::Bytes;
+use mail::reply::Enhanced;
+use mail::time::Time;
+use store::{Clock, Id, Result, Row, Tx};
+
+use crate::model::{JobRecipient, Link, Message, Outcome, Parcel, Pending, Verdict};
+use crate::spool::first_id_at;
+
+/// One captured mail as a list shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Captured {
+    pub id: Id,
+    pub account: Id,
+    pub message: Id,
+    pub ordinal: u32,
+    pub at: Time,
+    pub reverse_path: String,
+    pub to: String,
+    pub from: String,
+    pub subject: String,
+    pub size: u64,
+}
+
+/// Which captured mails a list shows, the newest first.
+#[derive(Clone, Debug, Default)]
+pub struct InboxFilter {
+    /// Only this account's; none is everybody's.
+    pub account: Option<Id>,
+    /// Part of a recipient, sender or subject, in any case.
+    pub text: Option<String>,
+    /// Only what is older than this one.
+    pub after: Option<Id>,
+    pub limit: u32,
+}
+
+const COLUMNS: &str = "id, account, message, ordinal, at, reverse_path, address, header_from, subject, size";
+
+/// Puts a delivered message into the inbox, in the transaction that settles it.
+pub(crate) fn insert(
+    tx: &mut Tx<'_>,
+    id: Id,
+    message: &Message,
+    recipient: &JobRecipient,
+    (content, at): (&Bytes, Time),
+) -> Result<()> {
+    let reverse_path = message
+        .reverse_path
+        .as_ref()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    tx.run(
+        "INSERT INTO captured (id, account, message, ordinal, at, reverse_path, address, header_from, subject, size, \
+         content) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        &[
+            id.into(),
+            message.account.into(),
+            message.id.into(),
+            recipient.ordinal.into(),
+            at.into(),
+            (&reverse_path).into(),
+            (&recipient.address.to_string()).into(),
+            (&message.header_from).into(),
+            (&message.subject).into(),
+            (content.len() as i64).into(),
+            content.into(),
+        ],
+    )
+}
+
+pub fn list(tx: &mut Tx<'_>, filter: &InboxFilter) -> Result<Vec<Captured>> {
+    let text = filter.text.as_ref().map(|text| like(text));
+    let rows = tx.query(
+        &format!(
+            "SELECT {COLUMNS} FROM captured WHERE ($1 IS NULL OR account = $1) AND ($2 IS NULL OR id < $2) \
+             AND ($3 IS NULL OR lower(address) LIKE $3 ESCAPE '\\' OR lower(header_from) LIKE $3 ESCAPE '\\' \
+             OR lower(subject) LIKE $3 ESCAPE '\\') ORDER BY id DESC LIMIT $4"
+        ),
+        &[
+            filter.account.into(),
+            filter.after.into(),
+            text.as_ref().into(),
+            filter.limit.into(),
+        ],
+    )?;
+    rows.iter().map(read).collect()
+}
+
+/// One captured mail with its content; none when it is not there or another account's.
+pub fn get(tx: &mut Tx<'_>, account: Option<Id>, id: Id) -> Result<Option<(Captured, Bytes)>> {
+    let row = tx.query_opt(
+        &format!("SELECT {COLUMNS}, content FROM captured WHERE id = $1 AND ($2 IS NULL OR account = $2)"),
+        &[id.into(), account.into()],
+    )?;
+    row.map(|row| Ok((read(&row)?, row.bytes(10)?))).transpose()
+}
+
+/// Empties the inbox of an account, or all.
+pub fn clear(tx: &mut Tx<'_>, account: Option<Id>) -> Result<u64> {
+    tx.execute(
+        "DELETE FROM captured WHERE $1 IS NULL OR account = $1",
+        &[account.into()],
+    )
+}
+
+/// Removes up to `limit` mails older than `oldest`, and what goes beyond `most` for an account.
+pub(crate) fn purge(tx: &mut Tx<'_>, oldest: Time, most: u64, limit: u32) -> Result<u64> {
+    let mut removed = tx.execute(
+        "DELETE FROM captured WHERE id IN (SELECT id FROM captured WHERE id < $1 ORDER BY id LIMIT $2)",
+        &[first_id_at(oldest).into(), limit.into()],
+    )?;
+    let crowded = tx.query(
+        "SELECT account FROM captured GROUP BY account HAVING COUNT(*) > $1",
+        &[(most as i64).into()],
+    )?;
+    for row in crowded {
+        removed += tx.execute(
+            "DELETE FROM captured WHERE id IN (SELECT id FROM captured WHERE account = $1 ORDER BY id DESC \
+             LIMIT $3 OFFSET $2)",
+            &[row.id(0)?.into(), (most as i64).into(), limit.into()],
+        )?;
+    }
+    Ok(removed)
+}
+
+fn read(row: &Row) -> Result<Captured> {
+    Ok(Captured {
+        id: row.id(0)?,
+        account: row.id(1)?,
+        message: row.id(2)?,
+        ordinal: row.int(3)? as u32,
+        at: row.time(4)?,
+        reverse_path: row.text(5)?,
+        to: row.text(6)?,
+        from: row.text(7)?,
+        subject: row.text(8)?,
+        size: row.int(9)? as u64,
+    })
+}
+
+/// A LIKE pattern for texts that contain `text`, with `\` before what LIKE would take for more than itself.
+pub(crate) fn like(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in text.to_lowercase().chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}
+
+/// The way into the inbox; what goes there is stored with its settlement.
+#[derive(Debug)]
+pub struct InboxLink {
+    clock: Clock,
+}
+
+impl InboxLink {
+    pub fn new(clock: Clock) -> Self {
+        Self { clock }
+    }
+}
+
+impl Link for InboxLink {
+    fn deliver<'a>(&'a mut self, parcel: &'a Parcel) -> Pending<'a, Vec<Outcome>> {
+        let stored = Outcome {
+            host: Some("inbox".to_owned()),
+            ..Outcome::without_reply(
+                Verdict::Delivered,
+                Enhanced::new(2, 0, 0),
+                "kept in the local inbox",
+                self.clock.now(),
+            )
+        };
+        let outcomes = vec![stored; parcel.recipients.len()];
+        Box::pin(async { outcomes })
+    }
+
+    fn is_usable(&self) -> bool {
+        true
+    }
+
+    fn close(self: Box<Self>) -> Pending<'static, ()> {
+        Box::pin(async {})
+    }
+}

@@ -1,0 +1,59 @@
+//! What comes in through the only door, and what the door answers.
+
+use std::net::IpAddr;
+
+use accounts::Principal;
+use bytes::Bytes;
+use mail::envelope::Envelope;
+use mail::reply::Reply;
+use serde::{Deserialize, Serialize};
+use store::Id;
+
+/// A message somebody wants sent.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    pub principal: Principal,
+    pub origin: Origin,
+    pub envelope: Envelope,
+    /// The message as it came in: CRLF line ends, dot-stuffing already undone.
+    pub body: Bytes,
+}
+
+/// How and from where a message came in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The road: `smtp`, `api`, `command` or `own` for our own notices and reports.
+    pub via: String,
+    /// The `with` word of the Received line: `ESMTPSA`, `HTTP`.
+    // RFC 5321 section 4.4 and RFC 3848
+    pub protocol: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ip: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub helo: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tls: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub listener: Option<String>,
+    /// E-mail address of the login that sent it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub login: Option<String>,
+}
+
+impl Origin {
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("texts and addresses are always JSON")
+    }
+}
+
+/// A message that is on disk: from here on it is ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    pub id: Id,
+    pub recipients: usize,
+}
+
+/// A message that was not taken, with the answer for whoever brought it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("refused: {0}")]
+pub struct Refused(pub Reply);

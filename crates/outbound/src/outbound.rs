@@ -1,0 +1,179 @@
+//! Sending as the binary holds it: the door, the scheduler, and what can be asked of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use store::{Id, Result, Topic};
+
+use crate::accept::Door;
+use crate::capture::{self, Captured, InboxFilter};
+use crate::model::{Accepted, Counters, Counts, Depth, LaneKey, Refused, Submission};
+use crate::schedule::{Core, LaneView, Parts, pauses};
+use crate::settle;
+use crate::spool::{self, Cancelled, Changed};
+
+/// Sending. Clones share it; when the last one is dropped without [`Outbound::shut_down`] its tasks end where they stand,
+/// as with a killed process, and the next start takes up what they had in hand.
+#[derive(Clone)]
+pub struct Outbound(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    door: Door,
+    counters: Arc<Counters>,
+    core: Option<Arc<Core>>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(core) = &self.core {
+            core.abandon();
+        }
+    }
+}
+
+impl Outbound {
+    /// Starts sending: takes up what the last run of this node left, then delivers.
+    pub async fn start(parts: Parts) -> Result<Self> {
+        let counters = Arc::new(Counters::default());
+        let core = Core::new(parts.clone(), counters.clone());
+        core.recover().await?;
+        core.start();
+        Ok(Self::new(parts, counters, Some(core)))
+    }
+
+    /// For commands beside or without a running server: accepts and manages, but delivers nothing. What it accepts waits in
+    /// the database for a server.
+    pub fn idle(parts: Parts) -> Self {
+        Self::new(parts, Arc::new(Counters::default()), None)
+    }
+
+    fn new(parts: Parts, counters: Arc<Counters>, core: Option<Arc<Core>>) -> Self {
+        let door = Door::new(parts.clone(), counters.clone(), core.clone());
+        Self(Arc::new(Inner {
+            parts,
+            door,
+            counters,
+            core,
+        }))
+    }
+
+    /// Takes a message, durably, or says why not: the only way in for mail.
+    pub async fn accept(&self, submission: Submission) -> Result<Accepted, Refused> {
+        self.0.door.accept(submission).await
+    }
+
+    /// Takes no new jobs, lets those in flight finish for up to `limit`, and gives the rest back.
+    pub async fn shut_down(&self, limit: Duration) {
+        if let Some(core) = &self.0.core {
+            core.shut_down(limit).await;
+        }
+    }
+
+    /// Makes waiting recipients of a message due now.
+    pub async fn retry(&self, message: Id, ordinal: Option<u32>) -> Result<Changed> {
+        let changed = self.0.parts.db.write("retry", move |tx| {
+            tx.ring(Topic::Due);
+            spool::retry(tx, message, ordinal)
+        });
+        changed.await
+    }
+
+    /// Gives waiting recipients of a message up.
+    pub async fn cancel(&self, message: Id, ordinal: Option<u32>) -> Result<Cancelled> {
+        if let Some(core) = &self.0.core {
+            return core.cancel(message, ordinal).await;
+        }
+        let now = self.0.parts.clock.now();
+        let db = &self.0.parts.db;
+        db.write("cancel", move |tx| {
+            settle::cancel(tx, message, ordinal, None, now)
+        })
+        .await
+    }
+
+    /// Lets a lane rest until it is resumed, on every node and beyond restarts.
+    pub async fn pause_lane(&self, lane: LaneKey, by: Option<Id>) -> Result<()> {
+        let now = self.0.parts.clock.now();
+        self.0
+            .parts
+            .db
+            .write("pause a lane", move |tx| pauses::pause(tx, &lane, by, now))
+            .await
+    }
+
+    /// False when the lane was not paused.
+    pub async fn resume_lane(&self, lane: LaneKey) -> Result<bool> {
+        self.0
+            .parts
+            .db
+            .write("resume a lane", move |tx| pauses::resume(tx, &lane))
+            .await
+    }
+
+    /// The paused lanes.
+    pub async fn paused_lanes(&self) -> Result<Vec<LaneKey>> {
+        self.0
+            .parts
+            .db
+            .read("read the paused lanes", pauses::paused)
+            .await
+    }
+
+    /// Forgets a lane's trouble and tries everything that waits for it now; says how many recipients were waiting in the
+    /// database. Only a process that delivers knows lanes.
+    pub async fn retry_lane(&self, lane: &LaneKey) -> Result<u64> {
+        match &self.0.core {
+            Some(core) => core.retry_lane(lane).await,
+            None => Ok(0),
+        }
+    }
+
+    /// Every lane, the fullest first.
+    pub fn lanes(&self) -> Vec<LaneView> {
+        self.0.core.as_ref().map(|core| core.views()).unwrap_or_default()
+    }
+
+    /// How much waits, as last measured.
+    pub fn depth(&self) -> Depth {
+        self.0.core.as_ref().map(|core| core.depth()).unwrap_or_default()
+    }
+
+    /// Open connections to other servers.
+    pub fn connections(&self) -> usize {
+        self.0
+            .core
+            .as_ref()
+            .map(|core| core.connections())
+            .unwrap_or_default()
+    }
+
+    pub fn counters(&self) -> Counts {
+        self.0.counters.snapshot()
+    }
+
+    pub async fn inbox(&self, filter: InboxFilter) -> Result<Vec<Captured>> {
+        self.0
+            .parts
+            .db
+            .read("list the inbox", move |tx| capture::list(tx, &filter))
+            .await
+    }
+
+    /// A captured mail with its content; `account` none may see everybody's.
+    pub async fn inbox_mail(&self, account: Option<Id>, id: Id) -> Result<Option<(Captured, bytes::Bytes)>> {
+        self.0
+            .parts
+            .db
+            .read("read a captured mail", move |tx| capture::get(tx, account, id))
+            .await
+    }
+
+    pub async fn clear_inbox(&self, account: Option<Id>) -> Result<u64> {
+        self.0
+            .parts
+            .db
+            .write("clear the inbox", move |tx| capture::clear(tx, account))
+            .await
+    }
+}

@@ -1,0 +1,193 @@
+//! What all tasks of the scheduler share.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use accounts::Accounts;
+use mail::address::Domain;
+use mail::time::Time;
+use parking_lot::Mutex;
+use store::{Clock, Db, Id, Ids};
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::lanes::{Lanes, Limits, Wake};
+use crate::model::{Counters, Courier, Depth, Job, LaneKey, Room};
+use crate::settings::Settings;
+use crate::settle::Reporter;
+
+/// How many DNS look-ups run at once.
+const LOOKUPS: usize = 64;
+
+/// What the scheduler is built from.
+#[derive(Clone)]
+pub struct Parts {
+    pub db: Db,
+    pub accounts: Accounts,
+    pub clock: Clock,
+    pub ids: Ids,
+    pub settings: Arc<Settings>,
+    pub courier: Arc<dyn Courier>,
+}
+
+/// The scheduler: shared by its tasks and by whoever asks it something.
+pub struct Core {
+    pub(super) parts: Parts,
+    pub(super) reporter: Arc<Reporter>,
+    pub(super) state: Mutex<State>,
+    pub(super) room: Arc<Room>,
+    pub counters: Arc<Counters>,
+    pub(super) depth: Mutex<Depth>,
+    /// Calls the poller.
+    pub(super) poke: Notify,
+    pub(super) lookups: Semaphore,
+    pub(super) tasks: TaskTracker,
+    /// No new work.
+    pub(super) stop: CancellationToken,
+    /// Drop everything at the next await, as if the process had died.
+    pub(super) kill: CancellationToken,
+}
+
+/// What changes under one lock.
+pub(super) struct State {
+    pub lanes: Lanes,
+    /// Wakes the idle connections of a lane.
+    pub bells: HashMap<LaneKey, Arc<Notify>>,
+    /// Which lane a domain's mail takes, and until when that is believed without asking again.
+    pub routes: HashMap<Domain, (LaneKey, Time)>,
+    /// Jobs of domains whose lane is being looked up.
+    pub looking_up: HashMap<Domain, Vec<Job>>,
+    /// Lanes that ask for the rows they sent to wait.
+    pub pulls: Vec<LaneKey>,
+}
+
+impl Core {
+    pub fn new(parts: Parts, counters: Arc<Counters>) -> Arc<Self> {
+        let settings = &parts.settings;
+        let room = Room::new(settings.memory_bytes, settings.memory_recipients);
+        let limits = Limits {
+            connections_per_lane: settings.connections_per_lane,
+            connections: settings.connections,
+            recipients_per_transaction: settings.recipients_per_transaction,
+        };
+        let state = State {
+            lanes: Lanes::new(limits, settings.retry.clone(), room.clone()),
+            bells: HashMap::new(),
+            routes: HashMap::new(),
+            looking_up: HashMap::new(),
+            pulls: Vec::new(),
+        };
+        let reporter = Arc::new(Reporter {
+            hostname: settings.hostname.clone(),
+            give_up: settings.retry.give_up,
+            keep_content: settings.keep_content,
+        });
+        Arc::new(Self {
+            reporter,
+            state: Mutex::new(state),
+            room,
+            counters,
+            depth: Mutex::new(Depth::default()),
+            poke: Notify::new(),
+            lookups: Semaphore::new(LOOKUPS),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            kill: CancellationToken::new(),
+            parts,
+        })
+    }
+
+    /// Starts the tasks that run as long as the scheduler does.
+    pub fn start(self: &Arc<Self>) {
+        let poller = self.clone();
+        self.spawn(async move { poller.poll_forever().await });
+        let upkeep = self.clone();
+        self.spawn(async move { upkeep.keep_alive().await });
+        let purge = self.clone();
+        self.spawn(async move { purge.purge_forever().await });
+        let depth = self.clone();
+        self.spawn(async move { depth.measure_forever().await });
+    }
+
+    /// Connections to other servers, those being made included.
+    pub fn connections(&self) -> usize {
+        self.state.lock().lanes.connections()
+    }
+
+    /// Takes no new jobs, lets those in flight finish for up to `limit`, and gives the rest of the rows back.
+    pub async fn shut_down(self: &Arc<Self>, limit: Duration) {
+        self.stop.cancel();
+        let bells: Vec<_> = {
+            let mut state = self.state.lock();
+            state.lanes.stop();
+            state.bells.values().cloned().collect()
+        };
+        for bell in bells {
+            bell.notify_waiters();
+            bell.notify_one();
+        }
+        self.tasks.close();
+        if tokio::time::timeout(limit, self.tasks.wait()).await.is_err() {
+            tracing::warn!(
+                connections = self.state.lock().lanes.connections(),
+                "stopped before every delivery had finished; what is unfinished is tried again later"
+            );
+        }
+        self.abandon();
+        let node = self.node();
+        let freed = self
+            .parts
+            .db
+            .write("give back what is in hand", move |tx| {
+                let freed = crate::spool::free(tx, node)?;
+                store::nodes::remove(tx, node)?;
+                Ok(freed)
+            })
+            .await;
+        if let Err(error) = freed {
+            tracing::warn!(%error, "what was in hand could not be given back; it is at the next start");
+        }
+    }
+
+    /// Drops every task where it stands, as a killed process would.
+    pub fn abandon(&self) {
+        self.stop.cancel();
+        self.kill.cancel();
+    }
+
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let kill = self.kill.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = kill.cancelled() => {}
+                () = task => {}
+            }
+        });
+    }
+
+    /// Does what the lanes asked for.
+    pub(super) fn follow(self: &Arc<Self>, wake: Wake) {
+        match wake {
+            Wake::Nothing => {}
+            Wake::Idle(lane) => self.bell(&lane).notify_one(),
+            Wake::Open(lane) => {
+                let core = self.clone();
+                self.spawn(async move { core.run_connection(lane).await });
+            }
+        }
+    }
+
+    pub(super) fn bell(&self, lane: &LaneKey) -> Arc<Notify> {
+        self.state.lock().bells.entry(lane.clone()).or_default().clone()
+    }
+
+    pub(super) fn now(&self) -> Time {
+        self.parts.clock.now()
+    }
+
+    pub(super) fn node(&self) -> Id {
+        self.parts.settings.node
+    }
+}

@@ -1,0 +1,290 @@
+//! One job over one connection: load, sign, send, and settle before anything else happens.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use mail::address::Address;
+use mail::reply::Enhanced;
+use store::{ErrorKind, StoreError, Tx};
+
+use super::connection::lesson;
+use super::core::Core;
+use crate::model::{Job, JobRecipient, LaneKey, Link, Outcome, Parcel, State, Verdict};
+use crate::settle::{self, Jitter, Recorded, Settlement, Standing};
+use crate::spool::{self, Settled};
+
+/// A lease seen longer ago than this is looked at again before anything is sent under it.
+const LEASE_TRUSTED: Duration = Duration::from_secs(5);
+/// Pauses between attempts to write what must be written.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+impl Core {
+    /// Delivers a job and settles it. When this returns, its outcome is durable.
+    pub(super) async fn deliver(self: &Arc<Self>, lane: &LaneKey, link: &mut Box<dyn Link>, job: Job) {
+        let count = job.recipients.len();
+        if let Some((job, body)) = self.ready(job).await {
+            let parcel = Parcel {
+                reverse_path: job.message.reverse_path.clone(),
+                recipients: job.recipients.clone(),
+                ret: job.message.ret,
+                envid: job.message.envid.clone(),
+                prefix: self.sign(&job, &body).await,
+                body,
+            };
+            let outcomes = link.deliver(&parcel).await;
+            self.learn(lane, link.is_usable(), &outcomes);
+            self.settle_job(&job, Some(parcel.body), outcomes).await;
+        }
+        self.state.lock().lanes.finished(lane, count, self.now());
+    }
+
+    /// The job with its body and without the recipients that are not ours to deliver any more.
+    async fn ready(self: &Arc<Self>, mut job: Job) -> Option<(Job, Bytes)> {
+        let now = self.now();
+        let (late, rest) = std::mem::take(&mut job.recipients)
+            .into_iter()
+            .partition(|one| one.expires_at <= now);
+        job.recipients = rest;
+        self.expire(job.part(late), "waiting for its turn").await;
+        let in_memory = job.body.clone();
+        if let Some(body) = in_memory.filter(|_| now.since(job.leased_at) < LEASE_TRUSTED) {
+            return (!job.recipients.is_empty()).then_some((job, body));
+        }
+        let (node, message, wants_body) = (self.node(), job.message.id, job.body.is_none());
+        let found = self
+            .until_read("look at a lease", move |tx| {
+                let leased = spool::leased(tx, node, message)?;
+                let body = if wants_body {
+                    spool::body(tx, message)?
+                } else {
+                    None
+                };
+                Ok((leased, body))
+            })
+            .await?;
+        let (leased, loaded) = found;
+        let before = job.recipients.len();
+        job.recipients.retain(|one| leased.contains(&one.ordinal));
+        self.counters
+            .leases_lost
+            .add((before - job.recipients.len()) as u64);
+        if job.recipients.is_empty() {
+            return None;
+        }
+        if let Some(body) = job.body.clone().or(loaded) {
+            return Some((job, body));
+        }
+        tracing::error!(message = %job.message.id, "a waiting message has no content");
+        let gone = Outcome::without_reply(
+            Verdict::Bounced,
+            Enhanced::new(5, 3, 0),
+            "the content of the message is gone",
+            now,
+        );
+        self.settle_all(vec![job], &gone).await;
+        None
+    }
+
+    /// The signatures to put in front. An RSA signature takes about a third of a millisecond, which a worker thread bears;
+    /// handing it to another thread would cost more than it saves.
+    async fn sign(&self, job: &Job, body: &[u8]) -> Bytes {
+        let Ok(from) = Address::parse(&job.message.header_from) else {
+            return Bytes::new();
+        };
+        let signers = match self
+            .parts
+            .accounts
+            .signers(job.message.account, from.domain())
+            .await
+        {
+            Ok(signers) if signers.is_empty() => return Bytes::new(),
+            Ok(signers) => signers,
+            Err(error) => {
+                tracing::warn!(message = %job.message.id, %error, "sent unsigned: the keys could not be read");
+                return Bytes::new();
+            }
+        };
+        match mail::dkim::sign(body, &signers, self.now()) {
+            Ok(fields) => fields.into(),
+            Err(error) => {
+                tracing::warn!(message = %job.message.id, %error, "sent unsigned");
+                Bytes::new()
+            }
+        }
+    }
+
+    fn learn(self: &Arc<Self>, lane: &LaneKey, usable: bool, outcomes: &[Outcome]) {
+        let (delivered, last) = lesson(outcomes);
+        let Some(last) = last else { return };
+        let now = self.now();
+        let down = {
+            let mut state = self.state.lock();
+            let broken =
+                !usable && delivered == 0 && outcomes.iter().all(|one| one.verdict == Verdict::Deferred);
+            if broken {
+                state.lanes.session_broken(lane, &last.summary(), now)
+            } else {
+                state.lanes.answered(lane, delivered, last.summary(), now);
+                None
+            }
+        };
+        if let Some((jobs, wait)) = down {
+            self.spill_later(jobs.into_iter().map(|job| (job, wait.clone())).collect());
+        }
+    }
+
+    /// Decides what the outcomes mean and records it, for as long as it takes.
+    pub(super) async fn settle_job(self: &Arc<Self>, job: &Job, body: Option<Bytes>, outcomes: Vec<Outcome>) {
+        let now = self.now();
+        let results = job
+            .recipients
+            .iter()
+            .zip(outcomes)
+            .filter_map(|(recipient, outcome)| {
+                let standing = Standing {
+                    state: if recipient.attempts == 0 {
+                        State::Queued
+                    } else {
+                        State::Deferred
+                    },
+                    attempts: recipient.attempts,
+                    expires_at: recipient.expires_at,
+                    notify: recipient.notify,
+                };
+                let attempts = recipient.attempts + 1;
+                let jitter = Jitter::of(job.message.id.as_bytes(), recipient.ordinal, attempts);
+                let next = settle::next(&standing, &outcome, &self.parts.settings.retry, jitter, now)?;
+                let settled = Settled {
+                    ordinal: recipient.ordinal,
+                    attempts,
+                    outcome: Some(outcome),
+                    next,
+                };
+                Some((recipient.clone(), settled))
+            })
+            .collect();
+        self.record(job, body, results).await;
+    }
+
+    /// Gives up recipients whose time ran out while they waited.
+    pub(super) async fn expire(self: &Arc<Self>, job: Job, why: &str) {
+        if job.recipients.is_empty() {
+            return;
+        }
+        let results = job
+            .recipients
+            .iter()
+            .map(|recipient| {
+                let settled = Settled {
+                    ordinal: recipient.ordinal,
+                    attempts: recipient.attempts,
+                    outcome: None,
+                    next: settle::expire(recipient.notify, why),
+                };
+                (recipient.clone(), settled)
+            })
+            .collect();
+        self.record(&job, None, results).await;
+    }
+
+    async fn record(self: &Arc<Self>, job: &Job, body: Option<Bytes>, results: Vec<(JobRecipient, Settled)>) {
+        let now = self.now();
+        let reports = results.iter().any(|(_, one)| one.next.report.is_some());
+        let mut body = body.or_else(|| job.body.clone());
+        if body.is_none() && reports && job.message.reverse_path.is_some() {
+            let message = job.message.id;
+            body = self
+                .until_read("read a message", move |tx| spool::body(tx, message))
+                .await
+                .flatten();
+        }
+        let captured = self
+            .parts
+            .courier
+            .captures()
+            .then(|| results.iter().map(|_| self.parts.ids.next(now)).collect());
+        let settlement = Arc::new(Settlement {
+            node: self.node(),
+            message: job.message.clone(),
+            body,
+            results,
+            captured,
+            reporter: self.reporter.clone(),
+            report_id: self.parts.ids.next(now),
+            at: now,
+        });
+        let recorded = self
+            .until_written("settle", move |tx| settle::record(tx, &settlement))
+            .await;
+        if let Some(recorded) = recorded {
+            self.count(job, recorded);
+        }
+    }
+
+    fn count(&self, job: &Job, recorded: Recorded) {
+        let counters = &self.counters;
+        counters.delivered.add(recorded.delivered);
+        counters.deferred.add(recorded.deferred);
+        counters.bounced.add(recorded.bounced);
+        counters.expired.add(recorded.expired);
+        counters.reports.add(recorded.reports);
+        counters.leases_lost.add(recorded.lost);
+        if recorded.lost > 0 {
+            tracing::warn!(
+                message = %job.message.id, recipients = recorded.lost,
+                "an outcome was not recorded: the recipient was taken from this node or cancelled meanwhile"
+            );
+        }
+    }
+
+    /// Writes until it is written: an outcome in memory is never thrown away and its message never sent again meanwhile.
+    /// None only when the service stops for good first.
+    pub(super) async fn until_written<T, F>(&self, label: &'static str, work: F) -> Option<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T, StoreError> + Send + Clone + 'static,
+    {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.parts.db.write(label, work.clone()).await {
+                Ok(value) => return Some(value),
+                Err(error) => Self::note_trouble(label, &error, pause),
+            }
+            self.counters.settle_retries.add(1);
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.kill.cancelled() => return None,
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    pub(super) async fn until_read<T, F>(&self, label: &'static str, work: F) -> Option<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T, StoreError> + Send + Clone + 'static,
+    {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.parts.db.peek(label, work.clone()).await {
+                Ok(value) => return Some(value),
+                Err(error) => Self::note_trouble(label, &error, pause),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.stop.cancelled() => return None,
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// The first failure is worth a line, a repetition only when something other than load is the matter.
+    fn note_trouble(label: &str, error: &StoreError, pause: Duration) {
+        let passing = error.kind() == ErrorKind::Retryable;
+        if pause == FIRST_PAUSE && !passing || pause == LONGEST_PAUSE {
+            tracing::warn!(%error, "{label}: the database did not take it, trying again");
+        }
+    }
+}

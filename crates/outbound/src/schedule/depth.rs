@@ -1,0 +1,41 @@
+//! How much waits, measured now and then beside the mail instead of at every question.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::core::Core;
+use crate::model::Depth;
+use crate::spool;
+
+/// Least time between two measurements.
+const EVERY: Duration = Duration::from_secs(5);
+/// Measuring may take one part in so many of the time.
+const SHARE: u32 = 50;
+
+impl Core {
+    /// The last measurement.
+    pub fn depth(&self) -> Depth {
+        self.depth.lock().clone()
+    }
+
+    pub(super) async fn measure_forever(self: Arc<Self>) {
+        let give_up = self.parts.settings.retry.give_up;
+        loop {
+            let began = tokio::time::Instant::now();
+            match self
+                .parts
+                .db
+                .read("measure the queue", move |tx| spool::depth(tx, give_up))
+                .await
+            {
+                Ok(depth) => *self.depth.lock() = depth,
+                Err(error) => tracing::debug!(%error, "the queue was not measured"),
+            }
+            let pause = EVERY.max(began.elapsed() * SHARE);
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.stop.cancelled() => return,
+            }
+        }
+    }
+}

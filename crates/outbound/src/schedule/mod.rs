@@ -1,0 +1,21 @@
+//! Bringing waiting mail to its lanes: a pure machine that decides, and the tasks that drive it.
+
+mod ask;
+mod connection;
+mod core;
+mod courier;
+mod deliver;
+mod depth;
+mod fair;
+mod lane;
+mod lanes;
+pub mod pauses;
+mod place;
+mod poll;
+mod rate;
+mod upkeep;
+
+pub use self::core::{Core, Parts};
+pub use courier::RoutedCourier;
+pub use lanes::{LaneView, Lanes, Limits, Wait, paused_reason};
+pub use place::Reservation;

@@ -1,0 +1,32 @@
+//! Lanes that an operator paused; written by whoever is asked, followed by every node.
+
+use mail::time::Time;
+use store::{Id, Result, Topic, Tx};
+
+use crate::model::LaneKey;
+
+pub fn paused(tx: &mut Tx<'_>) -> Result<Vec<LaneKey>> {
+    tx.query("SELECT lane FROM paused_lanes", &[])?
+        .iter()
+        .map(|row| row.text(0).map(|lane| LaneKey::new(&lane)))
+        .collect()
+}
+
+pub fn pause(tx: &mut Tx<'_>, lane: &LaneKey, by: Option<Id>, now: Time) -> Result<()> {
+    tx.run(
+        "INSERT INTO paused_lanes (lane, at, by_login) VALUES ($1, $2, $3) ON CONFLICT (lane) DO NOTHING",
+        &[lane.as_str().into(), now.into(), by.into()],
+    )?;
+    tx.ring(Topic::Due);
+    Ok(())
+}
+
+/// False when the lane was not paused.
+pub fn resume(tx: &mut Tx<'_>, lane: &LaneKey) -> Result<bool> {
+    let removed = tx.execute(
+        "DELETE FROM paused_lanes WHERE lane = $1",
+        &[lane.as_str().into()],
+    )?;
+    tx.ring(Topic::Due);
+    Ok(removed > 0)
+}

@@ -1,0 +1,205 @@
+//! Taking up what waits in the database: idempotent, without input, called by a bell and by the clock.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use store::{Id, Topic};
+
+use super::core::Core;
+use crate::model::{Job, LaneKey};
+use crate::spool::{self, Claimed};
+
+/// The poller looks at least this often.
+const EVERY: Duration = Duration::from_secs(1);
+/// And at most this often, however soon the next row is due.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Rows taken in one transaction.
+const CLAIM: u64 = 500;
+/// Rows of its past that a lane fetches at once.
+const PULL: u64 = 1_000;
+
+impl Core {
+    pub(super) async fn poll_forever(self: Arc<Self>) {
+        let mut bell = self.parts.db.bell(Topic::Due);
+        loop {
+            let pause = self.poll().await;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = bell.rung() => {}
+                () = self.poke.notified() => {}
+                () = self.stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// One round; says how long there is nothing to do.
+    async fn poll(self: &Arc<Self>) -> Duration {
+        self.follow_pauses().await;
+        self.pull().await;
+        loop {
+            let due = match self.parts.db.peek("look for what is due", spool::first_due).await {
+                Ok(due) => due,
+                Err(error) => {
+                    tracing::debug!(%error, "the queue could not be looked at");
+                    return EVERY;
+                }
+            };
+            let now = self.now();
+            match due {
+                None => return EVERY,
+                Some(due) if due > now => return due.since(now).clamp(PAUSE, EVERY),
+                Some(_) => {}
+            }
+            if self.stop.is_cancelled() || !self.claim_due().await {
+                return EVERY;
+            }
+        }
+    }
+
+    /// Takes up rows that are due; false when there is no use in going on now.
+    async fn claim_due(self: &Arc<Self>) -> bool {
+        let limit = CLAIM.min(self.room.free_recipients());
+        if limit == 0 {
+            return false;
+        }
+        let (node, now) = (self.node(), self.now());
+        let claimed = self
+            .parts
+            .db
+            .write("take up what is due", move |tx| {
+                spool::claim_due(tx, node, now, limit)
+            })
+            .await;
+        match claimed {
+            Ok(claimed) => {
+                let any = !claimed.is_empty();
+                self.take_up(claimed).await;
+                any
+            }
+            Err(error) => {
+                tracing::warn!(%error, "what is due could not be taken up");
+                false
+            }
+        }
+    }
+
+    /// Brings claimed rows to their lanes.
+    async fn take_up(self: &Arc<Self>, claimed: Vec<Claimed>) {
+        let now = self.now();
+        let mut forgive = Vec::new();
+        let mut late: Vec<(Job, String)> = Vec::new();
+        let mut jobs: HashMap<Id, Job> = HashMap::new();
+        let held = Arc::new(self.room.hold_anyway(0, claimed.len() as u64));
+        for row in claimed {
+            let job = |recipients| Job {
+                message: Arc::new(row.message.clone()),
+                body: None,
+                recipients,
+                leased_at: now,
+                held: held.clone(),
+            };
+            if row.recipient.expires_at <= now {
+                late.push((job(vec![row.recipient]), row.reason));
+                continue;
+            }
+            if row.at_once {
+                forgive.push(row.recipient.domain().clone());
+            }
+            jobs.entry(row.message.id)
+                .or_insert_with(|| job(Vec::new()))
+                .recipients
+                .push(row.recipient);
+        }
+        for (job, reason) in late {
+            self.expire(job, &reason).await;
+        }
+        if !forgive.is_empty() {
+            let mut state = self.state.lock();
+            for domain in &forgive {
+                if let Some((lane, _)) = state.routes.get(domain).cloned() {
+                    state.lanes.forgive(&lane);
+                }
+            }
+        }
+        let waits = self.place(jobs.into_values().collect(), now);
+        self.spill(waits).await;
+    }
+
+    /// Fetches what lanes with room had sent to wait.
+    async fn pull(self: &Arc<Self>) {
+        let lanes = std::mem::take(&mut self.state.lock().pulls);
+        for lane in lanes {
+            let (domains, room) = self.state.lock().lanes.to_pull(&lane);
+            let mut left = PULL.min(room);
+            let mut found = Vec::new();
+            for domain in domains {
+                if left == 0 {
+                    break;
+                }
+                let (node, limit, wanted) = (self.node(), left, domain.clone());
+                let claimed = self
+                    .parts
+                    .db
+                    .write("fetch what waits for a lane", move |tx| {
+                        spool::claim_domain(tx, node, &wanted, limit)
+                    })
+                    .await;
+                let Ok(claimed) = claimed else { break };
+                let rows = claimed.len() as u64;
+                left -= rows.min(left);
+                found.push((domain, rows, rows < limit));
+                self.take_up(claimed).await;
+            }
+            self.state.lock().lanes.pulled(&lane, &found);
+        }
+    }
+
+    /// Follows what operators paused and resumed, here or in another process.
+    async fn follow_pauses(self: &Arc<Self>) {
+        let paused = match self
+            .parts
+            .db
+            .peek("read the paused lanes", super::pauses::paused)
+            .await
+        {
+            Ok(paused) => paused,
+            Err(error) => {
+                tracing::debug!(%error, "the paused lanes could not be read");
+                return;
+            }
+        };
+        let (waits, resumed) = {
+            let mut state = self.state.lock();
+            let resumed: Vec<LaneKey> = state
+                .lanes
+                .paused()
+                .into_iter()
+                .filter(|lane| !paused.contains(lane))
+                .collect();
+            if resumed.is_empty() && paused.iter().all(|lane| state.lanes.is_paused(lane)) {
+                return;
+            }
+            (state.lanes.set_paused(&paused, self.now()), resumed)
+        };
+        self.ring_all();
+        self.spill(waits).await;
+        for lane in resumed {
+            self.release(super::paused_reason(&lane)).await;
+        }
+    }
+
+    /// Makes rows due that wait for this reason.
+    async fn release(&self, reason: String) {
+        let now = self.now();
+        self.until_written("resume a lane", move |tx| spool::resume(tx, &reason, now))
+            .await;
+    }
+
+    /// Lets every idle connection look at its lane again.
+    fn ring_all(&self) {
+        for bell in self.state.lock().bells.values() {
+            bell.notify_waiters();
+        }
+    }
+}

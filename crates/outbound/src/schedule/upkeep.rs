@@ -1,0 +1,131 @@
+//! Staying alive among the nodes, taking over from the dead, and throwing away what is old.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use store::nodes::{self, HEARTBEAT, LEASE};
+
+use super::core::Core;
+use crate::{capture, spool};
+
+/// Pause between two looks for what is old.
+const PURGE_EVERY: Duration = Duration::from_mins(1);
+/// Rows removed in one transaction, so that mail never waits long behind it.
+const PURGE_STEP: u32 = 50;
+
+impl Core {
+    /// Registers this node and takes back what its last run left in hand.
+    pub async fn recover(&self) -> store::Result<u64> {
+        let (node, name, now) = (self.node(), self.parts.settings.node_name.clone(), self.now());
+        let freed = self
+            .parts
+            .db
+            .write("register this node", move |tx| {
+                nodes::register(tx, node, &name, now)?;
+                spool::free(tx, node)
+            })
+            .await?;
+        if freed > 0 {
+            tracing::info!(recipients = freed, "taken up again after the last run");
+        }
+        Ok(freed)
+    }
+
+    pub(super) async fn keep_alive(self: Arc<Self>) {
+        let mut good_since = None;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(HEARTBEAT) => {}
+                () = self.stop.cancelled() => return,
+            }
+            let (node, name, now) = (self.node(), self.parts.settings.node_name.clone(), self.now());
+            // After an outage of the database every node looks dead for a moment; only one that has been well for a whole
+            // lease judges the others.
+            let judges = good_since.is_some_and(|since| now.since(since) > LEASE);
+            let beat = self
+                .parts
+                .db
+                .write("say that this node lives", move |tx| {
+                    nodes::heartbeat(tx, node, &name, now)?;
+                    let dead = if judges { nodes::dead(tx, now)? } else { Vec::new() };
+                    let mut freed = 0;
+                    for dead in dead.into_iter().filter(|dead| *dead != node) {
+                        freed += spool::free(tx, dead)?;
+                        nodes::remove(tx, dead)?;
+                    }
+                    Ok(freed)
+                })
+                .await;
+            match beat {
+                Ok(freed) => {
+                    good_since.get_or_insert(now);
+                    if freed > 0 {
+                        tracing::warn!(recipients = freed, "taken over from a node that died");
+                        self.poke.notify_one();
+                    }
+                }
+                Err(error) => {
+                    good_since = None;
+                    tracing::warn!(%error, "this node could not say that it lives");
+                }
+            }
+            self.sweep().await;
+        }
+    }
+
+    /// Enforces the expiry of what waits in memory and forgets lanes nobody uses.
+    async fn sweep(self: &Arc<Self>) {
+        let now = self.now();
+        let late = {
+            let mut state = self.state.lock();
+            state.lanes.forget_unused(now);
+            let known = state.lanes.keys();
+            state.bells.retain(|lane, _| known.contains(lane));
+            state.lanes.expired(now)
+        };
+        for job in late {
+            self.expire(job, "waiting for its turn").await;
+        }
+    }
+
+    pub(super) async fn purge_forever(self: Arc<Self>) {
+        loop {
+            self.purge().await;
+            tokio::select! {
+                () = tokio::time::sleep(PURGE_EVERY) => {}
+                () = self.stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// Removes what is old, step by step, until nothing is.
+    async fn purge(&self) {
+        let settings = &self.parts.settings;
+        let now = self.now();
+        let (oldest, inbox) = (now.minus(settings.keep_messages), settings.inbox_messages);
+        let mut after = None;
+        while !self.stop.is_cancelled() {
+            let step = self
+                .parts
+                .db
+                .write("remove what is old", move |tx| {
+                    let purged = spool::purge(tx, now, oldest, after, PURGE_STEP)?;
+                    let captured = capture::purge(tx, oldest, inbox, PURGE_STEP)?;
+                    Ok((purged, captured))
+                })
+                .await;
+            match step {
+                Ok((purged, captured)) => {
+                    after = purged.last;
+                    if purged.bodies == 0 && purged.last.is_none() && captured == 0 {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "what is old could not be removed");
+                    return;
+                }
+            }
+        }
+    }
+}

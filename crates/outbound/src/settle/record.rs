@@ -1,0 +1,117 @@
+//! One transaction for everything an attempt led to.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mail::time::Time;
+use store::events::{self, Event};
+use store::{Id, Result, Topic, Tx};
+
+use super::report::{self, Reporter};
+use crate::capture;
+use crate::model::{JobRecipient, Message, State};
+use crate::spool::{self, Settled};
+
+/// What became of recipients of one message, ready to be recorded.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    pub node: Id,
+    pub message: Arc<Message>,
+    /// The stored message, for reports and for the local inbox; none where it is gone.
+    pub body: Option<Bytes>,
+    pub results: Vec<(JobRecipient, Settled)>,
+    /// Deliveries go into the local inbox under identifiers made from these.
+    pub captured: Option<Vec<Id>>,
+    pub reporter: Arc<Reporter>,
+    /// The identifier a report gets when there is one.
+    pub report_id: Id,
+    pub at: Time,
+}
+
+/// What was recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    pub delivered: u64,
+    pub deferred: u64,
+    pub bounced: u64,
+    pub expired: u64,
+    pub reports: u64,
+    /// Recipients that were not ours any more: nothing is recorded of them.
+    pub lost: u64,
+}
+
+/// Records a settlement: recipients, attempts, events, report, local inbox and the end of the body.
+pub fn record(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<Recorded> {
+    let message = &settlement.message;
+    let mut recorded = Recorded::default();
+    let all = settlement.results.len() as u64 == u64::from(message.recipients);
+    let any_final = settlement
+        .results
+        .iter()
+        .any(|(_, one)| !one.next.state.is_waiting());
+    if any_final && !all {
+        spool::in_turn(tx, message.id)?;
+    }
+    let mut kept = Vec::with_capacity(settlement.results.len());
+    for (index, (recipient, settled)) in settlement.results.iter().enumerate() {
+        if !spool::settle(tx, settlement.node, message.id, settled, settlement.at)? {
+            recorded.lost += 1;
+            continue;
+        }
+        count(&mut recorded, settled.next.state);
+        append_event(tx, settlement, recipient, settled)?;
+        if settled.next.state == State::Delivered
+            && let (Some(ids), Some(body)) = (&settlement.captured, &settlement.body)
+        {
+            capture::insert(tx, ids[index], message, recipient, (body, settlement.at))?;
+        }
+        kept.push((recipient, settled));
+    }
+    if let Some(report) = report::of(settlement, &kept) {
+        spool::insert(tx, &report)?;
+        tx.ring(Topic::Due);
+        recorded.reports += 1;
+    }
+    if any_final && recorded.lost < settlement.results.len() as u64 {
+        let settled_all =
+            all && kept.iter().all(|(_, one)| !one.next.state.is_waiting()) && recorded.lost == 0;
+        spool::release_body(tx, message.id, settled_all)?;
+    }
+    Ok(recorded)
+}
+
+fn count(recorded: &mut Recorded, state: State) {
+    match state {
+        State::Delivered => recorded.delivered += 1,
+        State::Deferred | State::Queued => recorded.deferred += 1,
+        State::Bounced => recorded.bounced += 1,
+        State::Expired => recorded.expired += 1,
+        State::Suppressed | State::Held | State::Cancelled => {}
+    }
+}
+
+fn append_event(
+    tx: &mut Tx<'_>,
+    settlement: &Settlement,
+    recipient: &JobRecipient,
+    settled: &Settled,
+) -> Result<()> {
+    let outcome = settled.outcome.as_ref();
+    let data = serde_json::json!({
+        "reason": settled.next.reason,
+        "attempt": settled.attempts,
+        "host": outcome.and_then(|outcome| outcome.host.as_deref()),
+    })
+    .to_string();
+    events::append(
+        tx,
+        &Event {
+            at: settlement.at,
+            account: settlement.message.account,
+            message: Some(settlement.message.id),
+            ordinal: Some(i64::from(recipient.ordinal)),
+            kind: settled.next.state.as_str(),
+            data: &data,
+        },
+    )
+}

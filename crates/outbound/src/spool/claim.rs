@@ -1,0 +1,175 @@
+//! Taking waiting rows in hand, and giving them back.
+
+use bytes::Bytes;
+use mail::address::{Address, Domain};
+use mail::notify::{Notify, Ret};
+use mail::time::Time;
+use store::{Id, Result, Row, StoreError, Tx};
+
+use super::waiting;
+use crate::model::{JobRecipient, Message, State};
+
+/// A row taken in hand, with what its message says.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    pub message: Message,
+    pub recipient: JobRecipient,
+    pub state: State,
+    pub reason: String,
+    /// Somebody asked for this attempt: trouble with its destination is to be forgotten.
+    pub at_once: bool,
+}
+
+/// When a row is due that somebody asked to try at once: before any other, and known by it.
+pub(super) const AT_ONCE: Time = Time::EPOCH;
+
+const COLUMNS: &str = "r.message, r.ordinal, r.address, r.notify, r.orcpt, r.attempts, r.expires_at, r.state, r.reason, \
+     r.next_at, m.account, m.reverse_path, m.header_from, m.subject, m.ret, m.envid, m.size, m.recipients, m.created_at";
+
+/// Takes rows that are due and nobody's, the longest due first.
+pub fn claim_due(tx: &mut Tx<'_>, node: Id, now: Time, limit: u64) -> Result<Vec<Claimed>> {
+    let sql = format!(
+        concat!(
+            "SELECT {} FROM (SELECT * FROM recipients WHERE node IS NULL AND ",
+            waiting!(),
+            " AND next_at <= $1 ORDER BY next_at LIMIT $2{}) r JOIN messages m ON m.id = r.message ORDER BY r.next_at"
+        ),
+        COLUMNS,
+        tx.skip_locked()
+    );
+    let rows = tx.query(&sql, &[now.into(), (limit as i64).into()])?;
+    take(tx, node, &rows)
+}
+
+/// Takes rows of one domain that had no attempt yet, the oldest first, due or not.
+pub fn claim_domain(tx: &mut Tx<'_>, node: Id, domain: &Domain, limit: u64) -> Result<Vec<Claimed>> {
+    let sql = format!(
+        concat!(
+            "SELECT {} FROM (SELECT * FROM recipients WHERE node IS NULL AND ",
+            "state = 'queued' AND domain = $1 ORDER BY expires_at LIMIT $2{}) r ",
+            "JOIN messages m ON m.id = r.message ORDER BY r.expires_at"
+        ),
+        COLUMNS,
+        tx.skip_locked()
+    );
+    let rows = tx.query(&sql, &[domain.as_str().into(), (limit as i64).into()])?;
+    take(tx, node, &rows)
+}
+
+fn take(tx: &mut Tx<'_>, node: Id, rows: &[Row]) -> Result<Vec<Claimed>> {
+    rows.iter()
+        .map(|row| {
+            let claimed = read(row)?;
+            tx.run(
+                "UPDATE recipients SET node = $3 WHERE message = $1 AND ordinal = $2",
+                &[
+                    claimed.message.id.into(),
+                    claimed.recipient.ordinal.into(),
+                    node.into(),
+                ],
+            )?;
+            Ok(claimed)
+        })
+        .collect()
+}
+
+fn read(row: &Row) -> Result<Claimed> {
+    let reverse_path = row.text(11)?;
+    let reverse_path = if reverse_path.is_empty() {
+        None
+    } else {
+        Some(address(&reverse_path)?)
+    };
+    Ok(Claimed {
+        recipient: JobRecipient {
+            ordinal: row.int(1)? as u32,
+            address: address(&row.text(2)?)?,
+            notify: Notify::parse(&row.text(3)?),
+            orcpt: row.opt_text(4)?,
+            attempts: row.int(5)? as u32,
+            expires_at: row.time(6)?,
+        },
+        state: state(&row.text(7)?)?,
+        reason: row.text(8)?,
+        at_once: row.time(9)? == AT_ONCE,
+        message: Message {
+            id: row.id(0)?,
+            account: row.id(10)?,
+            reverse_path,
+            header_from: row.text(12)?,
+            subject: row.text(13)?,
+            ret: row.opt_text(14)?.as_deref().and_then(Ret::parse),
+            envid: row.opt_text(15)?,
+            size: row.int(16)? as u64,
+            recipients: row.int(17)? as u32,
+            created_at: row.time(18)?,
+        },
+    })
+}
+
+fn address(text: &str) -> Result<Address> {
+    Address::parse(text).map_err(|error| StoreError::other("read a stored address", error))
+}
+
+pub(super) fn state(text: &str) -> Result<State> {
+    State::parse(text)
+        .ok_or_else(|| StoreError::other("read a stored state", "it is none that this version knows"))
+}
+
+/// When the next row is due, whoever's turn it is to take it.
+pub fn first_due(tx: &mut Tx<'_>) -> Result<Option<Time>> {
+    let row = tx.query_opt(
+        concat!(
+            "SELECT MIN(next_at) FROM recipients WHERE node IS NULL AND ",
+            waiting!()
+        ),
+        &[],
+    )?;
+    row.map_or(Ok(None), |row| row.opt_time(0))
+}
+
+/// Gives back everything a node has in hand.
+pub fn free(tx: &mut Tx<'_>, node: Id) -> Result<u64> {
+    tx.execute(
+        "UPDATE recipients SET node = NULL WHERE node = $1",
+        &[node.into()],
+    )
+}
+
+/// Which recipients of a message this node still has in hand.
+pub fn leased(tx: &mut Tx<'_>, node: Id, message: Id) -> Result<Vec<u32>> {
+    tx.query(
+        "SELECT ordinal FROM recipients WHERE message = $1 AND node = $2",
+        &[message.into(), node.into()],
+    )?
+    .iter()
+    .map(|row| row.int(0).map(|ordinal| ordinal as u32))
+    .collect()
+}
+
+/// Gives a row in hand back to wait in the database; never beyond its expiry.
+pub fn wait(
+    tx: &mut Tx<'_>,
+    node: Id,
+    (message, recipient): (Id, &JobRecipient),
+    until: Time,
+    reason: &str,
+) -> Result<()> {
+    tx.run(
+        "UPDATE recipients SET node = NULL, next_at = $4, reason = $5 WHERE message = $1 AND ordinal = $2 AND node = $3",
+        &[
+            message.into(),
+            recipient.ordinal.into(),
+            node.into(),
+            until.min(recipient.expires_at).into(),
+            reason.into(),
+        ],
+    )
+}
+
+/// The stored message, when it is still there.
+pub fn body(tx: &mut Tx<'_>, message: Id) -> Result<Option<Bytes>> {
+    tx.query_opt("SELECT content FROM bodies WHERE message = $1", &[message.into()])?
+        .map(|row| row.bytes(0))
+        .transpose()
+}

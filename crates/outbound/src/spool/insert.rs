@@ -1,0 +1,104 @@
+//! A new message: one row, one body, one row a recipient.
+
+use bytes::Bytes;
+use mail::time::Time;
+use store::{Id, Result, Tx};
+
+use crate::model::{JobRecipient, Message, State};
+
+/// A message about to be stored.
+#[derive(Clone, Debug)]
+pub struct NewMessage {
+    pub message: Message,
+    pub login: Option<Id>,
+    /// Message-ID without its brackets.
+    pub message_id: String,
+    /// The [`crate::model::Origin`] as JSON.
+    pub origin: String,
+    pub content: Bytes,
+    /// Until when the content stays; none: as soon as nobody waits for it any more it goes.
+    pub keep_until: Option<Time>,
+    pub recipients: Vec<NewRecipient>,
+}
+
+#[derive(Clone, Debug)]
+pub struct NewRecipient {
+    pub recipient: JobRecipient,
+    pub place: Place,
+}
+
+/// Where a fresh recipient waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the memory of this node, which holds the lease.
+    InHand(Id),
+    /// In the database.
+    Waits { until: Time, reason: String },
+}
+
+/// The reason of a recipient that goes straight to its lane.
+const FRESH: &str = "on its way to its first attempt";
+
+pub fn insert(tx: &mut Tx<'_>, new: &NewMessage) -> Result<()> {
+    let message = &new.message;
+    let reverse_path = message
+        .reverse_path
+        .as_ref()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    tx.run(
+        "INSERT INTO messages (id, account, login, reverse_path, header_from, subject, message_id, size, recipients, \
+         origin, ret, envid, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        &[
+            message.id.into(),
+            message.account.into(),
+            new.login.into(),
+            (&reverse_path).into(),
+            (&message.header_from).into(),
+            (&message.subject).into(),
+            (&new.message_id).into(),
+            (message.size as i64).into(),
+            message.recipients.into(),
+            (&new.origin).into(),
+            message.ret.map(mail::notify::Ret::as_str).into(),
+            message.envid.as_ref().into(),
+            message.created_at.into(),
+        ],
+    )?;
+    tx.run(
+        "INSERT INTO bodies (message, keep_until, content) VALUES ($1, $2, $3)",
+        &[message.id.into(), new.keep_until.into(), (&new.content).into()],
+    )?;
+    for new in &new.recipients {
+        insert_recipient(tx, message, new)?;
+    }
+    Ok(())
+}
+
+fn insert_recipient(tx: &mut Tx<'_>, message: &Message, new: &NewRecipient) -> Result<()> {
+    let one = &new.recipient;
+    let (node, next_at, reason) = match &new.place {
+        Place::InHand(node) => (Some(*node), message.created_at, FRESH),
+        Place::Waits { until, reason } => (None, (*until).min(one.expires_at), reason.as_str()),
+    };
+    tx.run(
+        "INSERT INTO recipients (message, ordinal, account, address, domain, notify, orcpt, state, reason, attempts, \
+         next_at, expires_at, node, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        &[
+            message.id.into(),
+            one.ordinal.into(),
+            message.account.into(),
+            (&one.address.to_string()).into(),
+            one.domain().as_str().into(),
+            (&one.notify.as_text()).into(),
+            one.orcpt.as_ref().into(),
+            State::Queued.as_str().into(),
+            reason.into(),
+            0.into(),
+            next_at.into(),
+            one.expires_at.into(),
+            node.into(),
+            message.created_at.into(),
+        ],
+    )
+}

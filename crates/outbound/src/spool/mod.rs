@@ -1,0 +1,23 @@
+//! Mail on disk: messages, bodies, recipients and attempts. No other module has SQL on these tables.
+
+mod change;
+mod claim;
+mod depth;
+mod insert;
+mod purge;
+mod result;
+
+pub use change::{Cancelled, Changed, InHand, cancel, hurry, resume, retry};
+pub use claim::{Claimed, body, claim_domain, claim_due, first_due, free, leased, wait};
+pub use depth::depth;
+pub use insert::{NewMessage, NewRecipient, Place, insert};
+pub use purge::{Purged, first_id_at, purge};
+pub use result::{Settled, in_turn, release_body, settle};
+
+/// The states in which rows wait, as the partial indexes spell them.
+macro_rules! waiting {
+    () => {
+        "state IN ('queued', 'deferred')"
+    };
+}
+pub(crate) use waiting;

@@ -1,0 +1,99 @@
+//! Recording what became of a recipient.
+
+use mail::time::Time;
+use store::{Id, Result, Tx};
+
+use super::waiting;
+use crate::model::{Next, Outcome};
+
+/// One recipient with its outcome and what follows from it.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    pub ordinal: u32,
+    /// Attempts made, this one included.
+    pub attempts: u32,
+    /// None when it was given up without another attempt.
+    pub outcome: Option<Outcome>,
+    pub next: Next,
+}
+
+/// Records one recipient under the lease of `node`; false when the lease is lost, and then nothing is recorded.
+pub fn settle(tx: &mut Tx<'_>, node: Id, message: Id, settled: &Settled, now: Time) -> Result<bool> {
+    let next = &settled.next;
+    let changed = tx.execute(
+        "UPDATE recipients SET state = $4, reason = $5, attempts = $6, next_at = $7, node = NULL, updated_at = $8 \
+         WHERE message = $1 AND ordinal = $2 AND node = $3",
+        &[
+            message.into(),
+            settled.ordinal.into(),
+            node.into(),
+            next.state.as_str().into(),
+            (&next.reason).into(),
+            settled.attempts.into(),
+            next.next_at.unwrap_or(now).into(),
+            now.into(),
+        ],
+    )?;
+    if changed == 0 {
+        return Ok(false);
+    }
+    if let Some(outcome) = &settled.outcome {
+        insert_attempt(tx, message, settled, outcome)?;
+    }
+    Ok(true)
+}
+
+fn insert_attempt(tx: &mut Tx<'_>, message: Id, settled: &Settled, outcome: &Outcome) -> Result<()> {
+    let enhanced = outcome.enhanced.map(|enhanced| enhanced.to_string());
+    let ip = outcome.ip.map(|ip| ip.to_string());
+    tx.run(
+        "INSERT INTO attempts (message, ordinal, number, at, duration, outcome, code, enhanced, reply, host, ip, tls) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        &[
+            message.into(),
+            settled.ordinal.into(),
+            settled.attempts.into(),
+            outcome.at.into(),
+            i64::try_from(outcome.duration.as_micros()).unwrap_or(i64::MAX).into(),
+            outcome.verdict.as_str().into(),
+            outcome.code.into(),
+            enhanced.as_ref().into(),
+            (&outcome.reply).into(),
+            outcome.host.as_ref().into(),
+            ip.as_ref().into(),
+            outcome.tls.as_ref().into(),
+        ],
+    )
+}
+
+/// Removes the body once nobody waits for it, unless it is to be kept until a date.
+///
+/// `all` says that the caller has just settled every recipient the message has.
+pub fn release_body(tx: &mut Tx<'_>, message: Id, all: bool) -> Result<()> {
+    if !all {
+        let waiting = tx.query_opt(
+            concat!(
+                "SELECT 1 FROM recipients WHERE message = $1 AND ",
+                waiting!(),
+                " LIMIT 1"
+            ),
+            &[message.into()],
+        )?;
+        if waiting.is_some() {
+            return Ok(());
+        }
+    }
+    tx.run(
+        "DELETE FROM bodies WHERE message = $1 AND keep_until IS NULL",
+        &[message.into()],
+    )
+}
+
+/// Makes others who settle recipients of the same message at this moment wait for each other, so that the last of them
+/// sees that it is the last.
+pub fn in_turn(tx: &mut Tx<'_>, message: Id) -> Result<()> {
+    tx.run(
+        "UPDATE messages SET recipients = recipients WHERE id = $1",
+        &[message.into()],
+    )
+}

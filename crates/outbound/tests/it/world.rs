@@ -1,0 +1,217 @@
+//! A small service on one database: an account with a verified domain, and everything that leaves goes to one sink.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use accounts::{Accounts, NewAccount, Principal, Via};
+use bytes::Bytes;
+use mail::address::Address;
+use mail::envelope::{Envelope, Recipient};
+use mail::notify::Notify;
+use mail::smtp::client::Login;
+use outbound::carry::{CarrySettings, Timeouts, Transport};
+use outbound::model::{Accepted, Origin, Submission};
+use outbound::route::{Route, Router, RouterSettings, Smarthost, TlsPolicy};
+use outbound::schedule::RoutedCourier;
+use outbound::settle::Policy;
+use outbound::{Outbound, Parts, Settings};
+use store::testing::TestDb;
+use store::{Clock, Id, Row};
+
+pub struct World {
+    pub test: TestDb,
+    pub accounts: Accounts,
+    pub clock: Clock,
+    pub principal: Principal,
+    pub settings: Settings,
+}
+
+pub const PASSWORD: &str = "brass-kettle-on-the-hob-42";
+
+impl World {
+    pub async fn new(test: TestDb) -> Self {
+        let clock = Clock::system();
+        let accounts = Accounts::new(
+            test.db.clone(),
+            clock.clone(),
+            test.ids.clone(),
+            accounts::Settings {
+                free_credits: 500,
+                hostname: "us.example".into(),
+            },
+        );
+        let account = accounts
+            .create(NewAccount {
+                email: "ann@sender.example".into(),
+                password: PASSWORD.into(),
+                operator: false,
+                credits: Some(100_000),
+            })
+            .await
+            .unwrap();
+        accounts
+            .add_domain(account.id, "sender.example", true)
+            .await
+            .unwrap();
+        let principal = accounts
+            .verify_password("ann@sender.example", PASSWORD)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(principal.via, Via::Login);
+        let settings = Settings {
+            retry: Policy {
+                retry: vec![Duration::from_millis(50)],
+                give_up: Duration::from_hours(1),
+            },
+            idle_connection: Duration::from_millis(300),
+            ..Settings::new(test.id(), "us.example")
+        };
+        Self {
+            test,
+            accounts,
+            clock,
+            principal,
+            settings,
+        }
+    }
+
+    pub fn parts(&self, route: &Route) -> Parts {
+        let router = Router::new(RouterSettings {
+            route: route.clone(),
+            hostname: "us.example".into(),
+            resolver: vec!["127.0.0.1:1".parse().unwrap()],
+            resolver_timeout: Duration::from_millis(100),
+            port: 25,
+            allow_private: true,
+        })
+        .unwrap();
+        let timeouts = Timeouts {
+            quit: Duration::from_millis(500),
+            ..Timeouts::default()
+        };
+        let transport = Transport::new(
+            CarrySettings {
+                timeouts,
+                ..CarrySettings::new("us.example")
+            },
+            route,
+        )
+        .unwrap();
+        Parts {
+            db: self.test.db.clone(),
+            accounts: self.accounts.clone(),
+            clock: self.clock.clone(),
+            ids: self.test.ids.clone(),
+            settings: Arc::new(self.settings.clone()),
+            courier: Arc::new(RoutedCourier::new(router, transport, self.clock.clone())),
+        }
+    }
+
+    /// Starts sending everything to this address.
+    pub async fn send_to(&self, sink: SocketAddr) -> Outbound {
+        Outbound::start(self.parts(&smarthost(sink))).await.unwrap()
+    }
+
+    pub fn submission(&self, to: &[&str], body: &str) -> Submission {
+        Submission {
+            principal: self.principal.clone(),
+            origin: Origin {
+                via: "smtp".into(),
+                protocol: "ESMTPSA".into(),
+                ip: Some("192.0.2.7".parse().unwrap()),
+                helo: Some("client.example".into()),
+                tls: Some("TLSv1.3".into()),
+                listener: Some("submission".into()),
+                login: Some(self.principal.email.clone()),
+            },
+            envelope: Envelope {
+                reverse_path: Some(address("ann@sender.example")),
+                recipients: to.iter().map(|to| recipient(to, "")).collect(),
+                ..Envelope::default()
+            },
+            body: Bytes::copy_from_slice(body.as_bytes()),
+        }
+    }
+
+    pub async fn accept(&self, outbound: &Outbound, to: &[&str]) -> Accepted {
+        outbound.accept(self.submission(to, MESSAGE)).await.unwrap()
+    }
+
+    pub async fn rows(&self, sql: &'static str) -> Vec<Row> {
+        self.test
+            .db
+            .read("look", move |tx| tx.query(sql, &[]))
+            .await
+            .unwrap()
+    }
+
+    pub async fn count(&self, sql: &'static str) -> i64 {
+        self.rows(sql).await[0].int(0).unwrap()
+    }
+
+    /// `state: reason` of every recipient of a message.
+    pub async fn fates(&self, message: Id) -> Vec<String> {
+        self.test
+            .db
+            .read("look", move |tx| {
+                tx.query(
+                    "SELECT state, reason FROM recipients WHERE message = $1 ORDER BY ordinal",
+                    &[message.into()],
+                )
+            })
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| format!("{}: {}", row.text(0).unwrap(), row.text(1).unwrap()))
+            .collect()
+    }
+
+    /// Waits until every recipient of a message is in a state that begins so.
+    pub async fn until_all(&self, message: Id, beginning: &str) -> Vec<String> {
+        let mut seen = Vec::new();
+        for _ in 0..1500 {
+            seen = self.fates(message).await;
+            if seen.iter().all(|fate| fate.starts_with(beginning)) {
+                return seen;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("waited for {beginning:?}, saw {seen:?}");
+    }
+}
+
+pub const MESSAGE: &str = "From: Ann <ann@sender.example>\r\nTo: b@there.example\r\nBcc: secret@there.example\r\nSubject: hello\r\n\r\nHi.\r\n";
+
+pub fn smarthost(sink: SocketAddr) -> Route {
+    Route::Smarthost(Smarthost {
+        host: sink.ip().to_string(),
+        port: sink.port(),
+        tls: TlsPolicy::Opportunistic,
+        login: None::<Login>,
+    })
+}
+
+pub fn address(text: &str) -> Address {
+    Address::parse(text).unwrap()
+}
+
+pub fn recipient(to: &str, notify: &str) -> Recipient {
+    Recipient {
+        address: address(to),
+        notify: Notify::parse(notify),
+        orcpt: None,
+    }
+}
+
+/// Polls until `holds`, with a deadline.
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    for _ in 0..1500 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("waited too long until {what}");
+}

@@ -1,5 +1,0 @@
-//! The command line, beside a running server and without one.
-
-mod accounts;
-mod backup;
-mod check;
