@@ -305,6 +305,18 @@ mod tests {
     }
 
     #[test]
+    fn subjects_in_the_character_sets_of_east_asia_are_decoded() {
+        for (subject, want) in [
+            ("=?iso-2022-jp?B?GyRCRnxLXDhsGyhC?=", "日本語"),
+            ("=?gb2312?B?1tDOxA==?=", "中文"),
+            ("=?euc-kr?B?x9Gxub7u?=", "한국어"),
+        ] {
+            let raw = format!("Subject: {subject}\r\n\r\n");
+            assert_eq!(head(&raw).subject().as_deref(), Some(want));
+        }
+    }
+
+    #[test]
     fn a_message_id_loses_its_brackets() {
         assert_eq!(
             head("Message-ID: <a.b@c>\r\n\r\n").message_id().as_deref(),
