@@ -1,0 +1,43 @@
+/** The typed client of the HTTP API, and the one error its calls throw. */
+import createClient from "openapi-fetch";
+import type { components, paths } from "./schema";
+
+export type Problem = components["schemas"]["Problem"];
+
+/** What the server refused, or `status` 0 when it could not be reached. */
+export class ApiError extends Error {
+  readonly status: number;
+  readonly fields: Record<string, string>;
+
+  constructor(status: number, problem: Partial<Problem>) {
+    super(problem.detail || problem.title || `The server answered ${status} without a reason`);
+    this.name = "ApiError";
+    this.status = status;
+    this.fields = Object.fromEntries((problem.errors ?? []).map((e) => [e.field, e.message]));
+  }
+}
+
+const client = createClient<paths>({ baseUrl: "/", credentials: "same-origin" });
+
+client.use({
+  onError({ error }) {
+    const why = error instanceof Error ? error.message : String(error);
+    return new ApiError(0, { detail: why });
+  },
+});
+
+interface Answer<T> {
+  data?: T;
+  error?: unknown;
+  response: Response;
+}
+
+/** Unwraps one answer: its data, or an ApiError with the server's own words. */
+export async function ok<T>(call: Promise<Answer<T>>): Promise<T> {
+  const { data, error, response } = await call;
+  if (response.ok) return data as T;
+  const problem = typeof error === "object" && error !== null ? (error as Partial<Problem>) : {};
+  throw new ApiError(response.status, problem);
+}
+
+export { client };

@@ -1,0 +1,178 @@
+/** Every question and every command the console puts to the server, one place each. */
+import { keepPreviousData, queryOptions } from "@tanstack/react-query";
+import { client, ok } from "./client";
+import type { Me, SendMessage } from "./types";
+
+export interface MessageFilter {
+  q?: string | undefined;
+  state?: string | undefined;
+  since?: string | undefined;
+  until?: string | undefined;
+  sort?: "newest" | "oldest" | undefined;
+  after?: string | undefined;
+  all?: boolean | undefined;
+  limit?: number | undefined;
+}
+
+export interface ListFilter {
+  q?: string | undefined;
+  state?: string | undefined;
+  sort?: string | undefined;
+  after?: string | undefined;
+  limit?: number | undefined;
+}
+
+/** Leaves out what was not asked for, so that addresses and cache keys stay short. */
+function given<T extends object>(filter: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const entries = Object.entries(filter).filter(([, value]) => value !== undefined && value !== "");
+  return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}
+
+export const session = queryOptions({
+  queryKey: ["session"],
+  queryFn: async (): Promise<Me | null> => {
+    const { data, error, response } = await client.GET("/api/v1/session");
+    if (response.status === 401) return null;
+    return ok(Promise.resolve({ data, error, response } as { data: Me; response: Response }));
+  },
+  staleTime: 60_000,
+});
+
+export const setup = queryOptions({
+  queryKey: ["setup"],
+  queryFn: () => ok(client.GET("/api/v1/setup")),
+  staleTime: 0,
+});
+
+export const account = queryOptions({
+  queryKey: ["account"],
+  queryFn: () => ok(client.GET("/api/v1/account")),
+});
+
+export const smtpSettings = queryOptions({
+  queryKey: ["settings", "smtp"],
+  queryFn: () => ok(client.GET("/api/v1/settings/smtp")),
+  staleTime: 60_000,
+});
+
+export const messages = (filter: MessageFilter) =>
+  queryOptions({
+    queryKey: ["messages", "list", given(filter)],
+    queryFn: () => ok(client.GET("/api/v1/messages", { params: { query: given(filter) } })),
+  });
+
+export const message = (id: string) =>
+  queryOptions({
+    queryKey: ["messages", "one", id],
+    queryFn: () => ok(client.GET("/api/v1/messages/{id}", { params: { path: { id } } })),
+  });
+
+export const domains = queryOptions({
+  queryKey: ["domains"],
+  queryFn: () => ok(client.GET("/api/v1/domains")),
+});
+
+export const domain = (id: string) =>
+  queryOptions({
+    queryKey: ["domains", id],
+    queryFn: () => ok(client.GET("/api/v1/domains/{id}", { params: { path: { id } } })),
+  });
+
+export const keys = queryOptions({
+  queryKey: ["keys"],
+  queryFn: () => ok(client.GET("/api/v1/keys")),
+});
+
+export const accounts = (filter: ListFilter) =>
+  queryOptions({
+    queryKey: ["accounts", "list", given(filter)],
+    queryFn: () => ok(client.GET("/api/v1/accounts", { params: { query: given(filter) } })),
+    placeholderData: keepPreviousData,
+  });
+
+export const oneAccount = (id: string) =>
+  queryOptions({
+    queryKey: ["accounts", "one", id],
+    queryFn: () => ok(client.GET("/api/v1/accounts/{id}", { params: { path: { id } } })),
+  });
+
+export const credentials = queryOptions({
+  queryKey: ["credentials"],
+  queryFn: () => ok(client.GET("/api/v1/credentials")),
+});
+
+export const queue = queryOptions({
+  queryKey: ["queue"],
+  queryFn: () => ok(client.GET("/api/v1/queue")),
+  refetchInterval: 5_000,
+});
+
+export const inbox = (filter: ListFilter) =>
+  queryOptions({
+    queryKey: ["inbox", "list", given(filter)],
+    queryFn: () => ok(client.GET("/api/v1/inbox", { params: { query: given(filter) } })),
+    placeholderData: keepPreviousData,
+  });
+
+/** Content is asked for by kind: what an account sent, or what the capture route kept. */
+export type ContentOf = "messages" | "inbox";
+
+export const content = (of: ContentOf, id: string) =>
+  queryOptions({
+    queryKey: [of, "content", id],
+    queryFn: () =>
+      of === "messages"
+        ? ok(client.GET("/api/v1/messages/{id}/content", { params: { path: { id } } }))
+        : ok(client.GET("/api/v1/inbox/{id}/content", { params: { path: { id } } })),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+
+export const source = (of: ContentOf, id: string) =>
+  queryOptions({
+    queryKey: [of, "source", id],
+    queryFn: () =>
+      of === "messages"
+        ? ok(client.GET("/api/v1/messages/{id}/source", { params: { path: { id } }, parseAs: "text" }))
+        : ok(client.GET("/api/v1/inbox/{id}/source", { params: { path: { id } }, parseAs: "text" })),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+
+const path = (id: string) => ({ params: { path: { id } } });
+const lane = (ordinal: number, id: string) => ({ params: { path: { id, ordinal } } });
+
+export const commands = {
+  setUp: (body: { email: string; password: string; token?: string }) =>
+    ok(client.POST("/api/v1/setup", { body })),
+  signIn: (body: { email: string; password: string }) => ok(client.POST("/api/v1/session", { body })),
+  signOut: () => ok(client.DELETE("/api/v1/session")),
+  changePassword: (body: { current: string; new: string }) =>
+    ok(client.POST("/api/v1/account/password", { body })),
+  strength: (body: { password: string; email?: string }, signal: AbortSignal) =>
+    ok(client.POST("/api/v1/password-strength", { body, signal })),
+  send: (body: SendMessage) => ok(client.POST("/api/v1/messages", { body })),
+  retryMessage: (id: string) => ok(client.POST("/api/v1/messages/{id}/retry", path(id))),
+  cancelMessage: (id: string) => ok(client.POST("/api/v1/messages/{id}/cancel", path(id))),
+  retryRecipient: (id: string, ordinal: number) =>
+    ok(client.POST("/api/v1/messages/{id}/recipients/{ordinal}/retry", lane(ordinal, id))),
+  cancelRecipient: (id: string, ordinal: number) =>
+    ok(client.POST("/api/v1/messages/{id}/recipients/{ordinal}/cancel", lane(ordinal, id))),
+  addDomain: (name: string) => ok(client.POST("/api/v1/domains", { body: { name } })),
+  removeDomain: (id: string) => ok(client.DELETE("/api/v1/domains/{id}", path(id))),
+  checkDomain: (id: string) => ok(client.POST("/api/v1/domains/{id}/check", path(id))),
+  createKey: (body: { name: string; scopes: string[] }) => ok(client.POST("/api/v1/keys", { body })),
+  revokeKey: (id: string) => ok(client.DELETE("/api/v1/keys/{id}", path(id))),
+  createAccount: (body: { email: string; password: string; operator: boolean; credits?: number }) =>
+    ok(client.POST("/api/v1/accounts", { body })),
+  grantCredits: (id: string, body: { amount: number; reason: string }) =>
+    ok(client.POST("/api/v1/accounts/{id}/credits", { ...path(id), body })),
+  suspendAccount: (id: string, reason: string) =>
+    ok(client.POST("/api/v1/accounts/{id}/suspend", { ...path(id), body: { reason } })),
+  resumeAccount: (id: string) => ok(client.POST("/api/v1/accounts/{id}/resume", path(id))),
+  createCredential: (body: { account_email: string; range: string; name: string }) =>
+    ok(client.POST("/api/v1/credentials", { body })),
+  revokeCredential: (id: string) => ok(client.DELETE("/api/v1/credentials/{id}", path(id))),
+  pauseLane: (name: string) => ok(client.POST("/api/v1/queue/pause", { body: { lane: name } })),
+  resumeLane: (name: string) => ok(client.POST("/api/v1/queue/resume", { body: { lane: name } })),
+  retryLane: (name: string) => ok(client.POST("/api/v1/queue/retry", { body: { lane: name } })),
+  emptyInbox: () => ok(client.DELETE("/api/v1/inbox")),
+};

@@ -1,0 +1,22 @@
+/** Short names for the API's shapes; all of them are generated from docs/openapi.json. */
+import type { components } from "./schema";
+
+type Schemas = components["schemas"];
+
+export type Me = Schemas["Me"];
+export type Account = Schemas["Account"];
+export type SmtpSettings = Schemas["SmtpSettings"];
+export type MessageSummary = Schemas["MessageSummary"];
+export type Message = Schemas["Message"];
+export type Recipient = Schemas["Recipient"];
+export type Attempt = Schemas["Attempt"];
+export type Content = Schemas["Content"];
+export type Domain = Schemas["Domain"];
+export type DomainRecord = Schemas["DomainRecord"];
+export type Key = Schemas["Key"];
+export type NewKey = Schemas["NewKey"];
+export type Lane = Schemas["Lane"];
+export type Queue = Schemas["Queue"];
+export type InboxItem = Schemas["InboxItem"];
+export type Credential = Schemas["Credential"];
+export type SendMessage = Schemas["SendMessage"];

@@ -1,0 +1,242 @@
+/** The frame of the console: rail, top bar, notices, the page. Below 768 px the rail becomes a drawer. */
+import { ActionIcon, Alert, Button, Drawer, Kbd, Menu, Tooltip, useMantineColorScheme } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { spotlight } from "@mantine/spotlight";
+import {
+  IconBan,
+  IconDeviceDesktop,
+  IconLogout,
+  IconMenu2,
+  IconMoon,
+  IconSearch,
+  IconSun,
+  IconUser,
+} from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
+import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
+import { useEffect, useRef } from "react";
+import { useTranslation } from "react-i18next";
+import { commands, session } from "../api/queries";
+import type { Me } from "../api/types";
+import { count } from "../format/number";
+import { Logo } from "../parts/Logo";
+import { cache } from "./cache";
+import { Finder } from "./Finder";
+import classes from "./Frame.module.css";
+import { groups } from "./places";
+
+export function Frame() {
+  const { t } = useTranslation();
+  const me = useQuery(session);
+  const [open, drawer] = useDisclosure();
+  const main = useSignedIn(me.data);
+  useFocusOnNewPage(main, drawer.close);
+  if (!me.data) return null;
+  return (
+    <div className={classes.frame}>
+      <a href="#main" className={classes.skip}>
+        {t("frame.skip")}
+      </a>
+      <aside className={classes.rail}>
+        <div className={classes.railStays}>
+          <Brand />
+          <Rail me={me.data} />
+        </div>
+      </aside>
+      <Drawer
+        opened={open}
+        onClose={drawer.close}
+        size={260}
+        title={<Brand />}
+        closeButtonProps={{ "aria-label": t("common.close") }}
+      >
+        <Rail me={me.data} />
+      </Drawer>
+      <div className={classes.right}>
+        <TopBar me={me.data} openMenu={drawer.open} />
+        <main id="main" ref={main} tabIndex={-1} className={classes.main}>
+          <Notices me={me.data} offline={me.isError} />
+          <Outlet />
+        </main>
+      </div>
+      <Finder me={me.data} />
+    </div>
+  );
+}
+
+/** Leads to the sign-in page as soon as the server no longer knows this session. */
+function useSignedIn(me: Me | null | undefined) {
+  const main = useRef<HTMLElement>(null);
+  const navigate = useNavigate();
+  const here = useRouterState({ select: (state) => state.location.href });
+  useEffect(() => {
+    if (me === null) void navigate({ to: "/sign-in", search: { next: here, ended: true } });
+  }, [me, here, navigate]);
+  return main;
+}
+
+/** A new page starts at its heading, for eyes and for screen readers alike. */
+function useFocusOnNewPage(main: React.RefObject<HTMLElement | null>, arrived: () => void) {
+  const path = useRouterState({ select: (state) => state.resolvedLocation?.pathname });
+  const before = useRef(path);
+  useEffect(() => {
+    if (before.current !== undefined && before.current !== path) {
+      arrived();
+      const heading = main.current?.querySelector<HTMLElement>("h1");
+      (heading ?? main.current)?.focus({ preventScroll: true });
+    }
+    before.current = path;
+  }, [path, main, arrived]);
+}
+
+function Brand() {
+  const { t } = useTranslation();
+  return (
+    <Link to="/" className={classes.brand}>
+      <Logo />
+      <span>{t("name")}</span>
+    </Link>
+  );
+}
+
+function Rail({ me }: { me: Me }) {
+  const { t } = useTranslation();
+  return (
+    <nav aria-label={t("frame.pages")} className={classes.nav}>
+      {groups(me).map((group) => (
+        <div key={group.id} className={classes.group}>
+          {group.label && <div className={classes.groupName}>{t(group.label)}</div>}
+          {group.places.map(({ to, label, Icon, exact }) => (
+            <Link
+              key={to}
+              to={to}
+              className={classes.place}
+              activeOptions={{ exact: exact ?? false, includeSearch: false }}
+              activeProps={{ "aria-current": "page" }}
+            >
+              <Icon size={17} stroke={1.7} aria-hidden />
+              {t(label)}
+            </Link>
+          ))}
+        </div>
+      ))}
+    </nav>
+  );
+}
+
+function TopBar({ me, openMenu }: { me: Me; openMenu: () => void }) {
+  const { t } = useTranslation();
+  return (
+    <header className={classes.bar}>
+      <ActionIcon
+        variant="subtle"
+        color="gray"
+        size={32}
+        className={classes.burger}
+        onClick={openMenu}
+        aria-label={t("frame.menu")}
+      >
+        <IconMenu2 size={19} aria-hidden />
+      </ActionIcon>
+      <button type="button" className={classes.search} onClick={spotlight.open}>
+        <IconSearch size={15} aria-hidden />
+        <span>{t("frame.search")}</span>
+        <Kbd size="xs" className={classes.keys}>
+          Ctrl K
+        </Kbd>
+      </button>
+      <div className={classes.spring} />
+      {me.server.route === "capture" && (
+        <Tooltip label={t("frame.capturedWhy")} multiline w={280}>
+          <Link to="/inbox" className={classes.captured}>
+            {t("frame.captured")}
+          </Link>
+        </Tooltip>
+      )}
+      {me.account.credits !== null && (
+        <Link to="/account" className={classes.credits}>
+          {t("frame.credits", { count: me.account.credits, n: count(me.account.credits) })}
+        </Link>
+      )}
+      <Person me={me} />
+    </header>
+  );
+}
+
+const SCHEMES = [
+  ["auto", IconDeviceDesktop],
+  ["light", IconSun],
+  ["dark", IconMoon],
+] as const;
+
+function Person({ me }: { me: Me }) {
+  const { t } = useTranslation();
+  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  const signOut = async () => {
+    await commands.signOut();
+    // A fresh document: nothing of what was seen stays in memory.
+    cache.clear();
+    window.location.assign("/app/sign-in");
+  };
+  return (
+    <Menu width={260}>
+      <Menu.Target>
+        <Button
+          variant="subtle"
+          color="gray"
+          size="compact-sm"
+          px={8}
+          leftSection={<IconUser size={16} aria-hidden />}
+          aria-label={t("frame.signedInAs", { email: me.login.email })}
+        >
+          <span className={classes.email}>{me.login.email}</span>
+        </Button>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Label className={classes.who}>{t("frame.signedInAs", { email: me.login.email })}</Menu.Label>
+        <Menu.Item component={Link} to="/account" leftSection={<IconUser size={16} aria-hidden />}>
+          {t("nav.account")}
+        </Menu.Item>
+        <Menu.Divider />
+        <Menu.Label>{t("frame.scheme")}</Menu.Label>
+        {SCHEMES.map(([scheme, Icon]) => (
+          <Menu.Item
+            key={scheme}
+            role="menuitemradio"
+            aria-checked={colorScheme === scheme}
+            onClick={() => setColorScheme(scheme)}
+            leftSection={<Icon size={16} aria-hidden />}
+            data-chosen={colorScheme === scheme || undefined}
+            className={classes.scheme}
+          >
+            {t(`frame.schemes.${scheme}`)}
+          </Menu.Item>
+        ))}
+        <Menu.Divider />
+        <Menu.Item onClick={() => void signOut()} leftSection={<IconLogout size={16} aria-hidden />}>
+          {t("frame.signOut")}
+        </Menu.Item>
+        <Menu.Label>{t("frame.version", { version: me.server.version })}</Menu.Label>
+      </Menu.Dropdown>
+    </Menu>
+  );
+}
+
+function Notices({ me, offline }: { me: Me; offline: boolean }) {
+  const { t } = useTranslation();
+  const { state, state_reason } = me.account;
+  return (
+    <>
+      {offline && (
+        <Alert color="red" variant="outline" role="alert" mb="md" py="xs">
+          {t("frame.offline")}
+        </Alert>
+      )}
+      {state === "suspended" && (
+        <Alert color="red" variant="outline" mb="md" py="xs" icon={<IconBan aria-hidden />}>
+          {state_reason ? t("frame.suspended", { reason: state_reason }) : t("frame.suspendedNoReason")}
+        </Alert>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,142 @@
+/** Every page and its address; each page is a chunk of its own. */
+
+import type { QueryClient } from "@tanstack/react-query";
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  redirect,
+} from "@tanstack/react-router";
+import { session, setup } from "../api/queries";
+import { readSearch } from "../pages/messages/filter";
+import { Bare, Crashed, Missing, Waiting } from "./Bare";
+import { cache } from "./cache";
+import { parseSearch, stringifySearch } from "./search";
+
+interface Context {
+  cache: QueryClient;
+}
+
+const root = createRootRouteWithContext<Context>()({
+  notFoundComponent: Missing,
+  errorComponent: Crashed,
+});
+
+/** Only paths of the console itself, never another site's. */
+function inside(next: unknown): string | undefined {
+  return typeof next === "string" && /^\/(?![/\\])/.test(next) ? next : undefined;
+}
+
+const bare = createRoute({ getParentRoute: () => root, id: "bare", component: Bare });
+
+const setupPage = createRoute({
+  getParentRoute: () => bare,
+  path: "/setup",
+  validateSearch: (raw: Record<string, unknown>): { token?: string } =>
+    typeof raw.token === "string" ? { token: raw.token } : {},
+  beforeLoad: async ({ context }) => {
+    if (!(await context.cache.fetchQuery(setup)).needed) throw redirect({ to: "/sign-in" });
+  },
+  component: lazyRouteComponent(() => import("../pages/entry/Setup"), "Setup"),
+});
+
+const signInPage = createRoute({
+  getParentRoute: () => bare,
+  path: "/sign-in",
+  validateSearch: (raw: Record<string, unknown>): { next?: string; ended?: true } => {
+    const next = inside(raw.next);
+    return { ...(next && { next }), ...(raw.ended === "true" && { ended: true as const }) };
+  },
+  beforeLoad: async ({ context }) => {
+    if ((await context.cache.fetchQuery(setup)).needed) throw redirect({ to: "/setup", search: {} });
+  },
+  component: lazyRouteComponent(() => import("../pages/entry/SignIn"), "SignIn"),
+});
+
+const frame = createRoute({
+  getParentRoute: () => root,
+  id: "frame",
+  beforeLoad: async ({ context, location }) => {
+    const me = await context.cache.ensureQueryData(session);
+    if (me) return;
+    const next = location.href === "/" ? undefined : location.href;
+    throw redirect({ to: "/sign-in", search: next ? { next } : {} });
+  },
+  component: lazyRouteComponent(() => import("./Frame"), "Frame"),
+});
+
+const page = <const Path extends string>(
+  path: Path,
+  load: () => Promise<{ Component: () => React.ReactNode }>,
+) => createRoute({ getParentRoute: () => frame, path, component: lazyRouteComponent(load, "Component") });
+
+const listSearch = (
+  raw: Record<string, unknown>,
+): { q?: string; state?: string; sort?: string; after?: string } =>
+  Object.fromEntries(
+    ["q", "state", "sort", "after"].flatMap((name) =>
+      typeof raw[name] === "string" && raw[name] !== "" ? [[name, raw[name]]] : [],
+    ),
+  );
+
+const messagesPage = createRoute({
+  getParentRoute: () => frame,
+  path: "/messages",
+  validateSearch: readSearch,
+  component: lazyRouteComponent(() => import("../pages/messages/Messages"), "Component"),
+});
+
+const accountsPage = createRoute({
+  getParentRoute: () => frame,
+  path: "/accounts",
+  validateSearch: listSearch,
+  component: lazyRouteComponent(() => import("../pages/accounts/Accounts"), "Component"),
+});
+
+const inboxPage = createRoute({
+  getParentRoute: () => frame,
+  path: "/inbox",
+  validateSearch: listSearch,
+  component: lazyRouteComponent(() => import("../pages/inbox/Inbox"), "Component"),
+});
+
+const tree = root.addChildren([
+  bare.addChildren([setupPage, signInPage]),
+  frame.addChildren([
+    page("/", () => import("../pages/overview/Overview")),
+    messagesPage,
+    page("/messages/$id", () => import("../pages/message/MessagePage")),
+    page("/smtp", () => import("../pages/smtp/SmtpSettings")),
+    page("/domains", () => import("../pages/domains/Domains")),
+    page("/domains/$id", () => import("../pages/domains/DomainPage")),
+    page("/send", () => import("../pages/send/Send")),
+    page("/keys", () => import("../pages/keys/Keys")),
+    page("/account", () => import("../pages/account/AccountPage")),
+    inboxPage,
+    page("/inbox/$id", () => import("../pages/inbox/InboxMessage")),
+    accountsPage,
+    page("/accounts/$id", () => import("../pages/accounts/OneAccount")),
+    page("/queue", () => import("../pages/queue/QueuePage")),
+    page("/ranges", () => import("../pages/ranges/Ranges")),
+  ]),
+]);
+
+export const router = createRouter({
+  routeTree: tree,
+  basepath: "/app",
+  context: { cache },
+  parseSearch,
+  stringifySearch,
+  defaultPreload: "intent",
+  defaultPendingComponent: Waiting,
+  defaultErrorComponent: Crashed,
+  defaultNotFoundComponent: Missing,
+  scrollRestoration: true,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}

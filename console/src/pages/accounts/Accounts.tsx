@@ -1,0 +1,217 @@
+/** For operators: every account, searched and paged by the server, and a new one. */
+import { Button, Checkbox, Group, Modal, NumberInput, Stack, Text, TextInput } from "@mantine/core";
+import { useForm } from "@mantine/form";
+import { useDisclosure } from "@mantine/hooks";
+import { IconPlus } from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
+import { useTranslation } from "react-i18next";
+import { ApiError } from "../../api/client";
+import { accounts, commands } from "../../api/queries";
+import type { Account } from "../../api/types";
+import { count } from "../../format/number";
+import { useAct } from "../../parts/act";
+import { type Column, DataTable } from "../../parts/DataTable";
+import { Empty, Failure, FormFault } from "../../parts/Feedback";
+import { ListFilters } from "../../parts/ListFilters";
+import { NewPassword } from "../../parts/NewPassword";
+import { Page } from "../../parts/Page";
+import { usePaging } from "../../parts/paging";
+import { State } from "../../parts/State";
+import { Ago } from "../../parts/Time";
+
+const route = getRouteApi("/frame/accounts");
+const STATES = ["active", "suspended"] as const;
+
+export function Component() {
+  const { t } = useTranslation();
+  const search = route.useSearch();
+  const navigate = route.useNavigate();
+  const query = useQuery(accounts({ ...search, limit: 50 }));
+  const [creating, dialog] = useDisclosure();
+  const columns = useColumns();
+  const rows = query.data?.items;
+  const filter = (change: { q?: string | undefined; state?: string | undefined }, replace = false) =>
+    void navigate({ search: ({ after: _, ...now }) => ({ ...now, ...change }), replace });
+  const paging = usePaging(query.data?.next, search.after, (after, options) =>
+    navigate({ search: (now) => ({ ...now, after }), ...options }),
+  );
+  const filtered = Boolean(search.q || search.state);
+  return (
+    <Page
+      title={t("accounts.title")}
+      intro={t("accounts.intro")}
+      action={
+        <Button onClick={dialog.open} leftSection={<IconPlus size={15} aria-hidden />}>
+          {t("accounts.create")}
+        </Button>
+      }
+    >
+      <ListFilters
+        label={t("accounts.search")}
+        placeholder={t("accounts.searchPlaceholder")}
+        q={search.q}
+        onSearch={(q) => filter({ q }, true)}
+        choice={{
+          label: t("accounts.state"),
+          any: t("accounts.anyState"),
+          value: search.state,
+          options: STATES.map((state) => ({ value: state, label: t(`state.${state}`) })),
+          onChange: (state) => filter({ state }),
+        }}
+        onClear={filtered ? () => void navigate({ search: {} }) : undefined}
+      />
+      {query.error && !rows ? (
+        <Failure error={query.error} again={() => void query.refetch()} />
+      ) : rows?.length === 0 ? (
+        filtered ? (
+          <Empty title={t("table.nothingMatches")} hint={t("table.nothingMatchesHint")} />
+        ) : (
+          <Empty title={t("accounts.emptyTitle")} hint={t("accounts.emptyHint")} />
+        )
+      ) : (
+        <DataTable
+          id="accounts"
+          label={t("accounts.list")}
+          columns={columns}
+          rows={rows}
+          rowKey={(row) => row.id}
+          busy={query.isPlaceholderData}
+          paging={paging}
+        />
+      )}
+      <Creating opened={creating} close={dialog.close} />
+    </Page>
+  );
+}
+
+function useColumns(): Column<Account>[] {
+  const { t } = useTranslation();
+  return [
+    {
+      id: "name",
+      header: t("accounts.name"),
+      wide: true,
+      cell: (row) => (
+        <Link to="/accounts/$id" params={{ id: row.id }} data-row>
+          <bdi>{row.name}</bdi>
+        </Link>
+      ),
+      text: (row) => row.name,
+    },
+    {
+      id: "state",
+      header: t("accounts.state"),
+      cell: (row) => <State state={row.state} />,
+      text: (row) => row.state,
+    },
+    {
+      id: "operator",
+      header: t("accounts.operator"),
+      need: 3,
+      cell: (row) => (row.operator ? t("common.yes") : ""),
+      text: (row) => (row.operator ? "yes" : "no"),
+    },
+    {
+      id: "credits",
+      header: t("accounts.credits"),
+      need: 2,
+      numeric: true,
+      cell: (row) =>
+        row.credits === null || row.credits === undefined ? (
+          <span className="quiet">{t("accounts.unlimited")}</span>
+        ) : (
+          count(row.credits)
+        ),
+      text: (row) => row.credits ?? "",
+    },
+    {
+      id: "created",
+      header: t("accounts.created"),
+      need: 2,
+      numeric: true,
+      cell: (row) => <Ago at={row.created_at} />,
+      text: (row) => row.created_at,
+    },
+  ];
+}
+
+function Creating({ opened, close }: { opened: boolean; close: () => void }) {
+  const { t } = useTranslation();
+  const navigate = useNavigate();
+  const form = useForm({
+    initialValues: { email: "", password: "", operator: false, credits: "" as number | string },
+  });
+  const create = useAct({
+    run: ({ email, password, operator, credits }: typeof form.values) =>
+      commands.createAccount({
+        email: email.trim(),
+        password,
+        operator,
+        ...(typeof credits === "number" && { credits }),
+      }),
+    stale: [["accounts"]],
+    silent: true,
+    said: ({ email }) => t("accounts.created_", { email }),
+    done: (account) => {
+      close();
+      form.reset();
+      void navigate({ to: "/accounts/$id", params: { id: account.id } });
+    },
+  });
+  const faults = create.error instanceof ApiError ? create.error.fields : {};
+  return (
+    <Modal
+      opened={opened}
+      onClose={close}
+      title={t("accounts.createTitle")}
+      closeButtonProps={{ "aria-label": t("common.close") }}
+    >
+      <form onSubmit={form.onSubmit((values) => create.mutate(values))}>
+        <Stack gap="sm">
+          <Text c="dimmed">{t("accounts.createHint")}</Text>
+          <TextInput
+            label={t("accounts.email")}
+            type="email"
+            required
+            data-autofocus
+            autoComplete="off"
+            {...form.getInputProps("email")}
+            error={faults.email}
+          />
+          <NewPassword
+            label={t("accounts.password")}
+            required
+            email={form.values.email}
+            error={faults.password}
+            value={form.values.password}
+            onChange={(event) => form.setFieldValue("password", event.currentTarget.value)}
+          />
+          <NumberInput
+            label={t("accounts.creditsField")}
+            description={t("accounts.creditsFieldHint")}
+            min={0}
+            allowDecimal={false}
+            thousandSeparator=","
+            {...form.getInputProps("credits")}
+            error={faults.credits}
+          />
+          <Checkbox
+            label={t("accounts.isOperator")}
+            description={t("accounts.isOperatorHint")}
+            {...form.getInputProps("operator", { type: "checkbox" })}
+          />
+          <FormFault error={create.error} />
+          <Group justify="flex-end" gap="xs">
+            <Button variant="default" onClick={close}>
+              {t("common.cancel")}
+            </Button>
+            <Button type="submit" loading={create.isPending}>
+              {t("accounts.create")}
+            </Button>
+          </Group>
+        </Stack>
+      </form>
+    </Modal>
+  );
+}

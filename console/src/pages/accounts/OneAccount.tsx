@@ -1,0 +1,185 @@
+/** For operators: one account, its credits, and whether it may send. */
+import { Button, Group, Modal, NumberInput, Paper, Stack, Text, TextInput } from "@mantine/core";
+import { useForm } from "@mantine/form";
+import { useDisclosure } from "@mantine/hooks";
+import { useQuery } from "@tanstack/react-query";
+import { getRouteApi } from "@tanstack/react-router";
+import { useTranslation } from "react-i18next";
+import { commands, oneAccount } from "../../api/queries";
+import type { Account } from "../../api/types";
+import { count } from "../../format/number";
+import { absolute } from "../../format/time";
+import { useAct } from "../../parts/act";
+import { CopyValue } from "../../parts/Copy";
+import { Facts } from "../../parts/Facts";
+import { Failure, FormFault, Lines } from "../../parts/Feedback";
+import { Page, Section } from "../../parts/Page";
+import { State } from "../../parts/State";
+import classes from "./Accounts.module.css";
+
+const route = getRouteApi("/frame/accounts/$id");
+
+export function Component() {
+  const { t } = useTranslation();
+  const { id } = route.useParams();
+  const query = useQuery(oneAccount(id));
+  const back = { to: "/accounts", label: t("nav.accounts") } as const;
+  if (!query.data) {
+    return (
+      <Page title={t("nav.accounts")} back={back}>
+        {query.error ? <Failure error={query.error} again={() => void query.refetch()} /> : <Lines n={8} />}
+      </Page>
+    );
+  }
+  return <Loaded account={query.data} back={back} />;
+}
+
+function Loaded({ account, back }: { account: Account; back: { to: "/accounts"; label: string } }) {
+  const { t } = useTranslation();
+  const [suspending, dialog] = useDisclosure();
+  const suspended = account.state === "suspended";
+  const resume = useAct({
+    run: () => commands.resumeAccount(account.id),
+    stale: [["accounts"], ["session"]],
+    said: () => t("oneAccount.resumed", { name: account.name }),
+  });
+  return (
+    <Page
+      title={account.name}
+      back={back}
+      narrow
+      intro={
+        <>
+          <State state={account.state} />{" "}
+          {account.state_reason && t("oneAccount.why", { reason: account.state_reason })}
+        </>
+      }
+      action={
+        suspended ? (
+          <Button loading={resume.isPending} onClick={() => resume.mutate()}>
+            {t("oneAccount.resume")}
+          </Button>
+        ) : (
+          <Button variant="default" onClick={dialog.open}>
+            {t("oneAccount.suspend")}
+          </Button>
+        )
+      }
+    >
+      <Section title={t("oneAccount.details")}>
+        <Paper className={classes.card}>
+          <Facts
+            facts={[
+              [
+                t("accounts.credits"),
+                account.credits === null || account.credits === undefined
+                  ? t("accounts.unlimited")
+                  : count(account.credits),
+              ],
+              [t("accounts.operator"), account.operator ? t("common.yes") : t("common.no")],
+              [t("accounts.created"), absolute(Date.parse(account.created_at))],
+              [t("account.id"), <CopyValue key="id" value={account.id} what={t("account.id")} mono />],
+            ]}
+          />
+        </Paper>
+      </Section>
+      <Grant account={account} />
+      <Suspending account={account} opened={suspending} close={dialog.close} />
+    </Page>
+  );
+}
+
+function Grant({ account }: { account: Account }) {
+  const { t } = useTranslation();
+  const form = useForm({
+    initialValues: { amount: "" as number | string, reason: "" },
+    validate: {
+      amount: (amount) => (typeof amount === "number" && amount !== 0 ? null : t("oneAccount.needAmount")),
+      reason: (reason) => (reason.trim() === "" ? t("oneAccount.needReason") : null),
+    },
+  });
+  const grant = useAct({
+    run: ({ amount, reason }: typeof form.values) =>
+      commands.grantCredits(account.id, { amount: Number(amount), reason: reason.trim() }),
+    stale: [["accounts"], ["session"], ["account"]],
+    silent: true,
+    said: ({ amount }) => t("oneAccount.granted", { n: count(Number(amount)) }),
+    done: () => form.reset(),
+  });
+  const unlimited = account.credits === null || account.credits === undefined;
+  return (
+    <Section title={t("oneAccount.grant")} hint={unlimited ? t("oneAccount.unlimitedHint") : undefined}>
+      <Paper className={classes.card}>
+        <form onSubmit={form.onSubmit((values) => grant.mutate(values))} className={classes.grant}>
+          <NumberInput
+            label={t("oneAccount.amount")}
+            description={t("oneAccount.amountHint")}
+            allowDecimal={false}
+            thousandSeparator=","
+            withAsterisk
+            {...form.getInputProps("amount")}
+          />
+          <TextInput
+            label={t("oneAccount.reason")}
+            description={t("oneAccount.reasonPlaceholder")}
+            withAsterisk
+            {...form.getInputProps("reason")}
+          />
+          <FormFault error={grant.error} />
+          <Group>
+            <Button type="submit" variant="default" loading={grant.isPending}>
+              {t("oneAccount.grant")}
+            </Button>
+          </Group>
+        </form>
+      </Paper>
+    </Section>
+  );
+}
+
+function Suspending({ account, opened, close }: { account: Account; opened: boolean; close: () => void }) {
+  const { t } = useTranslation();
+  const form = useForm({
+    initialValues: { reason: "" },
+    validate: { reason: (reason) => (reason.trim() === "" ? t("oneAccount.needReason") : null) },
+  });
+  const suspend = useAct({
+    run: ({ reason }: typeof form.values) => commands.suspendAccount(account.id, reason.trim()),
+    stale: [["accounts"], ["session"]],
+    silent: true,
+    said: () => t("oneAccount.suspended", { name: account.name }),
+    done: () => {
+      form.reset();
+      close();
+    },
+  });
+  return (
+    <Modal
+      opened={opened}
+      onClose={close}
+      title={t("oneAccount.suspendTitle", { name: account.name })}
+      closeButtonProps={{ "aria-label": t("common.close") }}
+    >
+      <form onSubmit={form.onSubmit((values) => suspend.mutate(values))}>
+        <Stack gap="sm">
+          <Text>{t("oneAccount.suspendText")}</Text>
+          <TextInput
+            label={t("oneAccount.reason")}
+            withAsterisk
+            data-autofocus
+            {...form.getInputProps("reason")}
+          />
+          <FormFault error={suspend.error} />
+          <Group justify="flex-end" gap="xs">
+            <Button variant="default" onClick={close}>
+              {t("common.cancel")}
+            </Button>
+            <Button type="submit" color="red" loading={suspend.isPending}>
+              {t("oneAccount.suspendYes")}
+            </Button>
+          </Group>
+        </Stack>
+      </form>
+    </Modal>
+  );
+}

@@ -1,0 +1,220 @@
+/** One sending domain: the records to publish, and what was found of them. */
+import { Button, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import {
+  IconCheck,
+  IconCircleCheck,
+  IconCircleX,
+  IconHelpCircle,
+  IconRefresh,
+  IconTrash,
+} from "@tabler/icons-react";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { getRouteApi, useNavigate } from "@tanstack/react-router";
+import { useState } from "react";
+import { useTranslation } from "react-i18next";
+import { commands, domain as domainQuery } from "../../api/queries";
+import type { Domain, DomainRecord } from "../../api/types";
+import { useAct } from "../../parts/act";
+import { Copy } from "../../parts/Copy";
+import { Failure, Lines } from "../../parts/Feedback";
+import { Page, Section } from "../../parts/Page";
+import { State } from "../../parts/State";
+import { Ago } from "../../parts/Time";
+import classes from "./Domain.module.css";
+
+const route = getRouteApi("/frame/domains/$id");
+
+export function Component() {
+  const { t } = useTranslation();
+  const { id } = route.useParams();
+  const query = useQuery(domainQuery(id));
+  const back = { to: "/domains", label: t("nav.domains") } as const;
+  if (!query.data) {
+    return (
+      <Page title={t("nav.domains")} back={back}>
+        {query.error ? <Failure error={query.error} again={() => void query.refetch()} /> : <Lines n={8} />}
+      </Page>
+    );
+  }
+  return <Loaded domain={query.data} back={back} />;
+}
+
+function Loaded({ domain, back }: { domain: Domain; back: { to: "/domains"; label: string } }) {
+  const { t } = useTranslation();
+  const cache = useQueryClient();
+  const [removing, dialog] = useDisclosure();
+  const check = useAct({
+    run: () => commands.checkDomain(domain.id),
+    stale: [["domains"], ["settings"]],
+    done: (checked) => cache.setQueryData(domainQuery(domain.id).queryKey, checked),
+  });
+  return (
+    <Page
+      title={domain.name}
+      back={back}
+      intro={domain.state === "verified" ? t("domain.verifiedIntro") : t("domain.pendingIntro")}
+      action={
+        <>
+          <Button variant="default" leftSection={<IconTrash size={15} aria-hidden />} onClick={dialog.open}>
+            {t("common.remove")}
+          </Button>
+          <Button
+            leftSection={<IconRefresh size={15} aria-hidden />}
+            loading={check.isPending}
+            onClick={() => check.mutate()}
+          >
+            {t("domain.checkNow")}
+          </Button>
+        </>
+      }
+    >
+      <div className={classes.state}>
+        <State state={domain.state} />
+        <Checked domain={domain} />
+      </div>
+      <Section title={t("domains.records")}>
+        {domain.records.length === 0 && <Text c="dimmed">{t("domain.none")}</Text>}
+        <div className={classes.records}>
+          {domain.records.map((record) => (
+            <Record key={`${record.purpose}${record.name}`} record={record} />
+          ))}
+        </div>
+      </Section>
+      <Removing domain={domain} opened={removing} close={dialog.close} />
+    </Page>
+  );
+}
+
+function Checked({ domain }: { domain: Domain }) {
+  const { t } = useTranslation();
+  return (
+    <span className="quiet">
+      {domain.verified_by === "operator" && <>{t("domain.verifiedOperator")}. </>}
+      {domain.checked_at ? (
+        <>
+          {t("domains.checked")}: <Ago at={domain.checked_at} />
+        </>
+      ) : (
+        t("domain.neverChecked")
+      )}
+    </span>
+  );
+}
+
+const PURPOSES = ["dkim_rsa", "dkim_ed25519", "dmarc", "spf"] as const;
+
+function Record({ record }: { record: DomainRecord }) {
+  const { t } = useTranslation();
+  const purpose = PURPOSES.find((one) => one === record.purpose);
+  return (
+    <article
+      className={classes.record}
+      aria-label={purpose ? t(`domain.purpose.${purpose}`) : record.purpose}
+    >
+      <header className={classes.head}>
+        <h3>{purpose ? t(`domain.purpose.${purpose}`) : record.purpose}</h3>
+        <span className="quiet">{record.required ? t("domain.required") : t("domain.recommended")}</span>
+        <Verdict record={record} />
+      </header>
+      <dl className={classes.parts}>
+        <dt>{t("domain.type")}</dt>
+        <dd>
+          <span className="mono">{record.type}</span>
+        </dd>
+        <dt>{t("domain.host")}</dt>
+        <dd>
+          <span className="mono">{record.name}</span>
+          <Copy value={record.name} what={t("domain.host")} />
+        </dd>
+        <dt>{t("domain.value")}</dt>
+        <dd>
+          <span className="mono">{record.value}</span>
+          <Copy value={record.value} what={t("domain.value")} />
+        </dd>
+        {record.ok === false && (
+          <>
+            <dt>{t("domain.foundInstead")}</dt>
+            <dd className={classes.found}>
+              {record.problem && <span>{record.problem}</span>}
+              {record.found.length === 0 && !record.problem && <span>{t("domain.nothingFound")}</span>}
+              {record.found.map((found) => (
+                <span key={found} className="mono">
+                  {found}
+                </span>
+              ))}
+            </dd>
+          </>
+        )}
+      </dl>
+    </article>
+  );
+}
+
+function Verdict({ record }: { record: DomainRecord }) {
+  const { t } = useTranslation();
+  const [tone, Icon, word] =
+    record.ok === true
+      ? (["green", IconCircleCheck, t("domain.found")] as const)
+      : record.ok === false
+        ? ([
+            record.required ? "red" : "amber",
+            IconCircleX,
+            record.found.length > 0 ? t("domain.wrong") : t("domain.missing"),
+          ] as const)
+        : (["grey", IconHelpCircle, t("domain.notChecked")] as const);
+  return (
+    <span className={classes.verdict} data-tone={tone}>
+      <Icon size={15} aria-hidden />
+      {word}
+    </span>
+  );
+}
+
+function Removing({ domain, opened, close }: { domain: Domain; opened: boolean; close: () => void }) {
+  const { t } = useTranslation();
+  const navigate = useNavigate();
+  const [typed, type] = useState("");
+  const remove = useAct({
+    run: () => commands.removeDomain(domain.id),
+    stale: [["domains"], ["settings"]],
+    said: () => t("domain.removed", { name: domain.name }),
+    done: () => void navigate({ to: "/domains" }),
+  });
+  const same = typed.trim().toLowerCase() === domain.name.toLowerCase();
+  return (
+    <Modal
+      opened={opened}
+      onClose={close}
+      title={t("domain.removeTitle", { name: domain.name })}
+      closeButtonProps={{ "aria-label": t("common.close") }}
+    >
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (same) remove.mutate();
+        }}
+      >
+        <Stack gap="sm">
+          <Text>{t("domain.removeText")}</Text>
+          <TextInput
+            label={t("domain.removeType", { name: domain.name })}
+            autoComplete="off"
+            data-autofocus
+            value={typed}
+            onChange={(event) => type(event.currentTarget.value)}
+            rightSection={same ? <IconCheck size={15} aria-hidden /> : null}
+          />
+          <Group justify="flex-end" gap="xs">
+            <Button variant="default" onClick={close}>
+              {t("common.cancel")}
+            </Button>
+            <Button type="submit" color="red" disabled={!same} loading={remove.isPending}>
+              {t("domain.remove")}
+            </Button>
+          </Group>
+        </Stack>
+      </form>
+    </Modal>
+  );
+}

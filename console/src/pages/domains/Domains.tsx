@@ -1,0 +1,160 @@
+/** The sending domains of the account. */
+import { Button, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { IconPlus } from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
+import { Link, useNavigate } from "@tanstack/react-router";
+import { useState } from "react";
+import { useTranslation } from "react-i18next";
+import { ApiError } from "../../api/client";
+import { commands, domains } from "../../api/queries";
+import type { Domain } from "../../api/types";
+import { count } from "../../format/number";
+import { useAct } from "../../parts/act";
+import { type Column, DataTable } from "../../parts/DataTable";
+import { Empty, Failure, FormFault } from "../../parts/Feedback";
+import { Page } from "../../parts/Page";
+import { State } from "../../parts/State";
+import { Ago } from "../../parts/Time";
+
+export function Component() {
+  const { t } = useTranslation();
+  const query = useQuery(domains);
+  const [adding, dialog] = useDisclosure();
+  const add = (
+    <Button onClick={dialog.open} leftSection={<IconPlus size={15} aria-hidden />}>
+      {t("domains.add")}
+    </Button>
+  );
+  const rows = query.data?.items;
+  const columns = useColumns();
+  return (
+    <Page title={t("domains.title")} intro={t("domains.intro")} action={rows?.length ? add : null}>
+      {query.error && !rows ? (
+        <Failure error={query.error} again={() => void query.refetch()} />
+      ) : rows?.length === 0 ? (
+        <Empty title={t("domains.emptyTitle")} hint={t("domains.emptyHint")}>
+          {add}
+        </Empty>
+      ) : (
+        <DataTable
+          id="domains"
+          label={t("domains.title")}
+          columns={columns}
+          rows={rows}
+          rowKey={(row) => row.id}
+        />
+      )}
+      <Adding opened={adding} close={dialog.close} />
+    </Page>
+  );
+}
+
+function useColumns(): Column<Domain>[] {
+  const { t } = useTranslation();
+  const found = (row: Domain) =>
+    t("domains.recordsOk", {
+      ok: count(row.records.filter((record) => record.ok).length),
+      n: count(row.records.length),
+    });
+  return [
+    {
+      id: "name",
+      header: t("domains.name"),
+      wide: true,
+      cell: (row) => (
+        <Link to="/domains/$id" params={{ id: row.id }} data-row>
+          <bdi>{row.name}</bdi>
+        </Link>
+      ),
+      text: (row) => row.name,
+    },
+    {
+      id: "state",
+      header: t("domains.state"),
+      cell: (row) => <State state={row.state} />,
+      text: (row) => row.state,
+    },
+    {
+      id: "records",
+      header: t("domains.records"),
+      need: 2,
+      cell: (row) => (row.checked_at ? found(row) : ""),
+      text: found,
+    },
+    {
+      id: "checked",
+      header: t("domains.checked"),
+      need: 2,
+      numeric: true,
+      cell: (row) =>
+        row.checked_at ? (
+          <Ago at={row.checked_at} />
+        ) : (
+          <span className="quiet">{t("domains.notChecked")}</span>
+        ),
+      text: (row) => row.checked_at ?? "",
+    },
+    {
+      id: "added",
+      header: t("domains.added"),
+      need: 3,
+      numeric: true,
+      cell: (row) => <Ago at={row.created_at} />,
+      text: (row) => row.created_at,
+    },
+  ];
+}
+
+function Adding({ opened, close }: { opened: boolean; close: () => void }) {
+  const { t } = useTranslation();
+  const navigate = useNavigate();
+  const [name, setName] = useState("");
+  const add = useAct({
+    run: () => commands.addDomain(name.trim()),
+    stale: [["domains"]],
+    silent: true,
+    done: (domain) => {
+      close();
+      setName("");
+      void navigate({ to: "/domains/$id", params: { id: domain.id } });
+    },
+  });
+  return (
+    <Modal
+      opened={opened}
+      onClose={close}
+      title={t("domains.addTitle")}
+      closeButtonProps={{ "aria-label": t("common.close") }}
+    >
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          add.mutate();
+        }}
+      >
+        <Stack gap="sm">
+          <Text c="dimmed">{t("domains.addHint")}</Text>
+          <TextInput
+            label={t("domains.name")}
+            placeholder={t("domains.namePlaceholder")}
+            required
+            data-autofocus
+            value={name}
+            onChange={(event) => setName(event.currentTarget.value)}
+            error={add.error instanceof ApiError ? add.error.fields.name : undefined}
+          />
+          <FormFault error={add.error} />
+          <Group justify="flex-end" gap="xs">
+            <Button variant="default" onClick={close}>
+              {t("common.cancel")}
+            </Button>
+            <Button type="submit" loading={add.isPending}>
+              {t("domains.addSubmit")}
+            </Button>
+          </Group>
+        </Stack>
+      </form>
+    </Modal>
+  );
+}

@@ -1,0 +1,202 @@
+/** API keys: create one and see it once, revoke it, see when it was used. */
+import { Alert, Button, Checkbox, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
+import { useForm } from "@mantine/form";
+import { useDisclosure } from "@mantine/hooks";
+import { IconKey, IconPlus } from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { useTranslation } from "react-i18next";
+import { commands, keys, session } from "../../api/queries";
+import type { Key, NewKey } from "../../api/types";
+import { useAct } from "../../parts/act";
+import { CodeBlock } from "../../parts/Copy";
+import { confirm } from "../../parts/confirm";
+import { type Column, DataTable } from "../../parts/DataTable";
+import { Empty, Failure, FormFault } from "../../parts/Feedback";
+import { Page } from "../../parts/Page";
+import { Ago } from "../../parts/Time";
+
+const SCOPES = ["send", "messages", "domains", "account"] as const;
+type Scope = (typeof SCOPES)[number] | "operator";
+
+const isScope = (scope: string): scope is Scope =>
+  scope === "operator" || SCOPES.some((one) => one === scope);
+
+export function Component() {
+  const { t } = useTranslation();
+  const query = useQuery(keys);
+  const [creating, dialog] = useDisclosure();
+  const [made, setMade] = useState<NewKey>();
+  const columns = useColumns();
+  const rows = query.data?.items;
+  const create = (
+    <Button onClick={dialog.open} leftSection={<IconPlus size={15} aria-hidden />}>
+      {t("keys.create")}
+    </Button>
+  );
+  return (
+    <Page title={t("keys.title")} intro={t("keys.intro")} action={rows?.length ? create : null}>
+      {made && <Once made={made} done={() => setMade(undefined)} />}
+      {query.error && !rows ? (
+        <Failure error={query.error} again={() => void query.refetch()} />
+      ) : rows?.length === 0 ? (
+        <Empty title={t("keys.emptyTitle")} hint={t("keys.emptyHint")}>
+          {create}
+        </Empty>
+      ) : (
+        <DataTable id="keys" label={t("keys.title")} columns={columns} rows={rows} rowKey={(row) => row.id} />
+      )}
+      <Creating opened={creating} close={dialog.close} made={setMade} />
+    </Page>
+  );
+}
+
+function useColumns(): Column<Key>[] {
+  const { t } = useTranslation();
+  const revoke = useAct({
+    run: (key: Key) => commands.revokeKey(key.id),
+    stale: [["keys"]],
+    said: (key) => t("keys.revoked", { name: key.name }),
+  });
+  const ask = (key: Key) =>
+    confirm({
+      title: t("keys.revokeTitle", { name: key.name }),
+      text: t("keys.revokeText"),
+      yes: t("keys.revoke"),
+      act: () => revoke.mutate(key),
+    });
+  const scopes = (row: Key) =>
+    row.scopes.map((scope) => (isScope(scope) ? t(`keys.scope.${scope}`) : scope)).join(", ");
+  return [
+    {
+      id: "name",
+      header: t("keys.name"),
+      wide: true,
+      cell: (row) => <bdi>{row.name}</bdi>,
+      text: (row) => row.name,
+    },
+    {
+      id: "key",
+      header: t("keys.key"),
+      need: 2,
+      cell: (row) => <span className="mono">{row.prefix}…</span>,
+      text: (row) => row.prefix,
+    },
+    { id: "scopes", header: t("keys.scopes"), need: 3, cell: scopes, text: scopes },
+    {
+      id: "created",
+      header: t("keys.created"),
+      need: 3,
+      numeric: true,
+      cell: (row) => <Ago at={row.created_at} />,
+      text: (row) => row.created_at,
+    },
+    {
+      id: "used",
+      header: t("keys.used"),
+      numeric: true,
+      cell: (row) =>
+        row.used_at ? <Ago at={row.used_at} /> : <span className="quiet">{t("keys.unused")}</span>,
+      text: (row) => row.used_at ?? "",
+    },
+    {
+      id: "revoke",
+      header: "",
+      numeric: true,
+      cell: (row) => (
+        <Button
+          size="compact-xs"
+          variant="default"
+          onClick={() => ask(row)}
+          aria-label={`${t("keys.revoke")}: ${row.name}`}
+        >
+          {t("keys.revoke")}
+        </Button>
+      ),
+    },
+  ];
+}
+
+function Once({ made, done }: { made: NewKey; done: () => void }) {
+  const { t } = useTranslation();
+  return (
+    <Alert color="teal" variant="outline" icon={<IconKey aria-hidden />} title={t("keys.once")}>
+      <Stack gap="xs">
+        <Text>{t("keys.onceHint")}</Text>
+        <CodeBlock text={made.key} what={made.name} />
+        <Group>
+          <Button size="xs" variant="default" onClick={done}>
+            {t("keys.done")}
+          </Button>
+        </Group>
+      </Stack>
+    </Alert>
+  );
+}
+
+function Creating({
+  opened,
+  close,
+  made,
+}: {
+  opened: boolean;
+  close: () => void;
+  made: (key: NewKey) => void;
+}) {
+  const { t } = useTranslation();
+  const operator = useQuery(session).data?.account.operator === true;
+  const form = useForm({
+    initialValues: { name: "", scopes: ["send"] as string[] },
+    validate: {
+      name: (name) => (name.trim() === "" ? t("keys.needName") : null),
+      scopes: (scopes) => (scopes.length === 0 ? t("keys.needScope") : null),
+    },
+  });
+  const create = useAct({
+    run: ({ name, scopes }: typeof form.values) => commands.createKey({ name: name.trim(), scopes }),
+    stale: [["keys"]],
+    silent: true,
+    done: (key) => {
+      made(key);
+      form.reset();
+      close();
+    },
+  });
+  return (
+    <Modal
+      opened={opened}
+      onClose={close}
+      title={t("keys.create")}
+      closeButtonProps={{ "aria-label": t("common.close") }}
+    >
+      <form onSubmit={form.onSubmit((values) => create.mutate(values))}>
+        <Stack gap="sm">
+          <TextInput
+            label={t("keys.name")}
+            description={t("keys.nameHint")}
+            placeholder={t("keys.namePlaceholder")}
+            required
+            data-autofocus
+            {...form.getInputProps("name")}
+          />
+          <Checkbox.Group label={t("keys.scopes")} {...form.getInputProps("scopes")}>
+            <Stack gap={6} mt={4}>
+              {[...SCOPES, ...(operator ? ["operator" as const] : [])].map((scope) => (
+                <Checkbox key={scope} value={scope} label={t(`keys.scope.${scope}`)} />
+              ))}
+            </Stack>
+          </Checkbox.Group>
+          <FormFault error={create.error} />
+          <Group justify="flex-end" gap="xs">
+            <Button variant="default" onClick={close}>
+              {t("common.cancel")}
+            </Button>
+            <Button type="submit" loading={create.isPending}>
+              {t("keys.create")}
+            </Button>
+          </Group>
+        </Stack>
+      </form>
+    </Modal>
+  );
+}

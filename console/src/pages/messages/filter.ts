@@ -1,0 +1,65 @@
+/** The filters of the list of messages as they stand in the address, and as the server takes them. */
+import type { MessageFilter } from "../../api/queries";
+import { RECIPIENT_STATES } from "../../parts/State";
+
+/** Days are in the reader's own zone: `since` from its first moment, `until` to its last. */
+export interface MessageSearch {
+  q?: string;
+  state?: (typeof RECIPIENT_STATES)[number];
+  since?: string;
+  until?: string;
+  sort?: "oldest";
+  after?: string;
+  all?: true;
+}
+
+const DAY = /^\d{4}-\d{2}-\d{2}$/;
+
+function text(value: unknown): string | undefined {
+  const words = typeof value === "string" ? value.trim() : "";
+  return words === "" ? undefined : words;
+}
+
+function day(value: unknown): string | undefined {
+  return typeof value === "string" && DAY.test(value) && !Number.isNaN(Date.parse(value)) ? value : undefined;
+}
+
+/** Keeps what is understood of an address and drops the rest, so that an old link still opens. */
+export function readSearch(raw: Record<string, unknown>): MessageSearch {
+  const q = text(raw.q);
+  const state = RECIPIENT_STATES.find((one) => one === raw.state);
+  const since = day(raw.since);
+  const until = day(raw.until);
+  const after = text(raw.after);
+  return {
+    ...(q && { q }),
+    ...(state && { state }),
+    ...(since && { since }),
+    ...(until && { until }),
+    ...(raw.sort === "oldest" && { sort: "oldest" as const }),
+    ...(after && { after }),
+    ...((raw.all === "true" || raw.all === true) && { all: true as const }),
+  };
+}
+
+function startOf(dayText: string, daysOn = 0): string {
+  const [year = 0, month = 1, date = 1] = dayText.split("-").map(Number);
+  return new Date(year, month - 1, date + daysOn).toISOString();
+}
+
+export function asFilter(search: MessageSearch, limit: number): MessageFilter {
+  return {
+    q: search.q,
+    state: search.state,
+    since: search.since && startOf(search.since),
+    until: search.until && startOf(search.until, 1),
+    sort: search.sort,
+    after: search.after,
+    all: search.all,
+    limit,
+  };
+}
+
+export function isFiltered(search: MessageSearch): boolean {
+  return Boolean(search.q || search.state || search.since || search.until);
+}

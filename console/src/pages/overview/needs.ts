@@ -1,0 +1,43 @@
+/** What needs the reader, worked out from what the server says and nothing else. */
+import type { Domain, Lane, Me, Queue, SmtpSettings } from "../../api/types";
+
+/** Credits are called low below this many; the API does not say how many there once were. */
+export const LOW_CREDITS = 50;
+/** A lane whose oldest mail waits this long is worth a look. */
+export const LONG_WAIT_MS = 60 * 60 * 1_000;
+/** A certificate is renewed by then, or someone forgot. */
+export const CERTIFICATE_DAYS = 14;
+
+export type Need =
+  | { kind: "suspended"; reason: string | null }
+  | { kind: "credits"; left: number }
+  | { kind: "domain"; domain: Domain }
+  | { kind: "paused"; lane: Lane }
+  | { kind: "lane"; lane: Lane; waited: number }
+  | { kind: "certificate"; until: number };
+
+export interface Known {
+  me: Me;
+  domains?: readonly Domain[] | undefined;
+  queue?: Queue | undefined;
+  settings?: SmtpSettings | undefined;
+}
+
+export function needs({ me, domains, queue, settings }: Known, now: number): Need[] {
+  const found: Need[] = [];
+  const { state, state_reason, credits } = me.account;
+  if (state === "suspended") found.push({ kind: "suspended", reason: state_reason ?? null });
+  if (typeof credits === "number" && credits < LOW_CREDITS)
+    found.push({ kind: "credits", left: Math.max(0, credits) });
+  const until = settings?.certificate ? Date.parse(settings.certificate.not_after) : Number.POSITIVE_INFINITY;
+  if (until - now < CERTIFICATE_DAYS * 86_400_000) found.push({ kind: "certificate", until });
+  for (const domain of domains ?? []) {
+    if (domain.state !== "verified") found.push({ kind: "domain", domain });
+  }
+  for (const lane of queue?.lanes ?? []) {
+    const waited = lane.oldest_at ? now - Date.parse(lane.oldest_at) : 0;
+    if (lane.paused) found.push({ kind: "paused", lane });
+    else if (lane.waiting > 0 && waited > LONG_WAIT_MS) found.push({ kind: "lane", lane, waited });
+  }
+  return found;
+}

@@ -1,0 +1,181 @@
+/** For operators: networks that may send for an account without a password. */
+import { Button, Group, Modal, Stack, TextInput } from "@mantine/core";
+import { useForm } from "@mantine/form";
+import { useDisclosure } from "@mantine/hooks";
+import { IconPlus } from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
+import { useTranslation } from "react-i18next";
+import { ApiError } from "../../api/client";
+import { commands, credentials } from "../../api/queries";
+import type { Credential } from "../../api/types";
+import { useAct } from "../../parts/act";
+import { confirm } from "../../parts/confirm";
+import { type Column, DataTable } from "../../parts/DataTable";
+import { Empty, Failure, FormFault } from "../../parts/Feedback";
+import { Page } from "../../parts/Page";
+import { Ago } from "../../parts/Time";
+
+export function Component() {
+  const { t } = useTranslation();
+  const query = useQuery(credentials);
+  const [adding, dialog] = useDisclosure();
+  const columns = useColumns();
+  const rows = query.data?.items;
+  const add = (
+    <Button onClick={dialog.open} leftSection={<IconPlus size={15} aria-hidden />}>
+      {t("ranges.add")}
+    </Button>
+  );
+  return (
+    <Page title={t("ranges.title")} intro={t("ranges.intro")} action={rows?.length ? add : null}>
+      {query.error && !rows ? (
+        <Failure error={query.error} again={() => void query.refetch()} />
+      ) : rows?.length === 0 ? (
+        <Empty title={t("ranges.emptyTitle")} hint={t("ranges.emptyHint")}>
+          {add}
+        </Empty>
+      ) : (
+        <DataTable
+          id="ranges"
+          label={t("ranges.list")}
+          columns={columns}
+          rows={rows}
+          rowKey={(row) => row.id}
+        />
+      )}
+      <Adding opened={adding} close={dialog.close} />
+    </Page>
+  );
+}
+
+function useColumns(): Column<Credential>[] {
+  const { t } = useTranslation();
+  const revoke = useAct({
+    run: (row: Credential) => commands.revokeCredential(row.id),
+    stale: [["credentials"]],
+    said: (row) => t("ranges.revoked", { range: row.range }),
+  });
+  const ask = (row: Credential) =>
+    confirm({
+      title: t("ranges.revokeTitle", { range: row.range }),
+      text: t("ranges.revokeText"),
+      yes: t("ranges.revoke"),
+      act: () => revoke.mutate(row),
+    });
+  return [
+    {
+      id: "range",
+      header: t("ranges.range"),
+      cell: (row) => <span className="mono">{row.range}</span>,
+      text: (row) => row.range,
+    },
+    {
+      id: "name",
+      header: t("ranges.name"),
+      need: 2,
+      wide: true,
+      cell: (row) => <bdi>{row.name}</bdi>,
+      text: (row) => row.name,
+    },
+    {
+      id: "account",
+      header: t("ranges.account"),
+      need: 2,
+      wide: true,
+      cell: (row) => <bdi>{row.account_email}</bdi>,
+      text: (row) => row.account_email,
+    },
+    {
+      id: "used",
+      header: t("ranges.used"),
+      need: 3,
+      numeric: true,
+      cell: (row) =>
+        row.used_at ? <Ago at={row.used_at} /> : <span className="quiet">{t("common.never")}</span>,
+      text: (row) => row.used_at ?? "",
+    },
+    {
+      id: "created",
+      header: t("ranges.created"),
+      need: 3,
+      numeric: true,
+      cell: (row) => <Ago at={row.created_at} />,
+      text: (row) => row.created_at,
+    },
+    {
+      id: "revoke",
+      header: "",
+      numeric: true,
+      cell: (row) => (
+        <Button
+          size="compact-xs"
+          variant="default"
+          onClick={() => ask(row)}
+          aria-label={`${t("ranges.revoke")}: ${row.range}`}
+        >
+          {t("ranges.revoke")}
+        </Button>
+      ),
+    },
+  ];
+}
+
+function Adding({ opened, close }: { opened: boolean; close: () => void }) {
+  const { t } = useTranslation();
+  const form = useForm({ initialValues: { account_email: "", range: "", name: "" } });
+  const add = useAct({
+    run: (values: typeof form.values) => commands.createCredential(values),
+    stale: [["credentials"]],
+    silent: true,
+    done: () => {
+      form.reset();
+      close();
+    },
+  });
+  const faults = add.error instanceof ApiError ? add.error.fields : {};
+  return (
+    <Modal
+      opened={opened}
+      onClose={close}
+      title={t("ranges.add")}
+      closeButtonProps={{ "aria-label": t("common.close") }}
+    >
+      <form onSubmit={form.onSubmit((values) => add.mutate(values))}>
+        <Stack gap="sm">
+          <TextInput
+            label={t("ranges.range")}
+            placeholder={t("ranges.rangePlaceholder")}
+            required
+            data-autofocus
+            {...form.getInputProps("range")}
+            error={faults.range}
+          />
+          <TextInput
+            label={t("ranges.account")}
+            description={t("ranges.accountHint")}
+            type="email"
+            required
+            {...form.getInputProps("account_email")}
+            error={faults.account_email}
+          />
+          <TextInput
+            label={t("ranges.name")}
+            placeholder={t("ranges.namePlaceholder")}
+            required
+            {...form.getInputProps("name")}
+            error={faults.name}
+          />
+          <FormFault error={add.error} />
+          <Group justify="flex-end" gap="xs">
+            <Button variant="default" onClick={close}>
+              {t("common.cancel")}
+            </Button>
+            <Button type="submit" loading={add.isPending}>
+              {t("common.add")}
+            </Button>
+          </Group>
+        </Stack>
+      </form>
+    </Modal>
+  );
+}
