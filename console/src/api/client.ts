@@ -13,11 +13,13 @@ export class ApiError extends Error {
     super(problem.detail || problem.title || `The server answered ${status} without a reason`);
     this.name = "ApiError";
     this.status = status;
-    this.fields = Object.fromEntries((problem.errors ?? []).map((e) => [e.field, e.message]));
+    // One field of a form holds a whole list, so `to[3]` is a fault of `to`.
+    const faults = (problem.errors ?? []).map((e) => [e.field.replace(/\[\d+\]$/, ""), e.message]);
+    this.fields = Object.fromEntries(faults.reverse());
   }
 }
 
-const client = createClient<paths>({ baseUrl: "/", credentials: "same-origin" });
+const client = createClient<paths>({ baseUrl: "/api/v1", credentials: "same-origin" });
 
 client.use({
   onError({ error }) {

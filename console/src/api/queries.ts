@@ -17,7 +17,7 @@ export interface MessageFilter {
 export interface ListFilter {
   q?: string | undefined;
   state?: string | undefined;
-  sort?: string | undefined;
+  sort?: "newest" | "oldest" | "name" | "credits" | undefined;
   after?: string | undefined;
   limit?: number | undefined;
 }
@@ -31,7 +31,7 @@ function given<T extends object>(filter: T): { [K in keyof T]?: Exclude<T[K], un
 export const session = queryOptions({
   queryKey: ["session"],
   queryFn: async (): Promise<Me | null> => {
-    const { data, error, response } = await client.GET("/api/v1/session");
+    const { data, error, response } = await client.GET("/session");
     if (response.status === 401) return null;
     return ok(Promise.resolve({ data, error, response } as { data: Me; response: Response }));
   },
@@ -40,77 +40,77 @@ export const session = queryOptions({
 
 export const setup = queryOptions({
   queryKey: ["setup"],
-  queryFn: () => ok(client.GET("/api/v1/setup")),
+  queryFn: () => ok(client.GET("/setup")),
   staleTime: 0,
 });
 
 export const account = queryOptions({
   queryKey: ["account"],
-  queryFn: () => ok(client.GET("/api/v1/account")),
+  queryFn: () => ok(client.GET("/account")),
 });
 
 export const smtpSettings = queryOptions({
   queryKey: ["settings", "smtp"],
-  queryFn: () => ok(client.GET("/api/v1/settings/smtp")),
+  queryFn: () => ok(client.GET("/settings/smtp")),
   staleTime: 60_000,
 });
 
 export const messages = (filter: MessageFilter) =>
   queryOptions({
     queryKey: ["messages", "list", given(filter)],
-    queryFn: () => ok(client.GET("/api/v1/messages", { params: { query: given(filter) } })),
+    queryFn: () => ok(client.GET("/messages", { params: { query: given(filter) } })),
   });
 
 export const message = (id: string) =>
   queryOptions({
     queryKey: ["messages", "one", id],
-    queryFn: () => ok(client.GET("/api/v1/messages/{id}", { params: { path: { id } } })),
+    queryFn: () => ok(client.GET("/messages/{id}", { params: { path: { id } } })),
   });
 
 export const domains = queryOptions({
   queryKey: ["domains"],
-  queryFn: () => ok(client.GET("/api/v1/domains")),
+  queryFn: () => ok(client.GET("/domains")),
 });
 
 export const domain = (id: string) =>
   queryOptions({
     queryKey: ["domains", id],
-    queryFn: () => ok(client.GET("/api/v1/domains/{id}", { params: { path: { id } } })),
+    queryFn: () => ok(client.GET("/domains/{id}", { params: { path: { id } } })),
   });
 
 export const keys = queryOptions({
   queryKey: ["keys"],
-  queryFn: () => ok(client.GET("/api/v1/keys")),
+  queryFn: () => ok(client.GET("/keys")),
 });
 
 export const accounts = (filter: ListFilter) =>
   queryOptions({
     queryKey: ["accounts", "list", given(filter)],
-    queryFn: () => ok(client.GET("/api/v1/accounts", { params: { query: given(filter) } })),
+    queryFn: () => ok(client.GET("/accounts", { params: { query: given(filter) } })),
     placeholderData: keepPreviousData,
   });
 
 export const oneAccount = (id: string) =>
   queryOptions({
     queryKey: ["accounts", "one", id],
-    queryFn: () => ok(client.GET("/api/v1/accounts/{id}", { params: { path: { id } } })),
+    queryFn: () => ok(client.GET("/accounts/{id}", { params: { path: { id } } })),
   });
 
 export const credentials = queryOptions({
   queryKey: ["credentials"],
-  queryFn: () => ok(client.GET("/api/v1/credentials")),
+  queryFn: () => ok(client.GET("/credentials")),
 });
 
 export const queue = queryOptions({
   queryKey: ["queue"],
-  queryFn: () => ok(client.GET("/api/v1/queue")),
+  queryFn: () => ok(client.GET("/queue")),
   refetchInterval: 5_000,
 });
 
 export const inbox = (filter: ListFilter) =>
   queryOptions({
     queryKey: ["inbox", "list", given(filter)],
-    queryFn: () => ok(client.GET("/api/v1/inbox", { params: { query: given(filter) } })),
+    queryFn: () => ok(client.GET("/inbox", { params: { query: given(filter) } })),
     placeholderData: keepPreviousData,
   });
 
@@ -122,8 +122,8 @@ export const content = (of: ContentOf, id: string) =>
     queryKey: [of, "content", id],
     queryFn: () =>
       of === "messages"
-        ? ok(client.GET("/api/v1/messages/{id}/content", { params: { path: { id } } }))
-        : ok(client.GET("/api/v1/inbox/{id}/content", { params: { path: { id } } })),
+        ? ok(client.GET("/messages/{id}/content", { params: { path: { id } } }))
+        : ok(client.GET("/inbox/{id}/content", { params: { path: { id } } })),
     staleTime: Number.POSITIVE_INFINITY,
   });
 
@@ -132,8 +132,8 @@ export const source = (of: ContentOf, id: string) =>
     queryKey: [of, "source", id],
     queryFn: () =>
       of === "messages"
-        ? ok(client.GET("/api/v1/messages/{id}/source", { params: { path: { id } }, parseAs: "text" }))
-        : ok(client.GET("/api/v1/inbox/{id}/source", { params: { path: { id } }, parseAs: "text" })),
+        ? ok(client.GET("/messages/{id}/source", { params: { path: { id } }, parseAs: "text" }))
+        : ok(client.GET("/inbox/{id}/source", { params: { path: { id } }, parseAs: "text" })),
     staleTime: Number.POSITIVE_INFINITY,
   });
 
@@ -141,38 +141,36 @@ const path = (id: string) => ({ params: { path: { id } } });
 const lane = (ordinal: number, id: string) => ({ params: { path: { id, ordinal } } });
 
 export const commands = {
-  setUp: (body: { email: string; password: string; token?: string }) =>
-    ok(client.POST("/api/v1/setup", { body })),
-  signIn: (body: { email: string; password: string }) => ok(client.POST("/api/v1/session", { body })),
-  signOut: () => ok(client.DELETE("/api/v1/session")),
-  changePassword: (body: { current: string; new: string }) =>
-    ok(client.POST("/api/v1/account/password", { body })),
+  setUp: (body: { email: string; password: string; token?: string }) => ok(client.POST("/setup", { body })),
+  signIn: (body: { email: string; password: string }) => ok(client.POST("/session", { body })),
+  signOut: () => ok(client.DELETE("/session")),
+  changePassword: (body: { current: string; new: string }) => ok(client.POST("/account/password", { body })),
   strength: (body: { password: string; email?: string }, signal: AbortSignal) =>
-    ok(client.POST("/api/v1/password-strength", { body, signal })),
-  send: (body: SendMessage) => ok(client.POST("/api/v1/messages", { body })),
-  retryMessage: (id: string) => ok(client.POST("/api/v1/messages/{id}/retry", path(id))),
-  cancelMessage: (id: string) => ok(client.POST("/api/v1/messages/{id}/cancel", path(id))),
+    ok(client.POST("/password-strength", { body, signal })),
+  send: (body: SendMessage) => ok(client.POST("/messages", { body })),
+  retryMessage: (id: string) => ok(client.POST("/messages/{id}/retry", path(id))),
+  cancelMessage: (id: string) => ok(client.POST("/messages/{id}/cancel", path(id))),
   retryRecipient: (id: string, ordinal: number) =>
-    ok(client.POST("/api/v1/messages/{id}/recipients/{ordinal}/retry", lane(ordinal, id))),
+    ok(client.POST("/messages/{id}/recipients/{ordinal}/retry", lane(ordinal, id))),
   cancelRecipient: (id: string, ordinal: number) =>
-    ok(client.POST("/api/v1/messages/{id}/recipients/{ordinal}/cancel", lane(ordinal, id))),
-  addDomain: (name: string) => ok(client.POST("/api/v1/domains", { body: { name } })),
-  removeDomain: (id: string) => ok(client.DELETE("/api/v1/domains/{id}", path(id))),
-  checkDomain: (id: string) => ok(client.POST("/api/v1/domains/{id}/check", path(id))),
-  createKey: (body: { name: string; scopes: string[] }) => ok(client.POST("/api/v1/keys", { body })),
-  revokeKey: (id: string) => ok(client.DELETE("/api/v1/keys/{id}", path(id))),
+    ok(client.POST("/messages/{id}/recipients/{ordinal}/cancel", lane(ordinal, id))),
+  addDomain: (name: string) => ok(client.POST("/domains", { body: { name } })),
+  removeDomain: (id: string) => ok(client.DELETE("/domains/{id}", path(id))),
+  checkDomain: (id: string) => ok(client.POST("/domains/{id}/check", path(id))),
+  createKey: (body: { name: string; scopes: string[] }) => ok(client.POST("/keys", { body })),
+  revokeKey: (id: string) => ok(client.DELETE("/keys/{id}", path(id))),
   createAccount: (body: { email: string; password: string; operator: boolean; credits?: number }) =>
-    ok(client.POST("/api/v1/accounts", { body })),
+    ok(client.POST("/accounts", { body })),
   grantCredits: (id: string, body: { amount: number; reason: string }) =>
-    ok(client.POST("/api/v1/accounts/{id}/credits", { ...path(id), body })),
+    ok(client.POST("/accounts/{id}/credits", { ...path(id), body })),
   suspendAccount: (id: string, reason: string) =>
-    ok(client.POST("/api/v1/accounts/{id}/suspend", { ...path(id), body: { reason } })),
-  resumeAccount: (id: string) => ok(client.POST("/api/v1/accounts/{id}/resume", path(id))),
+    ok(client.POST("/accounts/{id}/suspend", { ...path(id), body: { reason } })),
+  resumeAccount: (id: string) => ok(client.POST("/accounts/{id}/resume", path(id))),
   createCredential: (body: { account_email: string; range: string; name: string }) =>
-    ok(client.POST("/api/v1/credentials", { body })),
-  revokeCredential: (id: string) => ok(client.DELETE("/api/v1/credentials/{id}", path(id))),
-  pauseLane: (name: string) => ok(client.POST("/api/v1/queue/pause", { body: { lane: name } })),
-  resumeLane: (name: string) => ok(client.POST("/api/v1/queue/resume", { body: { lane: name } })),
-  retryLane: (name: string) => ok(client.POST("/api/v1/queue/retry", { body: { lane: name } })),
-  emptyInbox: () => ok(client.DELETE("/api/v1/inbox")),
+    ok(client.POST("/credentials", { body })),
+  revokeCredential: (id: string) => ok(client.DELETE("/credentials/{id}", path(id))),
+  pauseLane: (name: string) => ok(client.POST("/queue/pause", { body: { lane: name } })),
+  resumeLane: (name: string) => ok(client.POST("/queue/resume", { body: { lane: name } })),
+  retryLane: (name: string) => ok(client.POST("/queue/retry", { body: { lane: name } })),
+  emptyInbox: () => ok(client.DELETE("/inbox")),
 };

@@ -71,14 +71,21 @@ const page = <const Path extends string>(
   load: () => Promise<{ Component: () => React.ReactNode }>,
 ) => createRoute({ getParentRoute: () => frame, path, component: lazyRouteComponent(load, "Component") });
 
-const listSearch = (
-  raw: Record<string, unknown>,
-): { q?: string; state?: string; sort?: string; after?: string } =>
-  Object.fromEntries(
-    ["q", "state", "sort", "after"].flatMap((name) =>
-      typeof raw[name] === "string" && raw[name] !== "" ? [[name, raw[name]]] : [],
-    ),
-  );
+interface ListSearch {
+  q?: string;
+  state?: "active" | "suspended";
+  sort?: "oldest" | "name" | "credits";
+  after?: string;
+}
+
+function listSearch(raw: Record<string, unknown>): ListSearch {
+  const text = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined);
+  const q = text(raw.q);
+  const after = text(raw.after);
+  const state = (["active", "suspended"] as const).find((one) => one === raw.state);
+  const sort = (["oldest", "name", "credits"] as const).find((one) => one === raw.sort);
+  return { ...(q && { q }), ...(state && { state }), ...(sort && { sort }), ...(after && { after }) };
+}
 
 const messagesPage = createRoute({
   getParentRoute: () => frame,

@@ -24,7 +24,7 @@ export interface Column<Row> {
   wide?: boolean;
   /** Not shown until chosen. */
   hidden?: boolean;
-  sort?: { descending: boolean; toggle: () => void };
+  sort?: { order: "ascending" | "descending" | "none"; toggle: () => void };
 }
 
 export interface Paging {
@@ -129,9 +129,9 @@ function Head<Row>({ column }: { column: Column<Row> }) {
       </th>
     );
   }
-  const Arrow = sort.descending ? IconArrowDown : IconArrowUp;
+  const Arrow = sort.order === "descending" ? IconArrowDown : IconArrowUp;
   return (
-    <th scope="col" aria-sort={sort.descending ? "descending" : "ascending"} {...place(column)}>
+    <th scope="col" aria-sort={sort.order} {...place(column)}>
       <button
         type="button"
         className={classes.sort}
@@ -139,7 +139,7 @@ function Head<Row>({ column }: { column: Column<Row> }) {
         title={t("table.sortBy", { column: column.header })}
       >
         {column.header}
-        <Arrow size={13} aria-hidden />
+        {sort.order !== "none" && <Arrow size={13} aria-hidden />}
       </button>
     </th>
   );

@@ -29,10 +29,14 @@ export function Component() {
   const navigate = route.useNavigate();
   const query = useQuery(accounts({ ...search, limit: 50 }));
   const [creating, dialog] = useDisclosure();
-  const columns = useColumns();
+  const columns = useColumns(search.sort, (sort) =>
+    navigate({ search: ({ after: _, ...now }) => ({ ...now, sort }) }),
+  );
   const rows = query.data?.items;
-  const filter = (change: { q?: string | undefined; state?: string | undefined }, replace = false) =>
-    void navigate({ search: ({ after: _, ...now }) => ({ ...now, ...change }), replace });
+  const filter = (
+    change: { q?: string | undefined; state?: (typeof STATES)[number] | undefined },
+    replace = false,
+  ) => void navigate({ search: ({ after: _, ...now }) => ({ ...now, ...change }), replace });
   const paging = usePaging(query.data?.next, search.after, (after, options) =>
     navigate({ search: (now) => ({ ...now, after }), ...options }),
   );
@@ -57,7 +61,7 @@ export function Component() {
           any: t("accounts.anyState"),
           value: search.state,
           options: STATES.map((state) => ({ value: state, label: t(`state.${state}`) })),
-          onChange: (state) => filter({ state }),
+          onChange: (state) => filter({ state: STATES.find((one) => one === state) }),
         }}
         onClear={filtered ? () => void navigate({ search: {} }) : undefined}
       />
@@ -85,8 +89,14 @@ export function Component() {
   );
 }
 
-function useColumns(): Column<Account>[] {
+type Sort = "oldest" | "name" | "credits";
+
+function useColumns(sort: Sort | undefined, to: (sort: Sort | undefined) => void): Column<Account>[] {
   const { t } = useTranslation();
+  const upwards = (by: Sort) => ({
+    order: sort === by ? ("ascending" as const) : ("none" as const),
+    toggle: () => to(sort === by ? undefined : by),
+  });
   return [
     {
       id: "name",
@@ -98,6 +108,7 @@ function useColumns(): Column<Account>[] {
         </Link>
       ),
       text: (row) => row.name,
+      sort: upwards("name"),
     },
     {
       id: "state",
@@ -124,6 +135,7 @@ function useColumns(): Column<Account>[] {
           count(row.credits)
         ),
       text: (row) => row.credits ?? "",
+      sort: upwards("credits"),
     },
     {
       id: "created",
@@ -132,6 +144,10 @@ function useColumns(): Column<Account>[] {
       numeric: true,
       cell: (row) => <Ago at={row.created_at} />,
       text: (row) => row.created_at,
+      sort: {
+        order: sort === "oldest" ? "ascending" : sort === undefined ? "descending" : "none",
+        toggle: () => to(sort === undefined ? "oldest" : undefined),
+      },
     },
   ];
 }

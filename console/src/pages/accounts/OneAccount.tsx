@@ -83,7 +83,7 @@ function Loaded({ account, back }: { account: Account; back: { to: "/accounts"; 
           />
         </Paper>
       </Section>
-      <Grant account={account} />
+      {account.credits !== null && <Grant account={account} />}
       <Suspending account={account} opened={suspending} close={dialog.close} />
     </Page>
   );
@@ -106,9 +106,8 @@ function Grant({ account }: { account: Account }) {
     said: ({ amount }) => t("oneAccount.granted", { n: count(Number(amount)) }),
     done: () => form.reset(),
   });
-  const unlimited = account.credits === null || account.credits === undefined;
   return (
-    <Section title={t("oneAccount.grant")} hint={unlimited ? t("oneAccount.unlimitedHint") : undefined}>
+    <Section title={t("oneAccount.grant")}>
       <Paper className={classes.card}>
         <form onSubmit={form.onSubmit((values) => grant.mutate(values))} className={classes.grant}>
           <NumberInput

@@ -159,7 +159,7 @@ function useColumns(oldest: boolean, withAccount: boolean, sort: (oldest: boolea
         numeric: true,
         cell: (row) => <Ago at={row.created_at} />,
         text: (row) => row.created_at,
-        sort: { descending: !oldest, toggle: () => sort(!oldest) },
+        sort: { order: oldest ? "ascending" : "descending", toggle: () => sort(!oldest) },
       },
       {
         id: "id",
