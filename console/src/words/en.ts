@@ -73,6 +73,7 @@ export const en = {
     no: "No",
     back: "Back to {{where}}",
     loading: "Loading",
+    actions: "Actions",
   },
   error: {
     title: "This could not be loaded",
@@ -509,7 +510,6 @@ export const en = {
     pause: "Pause",
     resume: "Resume",
     retry: "Retry now",
-    actions: "Actions",
     actionsFor: "Actions for {{lane}}",
     paused: "Delivery to {{lane}} is paused",
     resumed: "Delivery to {{lane}} goes on",

@@ -101,7 +101,7 @@ function useColumns(): Column<Key>[] {
     },
     {
       id: "revoke",
-      header: "",
+      header: t("common.actions"),
       numeric: true,
       cell: (row) => (
         <Button

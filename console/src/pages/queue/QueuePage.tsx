@@ -145,7 +145,7 @@ function useColumns(): Column<Lane>[] {
         ),
       text: (lane) => lane.last_reply ?? "",
     },
-    { id: "acts", header: t("queue.actions"), numeric: true, cell: (lane) => <Acts lane={lane} /> },
+    { id: "acts", header: t("common.actions"), numeric: true, cell: (lane) => <Acts lane={lane} /> },
   ];
 }
 

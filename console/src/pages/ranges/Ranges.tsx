@@ -104,7 +104,7 @@ function useColumns(): Column<Credential>[] {
     },
     {
       id: "revoke",
-      header: "",
+      header: t("common.actions"),
       numeric: true,
       cell: (row) => (
         <Button

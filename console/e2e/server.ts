@@ -1,0 +1,95 @@
+/** Runs the real binary on ports of its own with an empty data directory and the capture route. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { createInterface } from "node:readline";
+
+const BINARY = resolve(
+  process.env.POSTHOUSE_BIN ?? join(import.meta.dirname, "../../target/debug/posthouse"),
+);
+const START_MS = 60_000;
+
+export interface Server {
+  url: string;
+  /** What the first start asks for when it is not asked from this machine. */
+  token: () => Promise<string>;
+  stop: () => Promise<void>;
+}
+
+interface LogLine {
+  message?: string;
+  listener?: string;
+  address?: string;
+}
+
+export async function startServer(settings: Record<string, string> = {}): Promise<Server> {
+  if (!existsSync(BINARY)) throw new Error(`There is no binary at ${BINARY}; build it or set POSTHOUSE_BIN`);
+  const data = await mkdtemp(join(tmpdir(), "posthouse-e2e-"));
+  const child = spawn(BINARY, ["serve"], {
+    cwd: data,
+    env: {
+      PATH: process.env.PATH,
+      POSTHOUSE__SERVER__DATA_DIR: data,
+      POSTHOUSE__SERVER__HOSTNAME: "mail.example.com",
+      POSTHOUSE__HTTP__LISTEN: "127.0.0.1:0",
+      POSTHOUSE__SMTP__SUBMISSION: "127.0.0.1:0",
+      POSTHOUSE__SMTP__SUBMISSIONS: "127.0.0.1:0",
+      POSTHOUSE__DELIVERY__ROUTE: "capture",
+      POSTHOUSE__LOG__FORMAT: "json",
+      ...settings,
+    },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const address = await listening(child);
+  return {
+    url: `http://${address.replace("0.0.0.0", "127.0.0.1")}`,
+    token: async () => (await readFile(join(data, "setup-token"), "utf8")).trim(),
+    stop: async () => {
+      await ended(child);
+      await rm(data, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The address of the HTTP listener, as the server logs it. */
+function listening(child: ChildProcess): Promise<string> {
+  return new Promise((found, failed) => {
+    const lines: string[] = [];
+    const give = (why: string) => failed(new Error(`${why}:\n${lines.slice(-30).join("\n")}`));
+    const late = setTimeout(() => give("The server did not listen in time"), START_MS);
+    child.once("exit", (code) => give(`The server ended with ${code}`));
+    if (!child.stderr) throw new Error("stderr is a pipe");
+    // Read to the end of its life, or the pipe fills up and the server stands still.
+    createInterface({ input: child.stderr }).on("line", (line) => {
+      lines.push(line);
+      const { message, listener, address } = parsed(line);
+      if (message === "listening" && listener === "http" && address) {
+        clearTimeout(late);
+        found(address);
+      }
+    });
+  });
+}
+
+function parsed(line: string): LogLine {
+  try {
+    return JSON.parse(line) as LogLine;
+  } catch {
+    // What is printed before the log is set up is for people.
+    return {};
+  }
+}
+
+function ended(child: ChildProcess): Promise<void> {
+  return new Promise((done) => {
+    if (child.exitCode !== null) return done();
+    const force = setTimeout(() => child.kill("SIGKILL"), 30_000);
+    child.once("exit", () => {
+      clearTimeout(force);
+      done();
+    });
+    child.kill("SIGTERM");
+  });
+}
