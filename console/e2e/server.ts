@@ -13,7 +13,7 @@ const START_MS = 60_000;
 
 export interface Server {
   url: string;
-  /** What the first start asks for when it is not asked from this machine. */
+  /** What the first start asks for when it is not asked from this machine; empty where it is. */
   token: () => Promise<string>;
   stop: () => Promise<void>;
 }
@@ -45,7 +45,10 @@ export async function startServer(settings: Record<string, string> = {}): Promis
   const address = await listening(child);
   return {
     url: `http://${address.replace("0.0.0.0", "127.0.0.1")}`,
-    token: async () => (await readFile(join(data, "setup-token"), "utf8")).trim(),
+    token: async () => {
+      const file = join(data, "setup-token");
+      return existsSync(file) ? (await readFile(file, "utf8")).trim() : "";
+    },
     stop: async () => {
       await ended(child);
       await rm(data, { recursive: true, force: true });

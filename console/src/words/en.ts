@@ -156,7 +156,7 @@ export const en = {
     creditsLow: "{{n}} credits are left",
     creditsLowHint: "Each accepted recipient costs one. An operator can grant more.",
     domain: "{{name}} is not verified",
-    domainHint: "Its DNS records are not all there yet, so mail from it is refused.",
+    domainHint: "None of its signing keys was found in DNS yet, so mail from it is refused.",
     domainAct: "See the records",
     paused: "Delivery to {{lane}} is paused",
     pausedHint_one: "{{n}} recipient is waiting behind it.",
@@ -228,8 +228,8 @@ export const en = {
     acceptedBy: {
       smtp: "By SMTP",
       api: "By the API",
-      console: "From this console",
-      system: "Written by Posthouse itself",
+      command: "By a command on the server",
+      own: "Written by Posthouse itself",
     },
     field: {
       from: "From",
@@ -351,7 +351,7 @@ export const en = {
     verifiedOperator: "Verified by the operator",
     verifiedIntro: "You may send from any address of this domain.",
     pendingIntro:
-      "Publish these records at the domain's DNS provider. Mail from this domain is refused until the required ones are found.",
+      "Publish these records at the domain's DNS provider. Mail from this domain is refused until one of the required ones is found.",
     remove: "Remove the domain",
     removeTitle: "Remove {{name}}?",
     removeText:

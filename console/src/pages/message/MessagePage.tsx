@@ -146,7 +146,7 @@ function Acts({ mail }: { mail: Message }) {
   );
 }
 
-const WAYS = ["smtp", "api", "console", "system"] as const;
+const WAYS = ["smtp", "api", "command", "own"] as const;
 
 function Accepted({ mail }: { mail: Message }) {
   const { t } = useTranslation();

@@ -13,6 +13,7 @@ import { useNow } from "../../parts/now";
 import { isKnown, LOOKS, rank, State } from "../../parts/State";
 import { Ago } from "../../parts/Time";
 import classes from "./Message.module.css";
+import { asItCame } from "./reply";
 import { timeline } from "./timeline";
 
 const STEP = 20;
@@ -221,9 +222,7 @@ function Try({ attempt }: { attempt: Attempt }) {
   const { t } = useTranslation();
   const { code, enhanced, reply, host, ip, tls } = attempt;
   const where = [host, ip && ip !== host ? ip : null].filter(Boolean).join(" ");
-  // Servers put the codes into the reply; only a reply without them gets them in front.
-  const codes = [code, enhanced].filter(Boolean).join(" ");
-  const raw = reply && codes && !reply.startsWith(String(code)) ? `${codes} ${reply}` : (reply ?? codes);
+  const raw = asItCame(code, enhanced, reply);
   return (
     <li className={classes.attempt}>
       <div className={classes.attemptHead}>
