@@ -18,7 +18,14 @@ export function Finder({ me }: { me: Me }) {
     .flatMap((group) => group.places)
     .filter(({ label }) => t(label).toLowerCase().includes(q.toLowerCase()));
   return (
-    <Spotlight.Root query={typed} onQueryChange={setTyped} shortcut={["mod + K"]} scrollable maxHeight={420}>
+    <Spotlight.Root
+      query={typed}
+      onQueryChange={setTyped}
+      shortcut={["mod + K"]}
+      scrollable
+      maxHeight={420}
+      overlayProps={{ blur: 0 }}
+    >
       <Spotlight.Search
         placeholder={t("spotlight.placeholder")}
         aria-label={t("spotlight.placeholder")}

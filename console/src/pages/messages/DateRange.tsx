@@ -28,6 +28,8 @@ export function DateRange({ since, until, onChange }: Props) {
       allowSingleDateInRange
       valueFormat="D MMM YYYY"
       leftSection={<IconCalendar size={15} aria-hidden />}
+      // Red is for states.
+      weekendDays={[]}
       maxDate={day(0)}
       presets={[
         { value: [day(0), day(0)], label: t("messages.presets.today") },
