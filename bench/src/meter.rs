@@ -141,3 +141,25 @@ pub fn machine() -> io::Result<String> {
         kernel.trim()
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_whose_name_has_brackets_is_read() {
+        let stat = "42 (a) b (c)) S 7 42 42 0 -1 4194560 1 2 3 4 100 20 3 1 20 0 1 0 5 6 7";
+        let process = process(stat).unwrap();
+        assert_eq!((process.parent, process.ticks), (7, 124));
+    }
+
+    #[test]
+    fn a_tree_is_its_root_and_all_below() {
+        let processes: HashMap<u32, Process> = [(1, 0), (5, 1), (6, 5), (7, 6), (8, 1)]
+            .map(|(pid, parent)| (pid, Process { parent, ticks: 0 }))
+            .into();
+        let mut found = tree(&processes, &[5]);
+        found.sort_unstable();
+        assert_eq!(found, [5, 6, 7]);
+    }
+}

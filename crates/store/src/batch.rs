@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::bell::{Bells, Topics};
 use crate::error::{ErrorKind, Result, StoreError};
+use crate::ids::Id;
 use crate::link::{Link, Mode};
 use crate::stats::Counters;
 use crate::tx::Tx;
@@ -28,13 +29,25 @@ pub(crate) trait Job: Send {
     fn run(&mut self, tx: &mut Tx<'_>) -> Result<()>;
     /// How it is to be read, when it is.
     fn mode(&self) -> Mode;
+    /// Where it stands in a batch.
+    fn order(&self) -> Order;
     /// Gives the caller what the closure returned last, or the error.
     fn answer(self: Box<Self>, outcome: Result<()>);
 }
 
+/// Closures of one batch run in this order: first those without a key, then by key. Two batches that touch the same
+/// rows then lock them in the same order and wait for each other instead of dying by deadlock.
+pub(crate) type Order = Option<Id>;
+
+/// What is known of a closure beside its work.
+pub(crate) struct Label {
+    pub(crate) name: &'static str,
+    pub(crate) mode: Mode,
+    pub(crate) order: Order,
+}
+
 pub(crate) struct Closure<T, F> {
-    label: &'static str,
-    mode: Mode,
+    label: Label,
     work: F,
     value: Option<T>,
     caller: oneshot::Sender<Result<T>>,
@@ -45,16 +58,11 @@ where
     T: Send + 'static,
     F: FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
 {
-    pub(crate) fn waiting(
-        label: &'static str,
-        mode: Mode,
-        work: F,
-    ) -> (Box<dyn Job>, oneshot::Receiver<Result<T>>) {
+    pub(crate) fn waiting(label: Label, work: F) -> (Box<dyn Job>, oneshot::Receiver<Result<T>>) {
         let (caller, answer) = oneshot::channel();
         (
             Box::new(Self {
                 label,
-                mode,
                 work,
                 value: None,
                 caller,
@@ -79,7 +87,11 @@ where
     }
 
     fn mode(&self) -> Mode {
-        self.mode
+        self.label.mode
+    }
+
+    fn order(&self) -> Order {
+        self.label.order
     }
 
     fn answer(self: Box<Self>, outcome: Result<()>) {
@@ -89,7 +101,7 @@ where
         let missing = || StoreError::other("run the closure", "it left no value");
         let answer = outcome.and_then(|()| value.ok_or_else(missing));
         // A caller who no longer waits does not want to know.
-        let _ = caller.send(answer.map_err(|error| error.during(label)));
+        let _ = caller.send(answer.map_err(|error| error.during(label.name)));
     }
 }
 
@@ -151,9 +163,12 @@ impl Queue {
             self.wake.wait(&mut waiting);
         }
         let share = waiting.jobs.len().div_ceil(self.threads).min(most);
-        let taken = waiting.jobs.drain(..share).collect();
+        let mut taken: VecDeque<_> = waiting.jobs.drain(..share).collect();
         let more = !waiting.jobs.is_empty();
         drop(waiting);
+        if self.threads > 1 {
+            taken.make_contiguous().sort_by_key(|job| job.order());
+        }
         if more {
             self.wake.notify_one();
         }
@@ -174,6 +189,7 @@ pub(crate) fn spawn_writer(queue: Arc<Queue>, mut link: Link, shared: Shared) ->
         while let Some(mut jobs) = queue.take(LARGEST_BATCH) {
             while !jobs.is_empty() {
                 write(&mut link, &mut jobs, &shared);
+                link.between_batches();
             }
         }
     })
@@ -256,8 +272,9 @@ fn write(link: &mut Link, jobs: &mut VecDeque<Box<dyn Job>>, shared: &Shared) {
         };
         retries += 1;
         match (failure.error.kind(), failure.culprit) {
-            // Lost connection, nothing sent: the link connects again. Deadlock: the other side is through now.
-            (ErrorKind::Unavailable, _) if retries == 1 && !failure.sent => {}
+            // Lost connection (or one to a standby), nothing sent: the link connects again. Deadlock: the other
+            // side is through now.
+            (ErrorKind::Unavailable | ErrorKind::ReadOnly, _) if retries == 1 && !failure.sent => {}
             (ErrorKind::Retryable, _) if retries < TRIES => {}
             (ErrorKind::Unavailable | ErrorKind::Full | ErrorKind::ReadOnly, _) => {
                 jobs.drain(..)
@@ -312,7 +329,6 @@ fn attempt(link: &mut Link, jobs: &mut VecDeque<Box<dyn Job>>, shared: &Shared) 
     }
     shared.counters.committed(done, begun.elapsed());
     shared.bells.ring(topics);
-    link.committed();
     End::Committed(done)
 }
 
@@ -324,7 +340,7 @@ fn write_alone(link: &mut Link, mut job: Box<dyn Job>, shared: &Shared) {
         let (outcome, sent) = attempt_alone(link, job.as_mut(), shared);
         match &outcome {
             Err(error) if tries < TRIES && error.kind() == ErrorKind::Retryable => tries += 1,
-            Err(error) if tries == 1 && !sent && error.kind() == ErrorKind::Unavailable => tries = TRIES,
+            Err(error) if tries == 1 && !sent && unreachable(error) => tries = TRIES,
             _ => return job.answer(outcome),
         }
     }
@@ -345,8 +361,7 @@ fn attempt_alone(link: &mut Link, job: &mut dyn Job, shared: &Shared) -> (Result
             link.rollback();
             shared.counters.rolled_back();
             // A lost connection or a deadlock is never the closure's to judge.
-            let again =
-                failure.filter(|error| matches!(error.kind(), ErrorKind::Retryable | ErrorKind::Unavailable));
+            let again = failure.filter(|error| error.kind() == ErrorKind::Retryable || unreachable(error));
             return (again.map_or(outcome, Err), false);
         }
     }
@@ -354,10 +369,14 @@ fn attempt_alone(link: &mut Link, job: &mut dyn Job, shared: &Shared) -> (Result
     if outcome.is_ok() {
         shared.counters.committed(1, begun.elapsed());
         shared.bells.ring(topics);
-        link.committed();
     } else {
         link.rollback();
         shared.counters.rolled_back();
     }
     (outcome, true)
+}
+
+/// Would another connection help?
+fn unreachable(error: &StoreError) -> bool {
+    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::ReadOnly)
 }

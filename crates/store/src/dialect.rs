@@ -34,6 +34,63 @@ impl Engine {
         }
     }
 
+    /// Every row of a table for a copy, in the columns of SQLite's schema. Events are numbered anew in the order
+    /// of their commits, and cursors with them: another server counts its transactions differently.
+    pub(crate) fn select_all(self, table: &str, columns: &[String]) -> String {
+        match (self, table) {
+            (Self::Postgres, "events") => {
+                let columns: Vec<String> = columns
+                    .iter()
+                    .map(|name| match name.as_str() {
+                        "seq" => "row_number() OVER (ORDER BY tx, seq)".to_owned(),
+                        name => name.to_owned(),
+                    })
+                    .collect();
+                format!("SELECT {} FROM events ORDER BY tx, seq", columns.join(", "))
+            }
+            (Self::Postgres, "cursors") => {
+                "SELECT consumer, CAST(0 AS BIGINT), (SELECT count(*) FROM events \
+                 WHERE (events.tx, events.seq) <= (cursors.tx, cursors.seq)) FROM cursors"
+                    .to_owned()
+            }
+            _ => format!("SELECT {} FROM {table}", columns.join(", ")),
+        }
+    }
+
+    /// The insert for a row of [`Engine::select_all`].
+    pub(crate) fn insert_all(self, table: &str, columns: &[String]) -> String {
+        let mut names = columns.join(", ");
+        let mut places = (1..=columns.len())
+            .map(|n| format!("${n}"))
+            .collect::<Vec<_>>()
+            .join(", ");
+        if (self, table) == (Self::Postgres, "events") {
+            // Before every transaction of this server.
+            names.push_str(", tx");
+            places.push_str(", 0");
+        }
+        format!("INSERT INTO {table} ({names}) VALUES ({places})")
+    }
+
+    /// Where rows came with numbers: makes the numbers that follow greater.
+    pub(crate) fn numbers_used(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some(
+                "SELECT setval(pg_get_serial_sequence('events', 'seq'), \
+                 (SELECT coalesce(max(seq), 0) + 1 FROM events), false)",
+            ),
+        }
+    }
+
+    /// PostgreSQL has none that an ordinary user may run; its pages carry checksums where the operator wants them.
+    pub(crate) fn integrity_check(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => Some("PRAGMA integrity_check(20)"),
+            Self::Postgres => None,
+        }
+    }
+
     /// A migration in this engine's words.
     pub(crate) fn translate(self, migration: &str) -> String {
         let (own, other) = match self {

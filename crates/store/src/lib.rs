@@ -1,5 +1,6 @@
 //! How we remember: the database seam over SQLite and PostgreSQL, migrations, leases and the event log.
 
+mod backup;
 mod batch;
 mod bell;
 mod clock;
@@ -19,6 +20,7 @@ mod tx;
 mod url;
 mod value;
 
+pub use backup::{Report, Skipped};
 pub use bell::{Bell, Topic};
 pub use clock::{Clock, Hand};
 pub use db::Db;

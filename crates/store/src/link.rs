@@ -45,8 +45,8 @@ impl Link {
         }
     }
 
-    /// Between two transactions of the writer: room for the engine's own housekeeping.
-    pub(crate) fn committed(&mut self) {
+    /// After a batch is answered: room for the engine's own housekeeping.
+    pub(crate) fn between_batches(&mut self) {
         match self {
             Self::Sqlite(link) => link.finish_checkpoint(),
             Self::Postgres(_) => {}
@@ -93,7 +93,7 @@ impl Link {
         &mut self,
         sql: &str,
         values: &[Value<'_>],
-        take: &mut dyn FnMut(Row) -> Result<()>,
+        take: &mut dyn FnMut(Result<Row>) -> Result<()>,
     ) -> Result<()> {
         match self {
             Self::Sqlite(link) => link.each(sql, values, take),

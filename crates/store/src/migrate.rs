@@ -47,6 +47,16 @@ pub(crate) fn run(tx: &mut Tx<'_>) -> Result<()> {
     Ok(())
 }
 
+/// The newest migration that was applied, 0 when the schema is none of ours.
+pub(crate) fn version(archive: &mut Tx<'_>) -> Result<i64> {
+    let ours = "SELECT name FROM sqlite_schema WHERE name = 'schema_migrations'";
+    if archive.query_opt(ours, &[])?.is_none() {
+        return Ok(0);
+    }
+    let newest = archive.query_opt("SELECT max(version) FROM schema_migrations", &[])?;
+    Ok(newest.map_or(Ok(None), |row| row.opt_int(0))?.unwrap_or(0))
+}
+
 /// Is what was applied what this binary knows?
 fn check(version: i64, sum: i64) -> Result<()> {
     let attempted = "compare the database's schema with this binary's";

@@ -66,7 +66,17 @@ impl<'a> Tx<'a> {
         mut take: impl FnMut(Row) -> Result<()>,
     ) -> Result<()> {
         self.weigh(values);
-        let done = self.link.each(sql, values, &mut take);
+        let done = self.link.each(sql, values, &mut |row| take(row?));
+        self.note(done)
+    }
+
+    /// Every row, and an error in place of each that cannot be read.
+    pub(crate) fn each_readable(
+        &mut self,
+        sql: &str,
+        mut take: impl FnMut(Result<Row>) -> Result<()>,
+    ) -> Result<()> {
+        let done = self.link.each(sql, &[], &mut take);
         self.note(done)
     }
 

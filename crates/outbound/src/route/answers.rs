@@ -17,7 +17,7 @@ pub(super) const MAX_ALIASES: usize = 8;
 /// So many addresses of one host and family are looked at.
 const MAX_ADDRESSES: usize = 8;
 
-// RFC 3463 section 3.2, 3.5; RFC 7505 section 3
+// RFC 3463 section 3.2 and 3.5; 5.1.10 is from RFC 7505
 const NO_DOMAIN: Enhanced = Enhanced::new(5, 1, 2);
 const NULL_MX: Enhanced = Enhanced::new(5, 1, 10);
 const NO_ROUTE: Enhanced = Enhanced::new(5, 4, 4);
@@ -85,7 +85,7 @@ pub(super) fn exchanges(
     if let [only] = records.as_slice()
         && only.exchange.is_empty()
     {
-        // RFC 7505 section 3
+        // RFC 7505 section 3; the code for it is from RFC 7504
         let failure = PlanFailure::bounced(NULL_MX, format!("The domain {domain} takes no mail (null MX)"));
         return Err(PlanFailure {
             code: Some(556),

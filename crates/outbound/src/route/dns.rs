@@ -6,9 +6,10 @@ use std::time::Duration;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
 use hickory_resolver::lookup::Lookup;
-use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::rr::{RData, RecordType};
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use tokio::time::{Instant, timeout};
 
 use super::answers::{Answer, MAX_ALIASES, Mx};
@@ -67,6 +68,24 @@ impl Dns {
         .await
     }
 
+    pub(super) async fn pointers(&self, ip: IpAddr) -> Answer<String> {
+        let name = Name::from(ip).to_ascii();
+        self.ask(name.trim_end_matches('.'), RecordType::PTR, |data| match data {
+            RData::PTR(name) => Some(name.to_ascii().trim_end_matches('.').to_ascii_lowercase()),
+            _ => None,
+        })
+        .await
+    }
+
+    // RFC 7208 section 3.3: the strings of one record are one text.
+    pub(super) async fn texts(&self, name: &str) -> Answer<String> {
+        self.ask(name, RecordType::TXT, |data| match data {
+            RData::TXT(text) => Some(String::from_utf8_lossy(&text.txt_data.concat()).into_owned()),
+            _ => None,
+        })
+        .await
+    }
+
     async fn ask<T>(&self, name: &str, kind: RecordType, pick: impl Fn(&RData) -> Option<T>) -> Answer<T> {
         // The final dot keeps the search list of the system out.
         match timeout(PATIENCE, self.resolver.lookup(format!("{name}."), kind)).await {
@@ -108,6 +127,12 @@ fn in_words(error: &NetError) -> String {
     match error {
         NetError::Timeout => "the name servers did not answer in time".into(),
         NetError::NoConnections => "no name server can be reached".into(),
+        NetError::Dns(DnsError::ResponseCode(ResponseCode::ServFail)) => {
+            "the name servers failed to find out".into()
+        }
+        NetError::Dns(DnsError::ResponseCode(ResponseCode::Refused)) => {
+            "the name servers refuse to answer us".into()
+        }
         other => other.to_string(),
     }
 }

@@ -3,11 +3,13 @@
 mod address;
 mod answers;
 mod dns;
+mod names;
 mod plan;
 mod router;
 mod setting;
 
 pub use address::is_private;
+pub use names::Names;
 pub use plan::{Host, Plan, PlanFailure, TlsPolicy, Via};
 pub use router::{Router, RouterError, RouterSettings};
 pub use setting::{Route, RouteError, Smarthost};

@@ -43,8 +43,8 @@ pub struct RouterSettings {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the name server settings are not usable: {0}")]
-pub struct RouterError(String);
+#[error("the name servers could not be set up ({0}): mend /etc/resolv.conf or set delivery.resolver")]
+pub struct RouterError(pub(super) String);
 
 type Planned = Result<Arc<Plan>, Arc<PlanFailure>>;
 
@@ -60,35 +60,44 @@ pub struct Router(Arc<Inner>);
 
 struct Inner {
     settings: RouterSettings,
-    /// Absent for the local inbox, which asks nobody.
-    dns: Option<Dns>,
+    way: Way,
     kept: Cache<Domain, Kept>,
     /// One search at a time for each domain; the others wait for its result.
     searches: Mutex<HashMap<Domain, Arc<tokio::sync::Mutex<()>>>>,
-    /// The one plan of a smarthost, whatever the domain.
+    /// The one plan of a smarthost found by name, whatever the domain.
     smarthost: tokio::sync::Mutex<Option<Kept>>,
-    capture: Arc<Plan>,
+}
+
+enum Way {
+    /// The local inbox and a smarthost given by address need no name server.
+    Fixed(Arc<Plan>),
+    Smarthost(Dns, Smarthost),
+    Mx(Dns),
 }
 
 impl Router {
     pub fn new(settings: RouterSettings) -> Result<Self, RouterError> {
-        let dns = match settings.route {
-            Route::Capture => None,
-            _ => Some(
-                Dns::new(&settings.resolver, settings.resolver_timeout)
-                    .map_err(|error| RouterError(error.to_string()))?,
-            ),
+        let dns = || {
+            Dns::new(&settings.resolver, settings.resolver_timeout)
+                .map_err(|error| RouterError(error.to_string()))
+        };
+        let way = match &settings.route {
+            Route::Capture => Way::Fixed(Arc::new(Plan {
+                lane: LaneKey::new("capture"),
+                via: Via::Capture,
+            })),
+            Route::Smarthost(smarthost) => match smarthost.host.parse() {
+                Ok(ip) => Way::Fixed(Arc::new(smarthost_plan(smarthost, vec![ip]))),
+                Err(_) => Way::Smarthost(dns()?, smarthost.clone()),
+            },
+            Route::Mx => Way::Mx(dns()?),
         };
         Ok(Self(Arc::new(Inner {
             settings,
-            dns,
+            way,
             kept: Cache::new(KEPT),
             searches: Mutex::new(HashMap::new()),
             smarthost: tokio::sync::Mutex::new(None),
-            capture: Arc::new(Plan {
-                lane: LaneKey::new("capture"),
-                via: Via::Capture,
-            }),
         })))
     }
 
@@ -98,12 +107,10 @@ impl Router {
 
     /// The plan for a domain's mail, or what became of it where there can be none.
     pub async fn plan(&self, domain: &Domain) -> Result<Arc<Plan>, Arc<PlanFailure>> {
-        let Some(dns) = &self.0.dns else {
-            return Ok(self.0.capture.clone());
-        };
-        match &self.0.settings.route {
-            Route::Smarthost(smarthost) => self.smarthost(dns, smarthost).await,
-            _ => self.by_mx(dns, domain).await,
+        match &self.0.way {
+            Way::Fixed(plan) => Ok(plan.clone()),
+            Way::Smarthost(dns, smarthost) => self.smarthost(dns, smarthost).await,
+            Way::Mx(dns) => self.by_mx(dns, domain).await,
         }
     }
 
@@ -177,21 +184,10 @@ impl Router {
         }
         let (addresses, keep) = smarthost_addresses(dns, &smarthost.host).await;
         let (planned, keep) = match addresses {
-            Ok(addresses) => {
-                let host = Host {
-                    name: smarthost.host.clone(),
-                    preference: 0,
-                    addresses,
-                };
-                let via = Via::Smtp {
-                    hosts: vec![host],
-                    port: smarthost.port,
-                    tls: smarthost.tls,
-                    login: smarthost.login.clone(),
-                };
-                let lane = LaneKey::new(&format!("{}:{}", smarthost.host, smarthost.port));
-                (Ok(Arc::new(Plan { lane, via })), keep.clamp(LEAST, MOST))
-            }
+            Ok(addresses) => (
+                Ok(Arc::new(smarthost_plan(smarthost, addresses))),
+                keep.clamp(LEAST, MOST),
+            ),
             Err(failure) => failed(failure),
         };
         *slot = Some(Kept {
@@ -200,6 +196,22 @@ impl Router {
         });
         planned
     }
+}
+
+fn smarthost_plan(smarthost: &Smarthost, addresses: Vec<IpAddr>) -> Plan {
+    let host = Host {
+        name: smarthost.host.clone(),
+        preference: 0,
+        addresses,
+    };
+    let lane = LaneKey::new(&format!("{}:{}", smarthost.host, smarthost.port));
+    let via = Via::Smtp {
+        hosts: vec![host],
+        port: smarthost.port,
+        tls: smarthost.tls,
+        login: smarthost.login.clone(),
+    };
+    Plan { lane, via }
 }
 
 fn failed(failure: PlanFailure) -> (Planned, Duration) {
@@ -230,9 +242,6 @@ async fn resolve(dns: &Dns, exchanges: &Exchanges) -> Vec<Addresses> {
 
 /// The operator named this host, so any address of it is taken; that it has none now is no reason to return mail.
 async fn smarthost_addresses(dns: &Dns, host: &str) -> (Result<Vec<IpAddr>, PlanFailure>, Duration) {
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return (Ok(vec![ip]), MOST);
-    }
     let (v4, v6) = tokio::join!(dns.v4(host), dns.v6(host));
     let left = keep(&v4).min(keep(&v6));
     let list = |answer: Answer<IpAddr>| match answer {

@@ -490,6 +490,8 @@ async fn a_smarthost_with_verified_tls_gets_nothing_unless_its_certificate_is_go
             "4.7.5",
             "{delivery:?}"
         );
+        let why = "TLS could not be agreed on: no authority that we know has signed the server's certificate";
+        assert_eq!(delivery.outcomes[0].reply, why);
         assert_eq!((sink.connections(), sink.messages().len()), (1, 0));
     }
     let sink = Sink::start(Script::default()).await;

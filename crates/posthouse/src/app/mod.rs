@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use self::listen::Sockets;
+pub use self::listen::Sockets;
 use self::signals::Signals;
 use self::welcome::Welcome;
 use crate::config::Config;
@@ -32,8 +32,6 @@ pub enum AppError {
     DataDir(#[from] DataDirError),
     #[error("cannot open the database {url}: {source}; correct database.url or make the database reachable")]
     Database { url: String, source: StoreError },
-    #[error("database.url does not name a database: {0}")]
-    DatabaseUrl(#[from] store::NotADatabase),
     #[error(transparent)]
     Tls(#[from] TlsError),
     #[error(transparent)]
@@ -126,13 +124,12 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
 
 /// Opens the configured database and brings its schema up to date.
 pub async fn open_database(config: &Config) -> Result<Db, AppError> {
-    let url: store::DatabaseUrl = config.database_url.0.parse()?;
-    let shown = url.to_string();
+    let url = &config.database_url;
     let failed = |source| AppError::Database {
-        url: shown.clone(),
+        url: url.to_string(),
         source,
     };
-    let db = Db::open(&url, OpenOptions::default()).await.map_err(failed)?;
+    let db = Db::open(url, OpenOptions::default()).await.map_err(failed)?;
     db.migrate().await.map_err(failed)?;
     Ok(db)
 }

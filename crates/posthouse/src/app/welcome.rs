@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::config::{Config, Route};
+use outbound::route::Route;
+
+use crate::config::Config;
 use crate::tls::Facts;
 
 /// What the text is made of.
@@ -69,7 +71,7 @@ impl Welcome<'_> {
     fn delivery(&self) -> String {
         match &self.config.delivery.route {
             Route::Mx => "to each recipient's own server".to_owned(),
-            Route::Smarthost(url) => format!("everything through {}", url.shown()),
+            route @ Route::Smarthost(_) => format!("everything through {route}"),
             Route::Capture => {
                 "mail is kept in the console's inbox and nothing leaves this machine".to_owned()
             }
@@ -134,7 +136,7 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.contains("smtps://***@relay.example:465") && !text.contains("hunter2"),
+            text.contains("smtps://user@relay.example:465") && !text.contains("hunter2"),
             "{text}"
         );
     }

@@ -1,9 +1,12 @@
 //! The command line: one file a command, the same `--config` and `--data` behind each.
 
 mod account;
+mod backup;
+mod check;
 mod config;
 mod credential;
 mod domain;
+mod restore;
 mod rooms;
 mod serve;
 mod table;
@@ -61,6 +64,12 @@ enum Command {
     /// Sending domains and the records they publish.
     #[command(subcommand)]
     Domain(domain::Action),
+    /// Look at everything the server needs and say what to do about each fault.
+    Check(check::Options),
+    /// Write the database into one file, beside a running server or without one.
+    Backup { file: PathBuf },
+    /// Fill an empty database from a backup; the server must not run.
+    Restore { file: PathBuf },
     /// Describe or print the configuration.
     #[command(subcommand)]
     Config(config::Action),
@@ -109,6 +118,11 @@ pub fn run() -> ExitCode {
 fn execute(common: &Common, command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Config(action) => return config::run(common, &action),
+        Command::Check(options) => return check::run(common, &options),
+        Command::Backup { file } => return with_rooms(common, async |rooms| backup::run(rooms, &file).await),
+        Command::Restore { file } => {
+            return with_rooms(common, async |rooms| restore::run(rooms, &file).await);
+        }
         Command::Serve => return serve::run(common.load()?),
         Command::Account(action) => with_rooms(common, async |rooms| account::run(rooms, action).await)?,
         Command::Credential(action) => {

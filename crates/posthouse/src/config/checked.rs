@@ -5,10 +5,12 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use store::DatabaseUrl;
+
 use super::Overrides;
 use super::keys::{Accounts, Acme, Delivery, Http, Log, Settings, Smtp, Storage};
 use super::problem::{ConfigError, Place, Problem};
-use super::value::{HostName, HttpUrl, Listen, Redacted, Setting, Size};
+use super::value::{HostName, HttpUrl, Listen, Setting, Size};
 use super::words::Signup;
 
 /// A configuration that makes sense. How it is used is each room's own matter.
@@ -17,7 +19,7 @@ pub struct Config {
     pub hostname: String,
     pub data_dir: PathBuf,
     pub shutdown_timeout: Duration,
-    pub database_url: Redacted,
+    pub database_url: DatabaseUrl,
     pub http: Http,
     pub smtp: Smtp,
     pub certificate: CertificateFrom,
@@ -62,10 +64,11 @@ impl Config {
             settings.server.data_dir.clone_from(dir);
         }
         let data_dir = settings.server.data_dir.clone();
-        let database_url = settings.database.url.clone().map_or_else(
-            || Redacted(format!("sqlite:{}", data_dir.join("posthouse.db").display())),
-            |url| url.0,
-        );
+        let database_url = settings
+            .database
+            .url
+            .clone()
+            .unwrap_or_else(|| DatabaseUrl::Sqlite(data_dir.join("posthouse.db")));
         let mut without_effect = Vec::new();
         if settings.accounts.signup != Signup::Closed {
             without_effect.push("accounts.signup");
@@ -116,7 +119,7 @@ impl Config {
             for (key, value) in keys {
                 let value = match (section, key) {
                     ("server", "hostname") => HostName(self.hostname.clone()).show(),
-                    ("database", "url") => self.database_url.shown().show(),
+                    ("database", "url") => self.database_url.show(),
                     _ => value,
                 };
                 let _ = writeln!(text, "{key} = {value}");

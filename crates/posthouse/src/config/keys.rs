@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use outbound::route::Route;
+use store::DatabaseUrl;
 
 use super::problem::Problem;
 use super::source::{Found, Value};
-use super::value::{
-    DatabaseUrl, HostName, HttpUrl, Listen, LogFilter, Mailbox, Misfit, NameServer, Route, Setting, Size,
-};
+use super::value::{HostName, HttpUrl, Listen, LogFilter, Mailbox, Misfit, NameServer, Setting, Size};
 use super::words::{BareLf, LogFormat, Signup};
 
 /// One key as the reference page shows it.

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::keys::Settings;
 use super::source::Value;
-use super::value::{HttpUrl, Listen, NameServer, Route, Setting, Size};
+use outbound::route::Route;
+
+use super::value::{HttpUrl, Listen, NameServer, Setting, Size};
 use super::{CertificateFrom, Config, ConfigError, Overrides, read};
 
 fn config(file: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
@@ -34,7 +36,10 @@ fn untyped<T: Setting>(text: &str) -> Option<T> {
 fn every_default_can_be_read_and_is_a_configuration() {
     assert!(!Settings::docs().is_empty());
     let config = config("", &[]).unwrap();
-    assert_eq!(config.database_url.0, "sqlite:./posthouse-data/posthouse.db");
+    assert_eq!(
+        config.database_url.to_string(),
+        "sqlite:./posthouse-data/posthouse.db"
+    );
     assert_eq!(config.smtp.max_message_size, Size(25 << 20));
     assert_eq!(config.delivery.retry.len(), 8);
     assert!(matches!(config.certificate, CertificateFrom::Ourselves));
@@ -299,7 +304,7 @@ fn a_password_is_never_shown() {
     )
     .unwrap();
     assert!(!shown.show().contains("hunter2") && !format!("{shown:?}").contains("hunter2"));
-    assert!(shown.show().contains("postgres://***@db.example/mail"));
+    assert!(shown.show().contains("postgres://user@db.example/mail"));
     let said = complaints(
         "[database]\nurl = \"mysql://user:hunter2@db\"\n[delivery]\nroute = \"http://u:hunter2@x\"",
         &[],

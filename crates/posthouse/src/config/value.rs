@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use outbound::route::Route;
+use store::DatabaseUrl;
 
 use super::source::Value;
 
@@ -533,33 +535,7 @@ impl Setting for HttpUrl {
     }
 }
 
-/// Text whose user part and password are for the program alone.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Redacted(pub String);
-
-impl Redacted {
-    /// The text with everything between `://` and `@` left out.
-    pub fn shown(&self) -> String {
-        match self.0.split_once("://") {
-            Some((scheme, rest)) => match rest.rsplit_once('@') {
-                Some((_, host)) => format!("{scheme}://***@{host}"),
-                None => self.0.clone(),
-            },
-            None => self.0.clone(),
-        }
-    }
-}
-
-impl std::fmt::Debug for Redacted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?}", self.shown())
-    }
-}
-
-/// `database.url`, whose scheme alone is judged here; the store reads the rest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DatabaseUrl(pub Redacted);
-
+/// `database.url`; what is shown of it holds no password.
 impl Setting for DatabaseUrl {
     const SECRET: bool = true;
 
@@ -568,33 +544,17 @@ impl Setting for DatabaseUrl {
     }
 
     fn read(value: &Value) -> Result<Self, Misfit> {
-        let text = text(value)?;
-        let known = text.strip_prefix("sqlite:").is_some_and(|path| !path.is_empty())
-            || text.starts_with("postgres://")
-            || text.starts_with("postgresql://");
-        if known {
-            Ok(Self(Redacted(text.to_owned())))
-        } else {
-            Err(Misfit::plain())
-        }
+        text(value)?
+            .parse()
+            .map_err(|error: store::NotADatabase| Misfit::because(error.to_string()))
     }
 
     fn show(&self) -> String {
-        self.0.shown().show()
+        self.to_string().show()
     }
 }
 
-/// `delivery.route`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Route {
-    /// Straight to the recipients' own servers.
-    Mx,
-    /// To the local inbox; nothing leaves.
-    Capture,
-    /// Everything to one server: its URL.
-    Smarthost(Redacted),
-}
-
+/// `delivery.route`; what is shown of it holds no password.
 impl Setting for Route {
     const SECRET: bool = true;
 
@@ -605,25 +565,11 @@ impl Setting for Route {
     }
 
     fn read(value: &Value) -> Result<Self, Misfit> {
-        match text(value)? {
-            "mx" => Ok(Self::Mx),
-            "capture" => Ok(Self::Capture),
-            url if url.starts_with("smtp://")
-                || url.starts_with("smtps://")
-                || url.starts_with("smtp+starttls://") =>
-            {
-                Ok(Self::Smarthost(Redacted(url.to_owned())))
-            }
-            _ => Err(Misfit::plain()),
-        }
+        Self::parse(text(value)?).map_err(|error| Misfit::because(error.to_string()))
     }
 
     fn show(&self) -> String {
-        match self {
-            Self::Mx => "\"mx\"".to_owned(),
-            Self::Capture => "\"capture\"".to_owned(),
-            Self::Smarthost(url) => url.shown().show(),
-        }
+        self.to_string().show()
     }
 }
 

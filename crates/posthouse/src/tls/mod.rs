@@ -21,10 +21,10 @@ use tracing::{info, warn};
 
 pub use acme::AcmeError;
 pub use challenges::Challenges;
-pub use pair::{Facts, PairError};
+pub use pair::{Facts, Pair, PairError};
 
 use crate::config::{CertificateFrom, Config};
-use pair::{Pair, Stamp};
+use pair::Stamp;
 
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(30);

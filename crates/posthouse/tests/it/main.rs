@@ -1,5 +1,7 @@
 //! Black-box tests: the real binary, driven over its sockets and its command line, on both databases.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod cli;
+mod config;
 mod harness;
 mod tls;

@@ -162,7 +162,7 @@ impl Link {
         &mut self,
         sql: &str,
         values: &[Value<'_>],
-        take: &mut dyn FnMut(Row) -> Result<()>,
+        take: &mut dyn FnMut(Result<Row>) -> Result<()>,
     ) -> Result<()> {
         let (client, statement) = self.prepared(sql)?;
         let mut answer = Box::pin(client.query_raw(&statement, values.iter().copied()));
@@ -178,8 +178,8 @@ impl Link {
                 Err(error) => return Ok(Err(error)),
             };
             while let Some(row) = timeout(PATIENCE, stream.next()).await? {
-                let row = match row.and_then(|row| cells(&row)) {
-                    Ok(row) => row,
+                let row = match row {
+                    Ok(row) => cells(&row).map_err(|error| types::error(brief(sql), &error)),
                     Err(error) => return Ok(Err(error)),
                 };
                 if let Err(refused) = take(row) {
@@ -323,7 +323,9 @@ impl Link {
             ),
         };
         self.culprit.get_or_insert(self.closure);
-        if error.kind() == ErrorKind::Unavailable {
+        // A writer that may only read is connected to a standby; the next connection may find the primary.
+        let demoted = error.kind() == ErrorKind::ReadOnly && self.role == Role::Writer;
+        if error.kind() == ErrorKind::Unavailable || demoted {
             self.client = None;
             self.ahead.clear();
             self.in_transaction = false;

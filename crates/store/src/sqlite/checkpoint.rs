@@ -23,28 +23,80 @@ const THRESHOLD: i64 = 8192;
 pub(crate) struct Pressure {
     state: Mutex<State>,
     wake: Condvar,
-    /// The bulk is copied; the writer may do the rest.
-    finish: AtomicBool,
+    /// Same as [`Phase::Writer`], to be asked after every commit without the lock.
+    writers_turn: AtomicBool,
 }
 
-#[derive(Default)]
 struct State {
+    phase: Phase,
+    /// The log's length at the last commit, in frames.
     frames: i64,
+    /// The length at which the next round begins: more than [`THRESHOLD`] when a long read kept the log from
+    /// starting over, so that not every commit begins a round that can do nothing.
+    trigger: i64,
     closed: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Nobody copies.
+    Rest,
+    /// This thread copies the bulk.
+    Bulk,
+    /// The writer is asked to copy the rest.
+    Writer,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            phase: Phase::Rest,
+            frames: 0,
+            trigger: THRESHOLD,
+            closed: false,
+        }
+    }
 }
 
 impl Pressure {
     /// The writer committed; the log has `frames` now.
     pub(crate) fn grown(&self, frames: i64) {
-        if frames < THRESHOLD {
-            return;
+        let mut state = self.state.lock();
+        if frames < state.frames {
+            state.trigger = THRESHOLD;
         }
-        self.state.lock().frames = frames;
-        self.wake.notify_one();
+        state.frames = frames;
+        if state.phase == Phase::Rest && frames >= state.trigger {
+            self.wake.notify_one();
+        }
     }
 
-    pub(crate) fn take_request(&self) -> bool {
-        self.finish.load(Ordering::Relaxed) && self.finish.swap(false, Ordering::Acquire)
+    /// Is the bulk copied, so that the writer does the rest?
+    pub(crate) fn writers_turn(&self) -> bool {
+        self.writers_turn.load(Ordering::Acquire)
+    }
+
+    /// A round is over, well or not.
+    pub(crate) fn rest(&self) {
+        let mut state = self.state.lock();
+        state.phase = Phase::Rest;
+        state.trigger = state.frames + THRESHOLD;
+        self.writers_turn.store(false, Ordering::Release);
+    }
+
+    /// Waits for the next round; `false` when there will be none.
+    fn wait(&self) -> bool {
+        let mut state = self.state.lock();
+        while !state.closed && (state.phase != Phase::Rest || state.frames < state.trigger) {
+            self.wake.wait(&mut state);
+        }
+        state.phase = Phase::Bulk;
+        !state.closed
+    }
+
+    fn ask_writer(&self) {
+        self.state.lock().phase = Phase::Writer;
+        self.writers_turn.store(true, Ordering::Release);
     }
 }
 
@@ -60,7 +112,18 @@ impl Checkpointer {
         let shared = pressure.clone();
         let thread = std::thread::Builder::new()
             .name("store-checkpoint".into())
-            .spawn(move || work(&shared, &mut link))
+            .spawn(move || {
+                while shared.wait() {
+                    match link.checkpoint() {
+                        Ok(()) => shared.ask_writer(),
+                        // A full or broken disk: commits report it themselves.
+                        Err(error) => {
+                            tracing::warn!(%error, "the log could not be copied into the database file");
+                            shared.rest();
+                        }
+                    }
+                }
+            })
             .map_err(|error| StoreError::other("start the checkpoint thread", error))?;
         Ok(Self {
             pressure,
@@ -80,26 +143,6 @@ impl Drop for Checkpointer {
         if let Some(thread) = self.thread.take() {
             // It cannot panic, and if it did there would be nothing left to do about it.
             let _ = thread.join();
-        }
-    }
-}
-
-fn work(pressure: &Pressure, link: &mut Link) {
-    loop {
-        {
-            let mut state = pressure.state.lock();
-            while state.frames < THRESHOLD && !state.closed {
-                pressure.wake.wait(&mut state);
-            }
-            if state.closed {
-                return;
-            }
-            state.frames = 0;
-        }
-        match link.checkpoint() {
-            Ok(_) => pressure.finish.store(true, Ordering::Release),
-            // A full or broken disk: commits report it, and the next commit that succeeds asks again.
-            Err(error) => tracing::warn!(%error, "the log could not be copied into the database file"),
         }
     }
 }

@@ -29,6 +29,8 @@ pub(crate) enum Role {
     Reader,
     /// Copies the log into the file.
     Checkpointer,
+    /// Writes or reads a backup: one file, no log beside it.
+    Archive,
 }
 
 pub(crate) struct Link {
@@ -52,10 +54,7 @@ impl Link {
     }
 
     pub(crate) fn begin(&mut self, mode: Mode) -> Result<()> {
-        if self.connection.is_none() {
-            // Never make a new, empty file in place of one that is missing.
-            self.connection = Some(connect(&self.path, &self.role, false)?);
-        }
+        self.reconnect()?;
         match mode {
             Mode::Write => self.bare("BEGIN IMMEDIATE"),
             Mode::Snapshot => self.bare("BEGIN"),
@@ -87,7 +86,7 @@ impl Link {
         &mut self,
         sql: &str,
         values: &[Value<'_>],
-        take: &mut dyn FnMut(Row) -> Result<()>,
+        take: &mut dyn FnMut(Result<Row>) -> Result<()>,
     ) -> Result<()> {
         let mut refused = None;
         let done = self.with_statement(sql, values, |statement| {
@@ -95,10 +94,8 @@ impl Link {
             let mut rows = statement.raw_query();
             while let Some(row) = rows.next()? {
                 let row = (0..columns).map(|column| cell(row.get_ref(column)?, column));
-                let taken = match row.collect::<rusqlite::Result<Vec<_>>>() {
-                    Ok(cells) => take(Row(cells)),
-                    Err(error) => Err(StoreError::other(brief(sql), error)),
-                };
+                let row = row.collect::<rusqlite::Result<Vec<_>>>();
+                let taken = take(row.map(Row).map_err(|error| StoreError::other(brief(sql), error)));
                 if let Err(error) = taken {
                     refused = Some(error);
                     break;
@@ -117,25 +114,33 @@ impl Link {
         self.checked(sql, done)
     }
 
-    /// Copies what it can of the log into the file without waiting for anybody. Returns the frames left.
-    pub(crate) fn checkpoint(&mut self) -> Result<i64> {
-        if self.connection.is_none() {
-            self.connection = Some(connect(&self.path, &self.role, false)?);
-        }
-        let mut left = 0;
-        self.each("PRAGMA wal_checkpoint(PASSIVE)", &[], &mut |row| {
-            left = row.int(1)? - row.int(2)?;
-            Ok(())
-        })?;
-        Ok(left)
+    /// Copies what it can of the log into the file without waiting for anybody.
+    pub(crate) fn checkpoint(&mut self) -> Result<()> {
+        self.reconnect()?;
+        self.each("PRAGMA wal_checkpoint(PASSIVE)", &[], &mut |_| Ok(()))
     }
 
-    /// After each commit: does the checkpointer ask the writer for the last stretch?
+    /// After each commit: does the checkpointer ask the writer for the rest?
     pub(crate) fn finish_checkpoint(&mut self) {
-        let asked = matches!(&self.role, Role::Writer(pressure) if pressure.take_request());
-        if asked && let Err(error) = self.checkpoint() {
+        let Role::Writer(pressure) = &self.role else {
+            return;
+        };
+        if !pressure.writers_turn() {
+            return;
+        }
+        let pressure = pressure.clone();
+        if let Err(error) = self.checkpoint() {
             tracing::warn!(%error, "the rest of the log could not be copied into the database file");
         }
+        pressure.rest();
+    }
+
+    fn reconnect(&mut self) -> Result<()> {
+        if self.connection.is_none() {
+            // Never make a new, empty file in place of one that is missing.
+            self.connection = Some(connect(&self.path, &self.role, false)?);
+        }
+        Ok(())
     }
 
     fn bare(&mut self, sql: &'static str) -> Result<()> {
@@ -222,7 +227,12 @@ fn tune(connection: &Connection, role: &Role) -> rusqlite::Result<()> {
     // Counts only while the file is empty.
     connection.pragma_update(None, "page_size", 4096)?;
     // Readers see the last commit while the writer goes on; a commit is one write and one fdatasync.
-    connection.pragma_update(None, "journal_mode", "wal")?;
+    let journal = if matches!(role, Role::Archive) {
+        "delete"
+    } else {
+        "wal"
+    };
+    connection.pragma_update(None, "journal_mode", journal)?;
     // FULL: a commit is on the disk before it is answered. NORMAL would lose the last ones in a power cut.
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "temp_store", "memory")?;
@@ -238,6 +248,7 @@ fn tune(connection: &Connection, role: &Role) -> rusqlite::Result<()> {
             connection.pragma_update(None, "cache_size", -4 * 1024)?;
         }
         Role::Checkpointer => connection.pragma_update(None, "wal_autocheckpoint", 0)?,
+        Role::Archive => {}
     }
     Ok(())
 }

@@ -1,11 +1,14 @@
 //! The event log and the leases of nodes.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mail::time::Time;
-use store::events::{self, Cursor, Event};
+use store::events::{self, Cursor, Event, Logged};
 use store::nodes::{self, Heartbeat};
-use store::{Id, Result, Topic, Tx, both_engines};
+use store::testing::TestDb;
+use store::{Db, Id, Result, Topic, Tx, both_engines};
 
 const NOW: Time = Time::from_secs(1_795_000_000);
 
@@ -29,8 +32,8 @@ both_engines! {
             test.db.write("append", move |tx| append(tx, account, Some(message), kind)).await.unwrap();
         }
         bell.rung().await;
-        let all = test.db.read("read", |tx| events::read_after(tx, Cursor::START, 10)).await.unwrap();
-        assert_eq!(all.iter().map(|e| e.kind.as_str()).collect::<Vec<_>>(), ["accepted", "deferred", "delivered"]);
+        let all = events_after(&test.db, Cursor::START, 3).await;
+        assert_eq!(kinds(&all), ["accepted", "deferred", "delivered"]);
         assert_eq!((all[0].account, all[0].message, all[0].at), (account, Some(message), NOW));
         let second = all[1].cursor;
         test.db.write("advance", move |tx| events::advance(tx, "webhooks", second)).await.unwrap();
@@ -61,11 +64,11 @@ both_engines! {
         assert_eq!(test.db.write("prune", move |tx| events::prune(tx, NOW, 10)).await.unwrap(), 0);
         assert_eq!(test.db.write("prune", move |tx| events::prune(tx, later, 3)).await.unwrap(), 3);
         assert_eq!(test.db.write("prune", move |tx| events::prune(tx, later, 10)).await.unwrap(), 1);
-        let before = test.db.read("latest", events::latest).await.unwrap();
+        let left = events_after(&test.db, Cursor::START, 1).await;
+        assert_eq!(left.len(), 1);
         test.db.write("append", move |tx| append(tx, account, None, "next")).await.unwrap();
-        let next = test.db.read("read", move |tx| events::read_after(tx, before, 10)).await.unwrap();
-        assert_eq!(next.len(), 1);
-        assert_eq!(next[0].kind, "next");
+        let next = events_after(&test.db, left[0].cursor, 1).await;
+        assert_eq!(kinds(&next), ["next"]);
     }
 
     async fn a_node_without_a_heartbeat_is_dead_after_its_lease(test: TestDb) {
@@ -100,4 +103,117 @@ both_engines! {
             test.db.read("list", nodes::list).await.unwrap().into_iter().map(|node| node.name).collect();
         assert_eq!(names, ["one", "two"]);
     }
+}
+
+/// What can be read after `cursor`, once there are at least `count` events. On PostgreSQL other databases of the
+/// server, those of other tests here, hold the log back while they write.
+async fn events_after(db: &Db, cursor: Cursor, count: usize) -> Vec<Logged> {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        let events = db
+            .read("read", move |tx| events::read_after(tx, cursor, 10))
+            .await
+            .unwrap();
+        if events.len() >= count {
+            return events;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "only {events:?}");
+    }
+}
+
+fn kinds(events: &[Logged]) -> Vec<&str> {
+    events.iter().map(|event| event.kind.as_str()).collect()
+}
+
+/// A transaction that appends an event and is held open: what it has done so far, and how far it may go.
+struct Held {
+    progress: Arc<AtomicUsize>,
+    allowed: Arc<AtomicUsize>,
+    task: tokio::task::JoinHandle<Result<()>>,
+}
+
+impl Held {
+    /// Step 1 takes a transaction number, step 2 appends `kind`, step 3 commits.
+    fn start(db: &Db, account: Id, kind: &'static str) -> Self {
+        let (progress, allowed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (db, done, may) = (db.clone(), progress.clone(), allowed.clone());
+        let task = tokio::spawn(async move {
+            db.write("hold", move |tx| {
+                let step = |number| {
+                    while may.load(Ordering::SeqCst) < number {
+                        std::thread::yield_now();
+                    }
+                };
+                step(1);
+                tx.execute(
+                    "INSERT INTO cursors (consumer, tx, seq) VALUES ($1, 0, 0)",
+                    &[kind.into()],
+                )?;
+                done.store(1, Ordering::SeqCst);
+                step(2);
+                append(tx, account, None, kind)?;
+                tx.query("SELECT 1", &[])?;
+                done.store(2, Ordering::SeqCst);
+                step(3);
+                Ok(())
+            })
+            .await
+        });
+        Self {
+            progress,
+            allowed,
+            task,
+        }
+    }
+
+    async fn step(&self, number: usize) {
+        self.allowed.store(number, Ordering::SeqCst);
+        while self.progress.load(Ordering::SeqCst) < number {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn commit(self) {
+        self.allowed.store(3, Ordering::SeqCst);
+        self.task.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_commits_late_is_not_passed_over() {
+    let Some(test) = TestDb::postgres().await else {
+        return;
+    };
+    let account = test.id();
+    let early = Held::start(&test.db, account, "early");
+    early.step(2).await;
+    let late = Held::start(&test.db, account, "late");
+    late.step(2).await;
+    late.commit().await;
+    // The later transaction is committed, the earlier one is not: showing it now would put the other behind it.
+    assert!(events_after(&test.db, Cursor::START, 0).await.is_empty());
+    early.commit().await;
+    assert_eq!(
+        kinds(&events_after(&test.db, Cursor::START, 2).await),
+        ["early", "late"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_with_a_lower_number_that_commits_late_is_not_passed_over() {
+    let Some(test) = TestDb::postgres().await else {
+        return;
+    };
+    let account = test.id();
+    let first = Held::start(&test.db, account, "first transaction, second number");
+    first.step(1).await;
+    let second = Held::start(&test.db, account, "second transaction, first number");
+    second.step(2).await;
+    first.step(2).await;
+    first.commit().await;
+    let events = events_after(&test.db, Cursor::START, 1).await;
+    assert_eq!(kinds(&events), ["first transaction, second number"]);
+    second.commit().await;
+    let events = events_after(&test.db, events[0].cursor, 1).await;
+    assert_eq!(kinds(&events), ["second transaction, first number"]);
 }

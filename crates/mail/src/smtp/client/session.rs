@@ -280,7 +280,7 @@ impl Session {
                 self.capabilities = Capabilities::parse(&reply.text);
                 self.after_hello();
             }
-            // RFC 5321 section 4.1.4: a server that does not know EHLO is asked again with HELO.
+            // RFC 5321 section 2.2.1: a server that does not know EHLO is asked again with HELO.
             State::Ehlo if reply.is_permanent() && !self.tls_active => {
                 let line = format!("HELO {}", self.settings.name);
                 self.command(line.as_bytes(), State::Helo);

@@ -13,7 +13,7 @@ const GROUP: usize = 100;
 // RFC 3463 section 3: the codes of fates that no reply decided.
 const CONNECTION_LOST: Enhanced = Enhanced::new(4, 4, 2);
 const TOO_BIG: Enhanced = Enhanced::new(5, 3, 4);
-// RFC 6531 section 4.3: SMTPUTF8 is needed and not offered.
+// RFC 6531 section 3.5: SMTPUTF8 is needed and not offered.
 const NO_SMTPUTF8: Enhanced = Enhanced::new(5, 6, 7);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -243,7 +243,7 @@ fn impossible(
     recipient: &Recipient<'_>,
     capabilities: &Capabilities,
 ) -> Option<Fate> {
-    // RFC 1870 section 6.1: a zero says that there is no fixed limit.
+    // RFC 1870 section 4: a zero says that there is no fixed limit.
     if let Some(limit) = capabilities
         .size
         .filter(|&limit| limit > 0 && limit < envelope.size as u64)

@@ -1,0 +1,290 @@
+//! What became of messages, as console and API show it: lists, one message with all its attempts, its content.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use mail::time::Time;
+use store::events::{self, Logged};
+use store::{Id, Result, Row, StoreError, Tx, Value};
+
+use crate::model::{Origin, State};
+
+/// Recipients that a list names before it says "and 12 more".
+const NAMED: i64 = 3;
+/// Events of one message that are shown; a message to many with many attempts has more than anybody reads.
+const MOST_EVENTS: i64 = 2_000;
+
+/// Which messages a list shows.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only this account's; none is everybody's.
+    pub account: Option<Id>,
+    /// Part of a recipient, sender, subject or Message-ID in any case, or the whole id of a message.
+    pub text: Option<String>,
+    /// Only messages with a recipient in this state.
+    pub state: Option<State>,
+    /// Accepted at this moment or later.
+    pub since: Option<Time>,
+    /// Accepted before this moment.
+    pub until: Option<Time>,
+    pub oldest_first: bool,
+    pub limit: u32,
+    /// The last message of the page before.
+    pub after: Option<Id>,
+}
+
+/// A message as a list shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    pub id: Id,
+    pub account: Id,
+    pub created_at: Time,
+    /// The address in the From header.
+    pub from: String,
+    pub subject: String,
+    /// In octets.
+    pub size: u64,
+    pub recipient_count: u64,
+    /// The first of them.
+    pub recipients: Vec<String>,
+    /// How many recipients are in each state.
+    pub states: BTreeMap<String, u64>,
+}
+
+/// A message with everything that happened to it.
+#[derive(Clone, Debug)]
+pub struct Detail {
+    pub summary: Summary,
+    pub reverse_path: String,
+    pub message_id: String,
+    pub envid: Option<String>,
+    pub origin: Origin,
+    pub content_available: bool,
+    /// Until when the content stays once nobody waits for it any more.
+    pub content_kept_until: Option<Time>,
+    pub recipients: Vec<Recipient>,
+    pub events: Vec<Logged>,
+}
+
+/// One recipient of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recipient {
+    pub ordinal: u32,
+    pub address: String,
+    pub state: String,
+    pub reason: String,
+    pub attempts: Vec<Attempt>,
+    /// When it is tried next, while it waits.
+    pub next_at: Option<Time>,
+    pub expires_at: Time,
+    /// Whether some node is working on it at this moment.
+    pub in_hand: bool,
+    pub updated_at: Time,
+}
+
+/// One attempt at one recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    pub number: u32,
+    pub at: Time,
+    pub duration_ms: u64,
+    pub outcome: String,
+    pub code: Option<u16>,
+    pub enhanced: Option<String>,
+    pub reply: String,
+    pub host: Option<String>,
+    pub ip: Option<String>,
+    pub tls: Option<String>,
+}
+
+const COLUMNS: &str = "m.id, m.account, m.created_at, m.header_from, m.subject, m.size, m.recipients";
+
+/// A page of messages, by the time they were accepted.
+pub fn list(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<Summary>> {
+    let text = filter
+        .text
+        .as_deref()
+        .map(str::trim)
+        .filter(|text| !text.is_empty());
+    let exact = text.and_then(|text| text.parse::<Id>().ok());
+    let pattern = text.filter(|_| exact.is_none()).map(like);
+    let beyond = if filter.oldest_first {
+        "m.id > $"
+    } else {
+        "m.id < $"
+    };
+    // Identifiers are ordered by time, so a range of time is a range of the index.
+    let clauses: [(&str, Option<Value<'_>>); 7] = [
+        ("m.account = $", filter.account.map(Value::from)),
+        ("m.id = $", exact.map(Value::from)),
+        (
+            "(lower(m.header_from) LIKE $ ESCAPE '\\' OR lower(m.subject) LIKE $ ESCAPE '\\' \
+             OR lower(m.message_id) LIKE $ ESCAPE '\\' OR EXISTS (SELECT 1 FROM recipients r \
+             WHERE r.message = m.id AND lower(r.address) LIKE $ ESCAPE '\\'))",
+            pattern.as_ref().map(Value::from),
+        ),
+        (
+            "EXISTS (SELECT 1 FROM recipients r WHERE r.message = m.id AND r.state = $)",
+            filter.state.map(|state| Value::from(state.as_str())),
+        ),
+        ("m.id >= $", filter.since.map(|since| first_id_of(since).into())),
+        ("m.id < $", filter.until.map(|until| first_id_of(until).into())),
+        (beyond, filter.after.map(Value::from)),
+    ];
+    let mut wheres = String::from("1 = 1");
+    let mut values = Vec::new();
+    for (clause, value) in clauses
+        .into_iter()
+        .filter_map(|(clause, value)| Some((clause, value?)))
+    {
+        values.push(value);
+        wheres.push_str(" AND ");
+        wheres.push_str(&clause.replace('$', &format!("${}", values.len())));
+    }
+    let order = if filter.oldest_first { "ASC" } else { "DESC" };
+    values.push(filter.limit.into());
+    let rows = tx.query(
+        &format!(
+            "SELECT {COLUMNS} FROM messages m WHERE {wheres} ORDER BY m.id {order} LIMIT ${}",
+            values.len()
+        ),
+        &values,
+    )?;
+    rows.iter().map(|row| summary(tx, row)).collect()
+}
+
+/// One message; none when it is not there or another account's.
+pub fn detail(tx: &mut Tx<'_>, account: Option<Id>, id: Id) -> Result<Option<Detail>> {
+    let row = tx.query_opt(
+        &format!("SELECT {COLUMNS}, m.reverse_path, m.message_id, m.envid, m.origin FROM messages m WHERE m.id = $1"),
+        &[id.into()],
+    )?;
+    let Some(row) = row else { return Ok(None) };
+    let summary = summary(tx, &row)?;
+    if account.is_some_and(|account| account != summary.account) {
+        return Ok(None);
+    }
+    let body = tx.query_opt("SELECT keep_until FROM bodies WHERE message = $1", &[id.into()])?;
+    let origin = row.text(10)?;
+    Ok(Some(Detail {
+        summary,
+        reverse_path: row.text(7)?,
+        message_id: row.text(8)?,
+        envid: row.opt_text(9)?,
+        origin: serde_json::from_str(&origin)
+            .map_err(|error| StoreError::other("read a message's origin", error))?,
+        content_available: body.is_some(),
+        content_kept_until: body.map(|row| row.opt_time(0)).transpose()?.flatten(),
+        recipients: recipients(tx, id)?,
+        events: events::of_message(tx, id, MOST_EVENTS)?,
+    }))
+}
+
+/// The message as it was accepted; none when it, or its content, is not there any more, or it is another account's.
+pub fn content(tx: &mut Tx<'_>, account: Option<Id>, id: Id) -> Result<Option<Bytes>> {
+    let row = tx.query_opt(
+        "SELECT m.account, b.content FROM messages m JOIN bodies b ON b.message = m.id WHERE m.id = $1",
+        &[id.into()],
+    )?;
+    let Some(row) = row else { return Ok(None) };
+    let owner = row.id(0)?;
+    if account.is_some_and(|account| account != owner) {
+        return Ok(None);
+    }
+    row.bytes(1).map(Some)
+}
+
+fn summary(tx: &mut Tx<'_>, row: &Row) -> Result<Summary> {
+    let id = row.id(0)?;
+    let mut states = BTreeMap::new();
+    for row in tx.query(
+        "SELECT state, COUNT(*) FROM recipients WHERE message = $1 GROUP BY state",
+        &[id.into()],
+    )? {
+        states.insert(row.text(0)?, row.int(1)? as u64);
+    }
+    let first = "SELECT address FROM recipients WHERE message = $1 ORDER BY ordinal LIMIT $2";
+    let recipients = tx.query(first, &[id.into(), NAMED.into()])?;
+    Ok(Summary {
+        id,
+        account: row.id(1)?,
+        created_at: row.time(2)?,
+        from: row.text(3)?,
+        subject: row.text(4)?,
+        size: row.int(5)? as u64,
+        recipient_count: row.int(6)? as u64,
+        recipients: recipients.iter().map(|row| row.text(0)).collect::<Result<_>>()?,
+        states,
+    })
+}
+
+fn recipients(tx: &mut Tx<'_>, message: Id) -> Result<Vec<Recipient>> {
+    let mut attempts: BTreeMap<u32, Vec<Attempt>> = BTreeMap::new();
+    let rows = tx.query(
+        "SELECT ordinal, number, at, duration, outcome, code, enhanced, reply, host, ip, tls FROM attempts \
+         WHERE message = $1 ORDER BY ordinal, number",
+        &[message.into()],
+    )?;
+    for row in rows {
+        attempts
+            .entry(row.int(0)? as u32)
+            .or_default()
+            .push(attempt(&row)?);
+    }
+    let rows = tx.query(
+        "SELECT ordinal, address, state, reason, next_at, expires_at, node, updated_at FROM recipients \
+         WHERE message = $1 ORDER BY ordinal",
+        &[message.into()],
+    )?;
+    rows.iter()
+        .map(|row| {
+            let ordinal = row.int(0)? as u32;
+            let state = row.text(2)?;
+            let waits = State::parse(&state).is_some_and(State::is_waiting);
+            Ok(Recipient {
+                ordinal,
+                address: row.text(1)?,
+                reason: row.text(3)?,
+                attempts: attempts.remove(&ordinal).unwrap_or_default(),
+                next_at: if waits { Some(row.time(4)?) } else { None },
+                expires_at: row.time(5)?,
+                in_hand: row.opt_id(6)?.is_some(),
+                updated_at: row.time(7)?,
+                state,
+            })
+        })
+        .collect()
+}
+
+fn attempt(row: &Row) -> Result<Attempt> {
+    Ok(Attempt {
+        number: row.int(1)? as u32,
+        at: row.time(2)?,
+        duration_ms: (row.int(3)? / 1_000) as u64,
+        outcome: row.text(4)?,
+        code: row.opt_int(5)?.map(|code| code as u16),
+        enhanced: row.opt_text(6)?,
+        reply: row.text(7)?,
+        host: row.opt_text(8)?,
+        ip: row.opt_text(9)?,
+        tls: row.opt_text(10)?,
+    })
+}
+
+/// The lowest identifier that can have been made at `time`.
+fn first_id_of(time: Time) -> Id {
+    let millis = u64::try_from(time.as_micros().div_euclid(1_000)).unwrap_or(0);
+    let mut bytes = [0; 16];
+    bytes[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
+    Id::from_bytes(bytes)
+}
+
+/// A LIKE pattern for texts that contain `text`, with `\` before what LIKE would take for more than itself.
+fn like(text: &str) -> String {
+    let escaped = text
+        .to_lowercase()
+        .replace('\\', "\\\\")
+        .replace('%', "\\%")
+        .replace('_', "\\_");
+    format!("%{escaped}%")
+}

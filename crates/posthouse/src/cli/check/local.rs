@@ -1,0 +1,220 @@
+//! What this machine has to offer: directory, ports, certificate, database.
+
+use std::fs::{File, TryLockError};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use mail::time::Time;
+use store::{DatabaseUrl, Db, OpenOptions};
+use tokio::net::TcpStream;
+
+use super::Findings;
+use crate::app::Sockets;
+use crate::config::{CertificateFrom, Config, Listen};
+use crate::tls::Pair;
+
+const WAIT: Duration = Duration::from_secs(5);
+/// A certificate with less life than this deserves a look.
+const SOON: Duration = Duration::from_hours(24 * 14);
+
+/// Whether a server is running on the data directory.
+pub fn data_dir(config: &Config, findings: &mut Findings) -> bool {
+    let dir = &config.data_dir;
+    let shown = dir.display();
+    let facts = match std::fs::metadata(dir) {
+        Ok(facts) if facts.is_dir() => facts,
+        Ok(_) => {
+            findings.bad(
+                format!("data directory: {shown} is not a directory"),
+                "name another in server.data_dir",
+            );
+            return false;
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            findings.good(format!("data directory: {shown} will be made at first start"));
+            return false;
+        }
+        Err(error) => {
+            let remedy = "give it to the user the server runs as, and run this check as that user";
+            findings.bad(format!("data directory: {shown}: {error}"), remedy);
+            return false;
+        }
+    };
+    if facts.permissions().mode() & 0o077 != 0 {
+        let remedy = format!("chmod 700 {shown}");
+        findings.note(
+            format!("data directory: others on this machine can look into {shown}"),
+            remedy,
+        );
+    }
+    let running = match File::open(dir.join("lock")).map(|lock| lock.try_lock()) {
+        Ok(Err(TryLockError::WouldBlock)) => true,
+        Ok(_) | Err(_) => false,
+    };
+    let state = if running {
+        "a server is running on it"
+    } else {
+        "no server is running on it"
+    };
+    findings.good(format!("data directory: {shown}, {state}"));
+    running
+}
+
+/// A running server's ports have to answer; without one they have to be free.
+pub async fn ports(config: &Config, running: bool, findings: &mut Findings) {
+    if !running {
+        match Sockets::open(config) {
+            Ok(_) => findings.good("ports: all are free"),
+            Err(error) => findings.bad(format!("ports: {error}"), ""),
+        }
+        return;
+    }
+    let lists = [
+        ("smtp.submission", &config.smtp.submission),
+        ("smtp.submissions", &config.smtp.submissions),
+        ("smtp.inbound", &config.smtp.inbound),
+        ("http.listen", &config.http.listen),
+        ("http.listen_tls", &config.http.listen_tls),
+    ];
+    for (key, listen) in lists
+        .into_iter()
+        .flat_map(|(key, list)| list.iter().map(move |one| (key, *one)))
+    {
+        if listen.port() == 0 {
+            continue;
+        }
+        match tokio::time::timeout(WAIT, TcpStream::connect(inside(listen))).await {
+            Ok(Ok(_)) => findings.good(format!("ports: {key} answers on {listen}")),
+            _ => findings.bad(
+                format!("ports: {key} does not answer on {listen}"),
+                "the running server was started with another configuration; start it again",
+            ),
+        }
+    }
+}
+
+/// Where this machine reaches a listener.
+fn inside(listen: Listen) -> SocketAddr {
+    match listen {
+        Listen::Every(port) => (Ipv4Addr::LOCALHOST, port).into(),
+        Listen::One(address) => match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => (Ipv4Addr::LOCALHOST, address.port()).into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => (Ipv6Addr::LOCALHOST, address.port()).into(),
+            _ => address,
+        },
+    }
+}
+
+/// Reads the certificate without making one.
+pub fn certificate(config: &Config, now: Time, findings: &mut Findings) {
+    let own = config.data_dir.join("tls");
+    let files = match &config.certificate {
+        CertificateFrom::Files { cert, key } => Some((cert.clone(), key.clone())),
+        CertificateFrom::Acme(_) => {
+            Some((own.join("acme.pem"), own.join("acme.pem"))).filter(|(cert, _)| cert.exists())
+        }
+        CertificateFrom::Ourselves => {
+            Some((own.join("cert.pem"), own.join("key.pem"))).filter(|(cert, _)| cert.exists())
+        }
+    };
+    let Some((cert, key)) = files else {
+        match &config.certificate {
+            CertificateFrom::Acme(acme) => findings.note(
+                format!("certificate: none from {} yet", acme.directory.as_str()),
+                "it is fetched while the server runs; its log says what is missing",
+            ),
+            _ => findings.note(
+                "certificate: one will be made at first start that clients do not trust by themselves",
+                "set tls.cert and tls.key, or acme.domains, before others use this server",
+            ),
+        }
+        return;
+    };
+    let facts = match Pair::read(&cert, &key) {
+        Ok(pair) => pair.facts,
+        Err(error) => return findings.bad(format!("certificate: {error}"), ""),
+    };
+    let until = facts.not_after.rfc3339();
+    if facts.not_after <= now {
+        findings.bad(
+            format!("certificate: {} expired on {until}", cert.display()),
+            "have it renewed",
+        );
+    } else if facts.not_before > now {
+        findings.bad(
+            format!("certificate: {} is not valid yet", cert.display()),
+            "see whether this machine's clock is right",
+        );
+    } else if facts.not_after.since(now) < SOON {
+        findings.note(
+            format!("certificate: {} expires on {until}", cert.display()),
+            "have it renewed soon",
+        );
+    } else {
+        findings.good(format!("certificate: {}, valid until {until}", cert.display()));
+    }
+    if !facts.covers(&config.hostname) {
+        findings.bad(
+            format!(
+                "certificate: it is for {}, not for {}",
+                facts.names.join(", "),
+                config.hostname
+            ),
+            "have one issued for server.hostname, or set server.hostname to a name it is for",
+        );
+    }
+    if facts.self_signed {
+        findings.note(
+            "certificate: self-signed, so clients have to be told to trust it",
+            "set tls.cert and tls.key, or acme.domains, before others use this server",
+        );
+    }
+}
+
+/// Whether passwords typed into the console could be read on the way.
+pub fn web(config: &Config, findings: &mut Findings) {
+    let Some(url) = &config.http.public_url else {
+        return;
+    };
+    if !url.https && !url.is_loopback() {
+        findings.note(
+            format!("console: {} sends passwords unencrypted", url.as_str()),
+            "put it behind a proxy with TLS or set http.listen_tls, and make http.public_url https",
+        );
+    }
+}
+
+/// Opens the database if there is one; makes none.
+pub async fn database(config: &Config, findings: &mut Findings) {
+    let url = &config.database_url;
+    if let DatabaseUrl::Sqlite(path) = url
+        && !path.exists()
+    {
+        findings.good(format!("database: {url} will be made at first start"));
+        return;
+    }
+    let options = OpenOptions {
+        create: false,
+        ..OpenOptions::default()
+    };
+    let asked = async {
+        let db = Db::open(url, options).await?;
+        db.read("see whether the database answers", |tx| {
+            tx.query("SELECT 1", &[]).map(|_| ())
+        })
+        .await?;
+        db.close().await
+    };
+    match tokio::time::timeout(2 * WAIT, asked).await {
+        Ok(Ok(())) => findings.good(format!("database: {url} answers")),
+        Ok(Err(error)) => findings.bad(
+            format!("database: {url}: {}", super::Failure::new(error).0),
+            "correct database.url or make the database reachable",
+        ),
+        Err(_) => findings.bad(
+            format!("database: {url} does not answer in time"),
+            "correct database.url or make the database reachable",
+        ),
+    }
+}

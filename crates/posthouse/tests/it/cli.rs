@@ -1,0 +1,5 @@
+//! The command line, beside a running server and without one.
+
+mod accounts;
+mod backup;
+mod check;
