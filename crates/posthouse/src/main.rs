@@ -10,6 +10,7 @@ mod app;
 mod cli;
 mod config;
 mod ops;
+mod smtp;
 mod tls;
 
 fn main() -> std::process::ExitCode {

@@ -130,6 +130,9 @@ settings! {
         max_message_size: Size = "25 MiB",
         /// The most recipients one message may have.
         max_recipients: NonZeroU32 = "1000",
+        /// The most octets one line of a message may have. The standard says 998, and many real senders pass that; to wrap
+        /// their lines would break their signatures, so they are passed on as they are. Set it to 998 to refuse them.
+        max_line_length: NonZeroU32 = "1000000",
         /// The most connections at a time, over all SMTP listeners.
         max_connections: NonZeroU32 = "2000",
         /// The most connections at a time of one client: an IPv4 address or an IPv6 /64.

@@ -1,0 +1,186 @@
+//! What the session asks: who signs in, who may send as whom, and whether a message is taken over.
+
+use accounts::{AccountsError, Principal, Validity, Via};
+use bytes::Bytes;
+use mail::address::Address;
+use mail::envelope::Envelope;
+use mail::replies;
+use mail::sasl::Credentials;
+use mail::smtp::server::Verdict;
+use outbound::{Origin, Submission};
+use tracing::{debug, info, warn};
+
+use super::connection::Connection;
+use super::{Counters, Kind};
+
+impl Connection {
+    /// Checks the password. Whatever is wrong, the client hears the same.
+    pub(super) async fn sign_in(&mut self, credentials: Credentials) -> Verdict {
+        let Credentials { username, password } = credentials;
+        match self.shared.accounts.verify_password(&username, &password).await {
+            Ok(Some(principal)) => {
+                Counters::add(&self.shared.counters.sign_ins, 1);
+                debug!(connection = self.id, account = %principal.account, "signed in");
+                if let Some(slot) = &self.slot {
+                    slot.signed_in();
+                }
+                self.principal = Some(principal);
+                Verdict::Accept
+            }
+            Ok(None) => {
+                Counters::add(&self.shared.counters.sign_in_failures, 1);
+                info!(connection = self.id, client = %self.peer.ip(), "a sign-in failed");
+                Verdict::Refuse(replies::SIGN_IN_FAILED)
+            }
+            Err(error) => {
+                self.trouble("a sign-in could not be checked", &error);
+                Verdict::Refuse(replies::SIGN_IN_UNAVAILABLE)
+            }
+        }
+    }
+
+    /// Makes a changed password count from the next command on: looks again whenever a signed-in client says something
+    /// outside of a message, and asks the database whenever it does so outside of a transaction.
+    pub(super) async fn look_at_principal(&mut self) {
+        if !self.session.is_signed_in() || self.session.is_receiving_text() {
+            return;
+        }
+        let Some(principal) = &self.principal else { return };
+        let accounts = &self.shared.accounts;
+        // Trouble with the database is MAIL's to report; whoever only says QUIT need not hear of it.
+        if !self.session.is_in_transaction() && accounts.refresh().await.is_ok() {
+            self.refreshed = true;
+        }
+        if let Ok(Validity::SignedOut) = accounts.still_valid(principal).await {
+            info!(connection = self.id, account = %principal.account, "signed out, the password has changed");
+            self.session.close_with(&replies::SIGNED_OUT);
+        }
+    }
+
+    pub(super) async fn mail(&mut self, reverse_path: Option<Address>) -> Verdict {
+        if self.shared.stop.is_cancelled() {
+            return Verdict::Close(replies::SHUTTING_DOWN);
+        }
+        match self.may_send(reverse_path.as_ref()).await {
+            Ok(verdict) => verdict,
+            Err(error) => {
+                self.trouble("a sender could not be checked", &error);
+                Verdict::Refuse(replies::STORAGE_ERROR)
+            }
+        }
+    }
+
+    async fn may_send(&mut self, reverse_path: Option<&Address>) -> Result<Verdict, AccountsError> {
+        let accounts = self.shared.accounts.clone();
+        if !self.session.is_signed_in() {
+            self.principal = match self.door.kind {
+                Kind::Inbound => None,
+                Kind::Submission | Kind::Submissions => accounts.by_ip(self.peer.ip()).await?,
+            };
+        } else if !self.refreshed {
+            accounts.refresh().await?;
+        }
+        let Some(principal) = &self.principal else {
+            // A stranger hears at RCPT that nothing is relayed, once it is known where the mail would go.
+            return Ok(Verdict::Accept);
+        };
+        match accounts.still_valid(principal).await? {
+            Validity::Ok => {}
+            Validity::SignedOut => return Ok(Verdict::Close(replies::SIGNED_OUT)),
+            Validity::Suspended(reason) => {
+                info!(connection = self.id, account = %principal.account, reason, "the account is suspended");
+                return Ok(Verdict::Refuse(replies::ACCOUNT_SUSPENDED));
+            }
+        }
+        if let Some(sender) = reverse_path
+            && !accounts.may_send_as(principal, sender).await?
+        {
+            info!(connection = self.id, account = %principal.account, "a sender was refused");
+            return Ok(Verdict::Refuse(replies::SENDER_NOT_ALLOWED));
+        }
+        if let Via::IpRange(_) = principal.via {
+            self.session.trust();
+            if let Some(slot) = &self.slot {
+                slot.signed_in();
+            }
+        }
+        Ok(Verdict::Accept)
+    }
+
+    pub(super) fn rcpt(&self) -> Verdict {
+        if self.principal.is_some() {
+            Verdict::Accept
+        } else {
+            Verdict::Refuse(replies::RELAY_DENIED)
+        }
+    }
+
+    pub(super) fn data(&self) -> Verdict {
+        if self.shared.budget.is_spent() {
+            warn!(
+                connection = self.id,
+                octets = self.shared.budget.used(),
+                "too much mail is arriving at once"
+            );
+            return Verdict::Refuse(replies::BUSY);
+        }
+        Verdict::Accept
+    }
+
+    /// Hands the message to the only door; the 250 follows its being on disk.
+    pub(super) async fn message(&mut self, envelope: Envelope, smtputf8: bool, body: Bytes) -> Verdict {
+        let Some(principal) = self.principal.clone() else {
+            return Verdict::Refuse(replies::RELAY_DENIED);
+        };
+        let account = principal.account;
+        let size = body.len();
+        let origin = self.origin(&principal, smtputf8);
+        let submission = Submission {
+            principal,
+            origin,
+            envelope,
+            body,
+        };
+        match self.shared.outbound.accept(submission).await {
+            Ok(accepted) => {
+                Counters::add(&self.shared.counters.messages, 1);
+                info!(
+                    connection = self.id,
+                    %account,
+                    id = %accepted.id,
+                    recipients = accepted.recipients,
+                    size,
+                    "accepted"
+                );
+                Verdict::AcceptAs(replies::accepted(&accepted.id))
+            }
+            Err(refused) => {
+                Counters::add(&self.shared.counters.messages_refused, 1);
+                info!(connection = self.id, %account, size, reply = %refused.0, "a message was refused");
+                if refused.0.code == 421 {
+                    Verdict::Close(refused.0)
+                } else {
+                    Verdict::Refuse(refused.0)
+                }
+            }
+        }
+    }
+
+    fn origin(&self, principal: &Principal, smtputf8: bool) -> Origin {
+        Origin {
+            via: "smtp".to_owned(),
+            protocol: self.session.protocol(smtputf8).to_owned(),
+            ip: Some(self.peer.ip()),
+            helo: self.session.hello().map(str::to_owned),
+            tls: self.tls.clone(),
+            listener: Some(self.door.kind.as_str().to_owned()),
+            login: Some(principal.email.clone()),
+        }
+    }
+
+    fn trouble(&self, what: &str, error: &AccountsError) {
+        let error: &dyn std::error::Error = error;
+        let cause = error.source().map(ToString::to_string);
+        warn!(connection = self.id, %error, cause, "{what}");
+    }
+}

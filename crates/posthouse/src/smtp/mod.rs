@@ -1,0 +1,248 @@
+//! The SMTP listeners: sockets, TLS, deadlines and limits around the session machine of `mail`.
+
+mod budget;
+mod clock;
+mod connection;
+mod counters;
+mod decide;
+mod slots;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use accounts::Accounts;
+use mail::replies;
+use mail::smtp::server;
+use outbound::Outbound;
+use rustls::ServerConfig;
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, warn};
+
+pub use self::counters::{Counters, Snapshot};
+
+use self::budget::Budget;
+use self::connection::Connection;
+use self::slots::{Slots, client_of};
+use crate::config::{BareLf, Config};
+
+/// Bytes of messages that may be arriving at a time, over all connections.
+const BYTES_IN_FLIGHT: usize = 256 * 1024 * 1024;
+/// Beyond it a header section is no mail program's work.
+const MAX_HEADER: u64 = 100 * 1024;
+/// How long to rest when the system has no more sockets.
+const REST: Duration = Duration::from_millis(100);
+
+/// What the listeners are told by the configuration.
+#[derive(Clone, Debug)]
+pub struct SmtpSettings {
+    pub hostname: String,
+    pub max_message_size: u64,
+    pub max_recipients: usize,
+    /// Octets of a line of text.
+    pub max_line_length: u64,
+    pub bare_lf: server::BareLf,
+    /// Over all listeners.
+    pub max_connections: usize,
+    /// Of one IPv4 address or IPv6 /64.
+    pub connections_per_client: usize,
+    /// For each command, and for each pause inside a message.
+    pub command_timeout: Duration,
+    /// For the whole text of one message.
+    pub data_timeout: Duration,
+    /// How long messages in transfer may go on once the server stops.
+    pub drain: Duration,
+}
+
+impl SmtpSettings {
+    pub fn of(config: &Config) -> Self {
+        let smtp = &config.smtp;
+        Self {
+            hostname: config.hostname.clone(),
+            max_message_size: smtp.max_message_size.0,
+            max_recipients: smtp.max_recipients.get() as usize,
+            max_line_length: smtp.max_line_length.get().into(),
+            bare_lf: match smtp.bare_lf {
+                BareLf::Repair => server::BareLf::Repair,
+                BareLf::Refuse => server::BareLf::Refuse,
+            },
+            max_connections: smtp.max_connections.get() as usize,
+            connections_per_client: smtp.connections_per_client.get() as usize,
+            command_timeout: smtp.command_timeout,
+            data_timeout: smtp.data_timeout,
+            drain: config.shutdown_timeout,
+        }
+    }
+
+    fn session(&self, kind: Kind) -> server::Config {
+        server::Config {
+            hostname: self.hostname.clone(),
+            sign_in: kind != Kind::Inbound,
+            max_message_size: self.max_message_size,
+            max_header_size: MAX_HEADER,
+            max_text_line: self.max_line_length,
+            max_recipients: self.max_recipients,
+            bare_lf: self.bare_lf,
+            soft_error_limit: 10,
+            hard_error_limit: 20,
+            max_sign_in_failures: 3,
+        }
+    }
+}
+
+/// What a listener is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Clients submit, with STARTTLS.
+    Submission,
+    /// Clients submit, with TLS from the first byte.
+    Submissions,
+    /// Other servers deliver; nobody signs in.
+    Inbound,
+}
+
+impl Kind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Submission => "submission",
+            Self::Submissions => "submissions",
+            Self::Inbound => "inbound",
+        }
+    }
+}
+
+/// What every connection uses.
+struct Shared {
+    settings: SmtpSettings,
+    accounts: Accounts,
+    outbound: Outbound,
+    tls: TlsAcceptor,
+    slots: Slots,
+    budget: Budget,
+    counters: Arc<Counters>,
+    next_connection: AtomicU64,
+    stop: CancellationToken,
+}
+
+/// The listeners' common part. Cheap to clone.
+#[derive(Clone)]
+pub struct Smtp(Arc<Shared>);
+
+impl Smtp {
+    /// `stop` ends everything: no new connections, 421 to those that wait, and a while for messages in transfer.
+    pub fn new(
+        settings: SmtpSettings,
+        accounts: Accounts,
+        outbound: Outbound,
+        tls: Arc<ServerConfig>,
+        stop: CancellationToken,
+    ) -> Self {
+        let slots = Slots::new(settings.max_connections, settings.connections_per_client);
+        Self(Arc::new(Shared {
+            settings,
+            accounts,
+            outbound,
+            tls: TlsAcceptor::from(tls),
+            slots,
+            budget: Budget::new(BYTES_IN_FLIGHT),
+            counters: Arc::default(),
+            next_connection: AtomicU64::new(1),
+            stop,
+        }))
+    }
+
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.0.counters)
+    }
+
+    /// Serves the listeners until told to stop, and returns when the last connection is over.
+    pub async fn serve(self, listeners: Vec<(Kind, TcpListener)>) {
+        let tracker = TaskTracker::new();
+        // Ends what is still there when the time to drain is over.
+        let abort = CancellationToken::new();
+        for (kind, listener) in listeners {
+            let session = Arc::new(self.0.settings.session(kind));
+            let accepting = accept(
+                Arc::clone(&self.0),
+                Door { kind, session },
+                listener,
+                (tracker.clone(), abort.clone()),
+            );
+            tracker.spawn(accepting);
+        }
+        tracker.close();
+        self.0.stop.cancelled().await;
+        if tokio::time::timeout(self.0.settings.drain, tracker.wait())
+            .await
+            .is_err()
+        {
+            warn!(
+                connections = tracker.len(),
+                "SMTP connections are cut off, the time to finish is over"
+            );
+            abort.cancel();
+            tracker.wait().await;
+        }
+    }
+}
+
+/// What the connections of one listener have in common.
+#[derive(Clone)]
+struct Door {
+    kind: Kind,
+    session: Arc<server::Config>,
+}
+
+async fn accept(
+    shared: Arc<Shared>,
+    door: Door,
+    listener: TcpListener,
+    (tracker, abort): (TaskTracker, CancellationToken),
+) {
+    loop {
+        let (stream, peer) = tokio::select! {
+            () = shared.stop.cancelled() => return,
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    warn!(listener = door.kind.as_str(), %error, "a connection could not be accepted");
+                    tokio::time::sleep(REST).await;
+                    continue;
+                }
+            },
+        };
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        let Some(slot) = shared.slots.take(client_of(peer.ip())) else {
+            Counters::add(&shared.counters.turned_away, 1);
+            debug!(listener = door.kind.as_str(), client = %peer.ip(), "too many connections, one was turned away");
+            turn_away(door.kind, &stream);
+            continue;
+        };
+        if let Err(error) = stream.set_nodelay(true) {
+            debug!(%error, "a connection was gone before it was served");
+            continue;
+        }
+        let connection = Connection::new(Arc::clone(&shared), door.clone(), peer, slot);
+        let abort = abort.clone();
+        tracker.spawn(async move {
+            tokio::select! {
+                () = abort.cancelled() => {}
+                () = connection.run(stream) => {}
+            }
+        });
+    }
+}
+
+/// Says why, if that takes no waiting; under implicit TLS there is nobody to say it to yet.
+fn turn_away(kind: Kind, stream: &TcpStream) {
+    if kind != Kind::Submissions {
+        // A fresh socket takes a line at once, and if not, hanging up says enough.
+        let _: io::Result<usize> = SockRef::from(stream).send(&replies::TOO_MANY_CONNECTIONS.to_bytes());
+    }
+}
