@@ -4,6 +4,7 @@
 mod carry;
 mod delivery;
 mod dns;
+mod management;
 mod route;
 mod sink;
 mod world;
