@@ -40,6 +40,8 @@ pub(crate) struct Link {
     connection: Option<Connection>,
     /// Statement texts with `$1` turned into `?1`.
     texts: HashMap<Box<str>, Box<str>>,
+    /// The disk had no room for the last transaction.
+    full: bool,
 }
 
 impl Link {
@@ -50,6 +52,7 @@ impl Link {
             role,
             connection: Some(connection),
             texts: HashMap::new(),
+            full: false,
         })
     }
 
@@ -120,15 +123,17 @@ impl Link {
         self.each("PRAGMA wal_checkpoint(PASSIVE)", &[], &mut |_| Ok(()))
     }
 
-    /// After each commit: does the checkpointer ask the writer for the rest?
+    /// Between two batches: copies the rest of the log when the checkpointer asks for it, or all of it when the
+    /// disk was full. Copied, the log begins anew in the room it has, so that deleting works on a full disk.
     pub(crate) fn finish_checkpoint(&mut self) {
         let Role::Writer(pressure) = &self.role else {
             return;
         };
-        if !pressure.writers_turn() {
+        if !pressure.writers_turn() && !self.full {
             return;
         }
         let pressure = pressure.clone();
+        self.full = false;
         if let Err(error) = self.checkpoint() {
             tracing::warn!(%error, "the rest of the log could not be copied into the database file");
         }
@@ -185,8 +190,10 @@ impl Link {
     fn checked<T>(&mut self, sql: &str, done: rusqlite::Result<T>) -> Result<T> {
         done.map_err(|error| {
             let kind = kind(&error);
-            if kind == ErrorKind::Unavailable {
-                self.connection = None;
+            match kind {
+                ErrorKind::Unavailable => self.connection = None,
+                ErrorKind::Full => self.full = true,
+                _ => {}
             }
             StoreError::new(kind, brief(sql), error)
         })
@@ -224,7 +231,8 @@ fn connect(path: &Path, role: &Role, create: bool) -> Result<Connection> {
 }
 
 fn tune(connection: &Connection, role: &Role) -> rusqlite::Result<()> {
-    // Counts only while the file is empty.
+    // Counts only while the file is empty. Measured with examples/commit_rate.rs: 8 and 16 KiB cost a quarter more
+    // CPU for mails of 4 KiB, since every touched page is written whole, and save a sixth for those of 64 KiB.
     connection.pragma_update(None, "page_size", 4096)?;
     // Readers see the last commit while the writer goes on; a commit is one write and one fdatasync.
     let journal = if matches!(role, Role::Archive) {
