@@ -1,6 +1,8 @@
 //! A connection to the file: how it is tuned, how statements are bound, what its errors mean.
 
 use std::collections::HashMap;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -202,10 +204,7 @@ impl Link {
 
 fn connect(path: &Path, role: &Role, create: bool) -> Result<Connection> {
     let attempt = || -> rusqlite::Result<Connection> {
-        let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        if create {
-            flags |= OpenFlags::SQLITE_OPEN_CREATE;
-        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(PATIENCE)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -219,6 +218,9 @@ fn connect(path: &Path, role: &Role, create: bool) -> Result<Connection> {
         }
         Ok(connection)
     };
+    if create {
+        make(path)?;
+    }
     attempt().map_err(|error| {
         let kind = match kind(&error) {
             ErrorKind::Other if matches!(code(&error), Some(ffi::ErrorCode::CannotOpen)) => {
@@ -228,6 +230,27 @@ fn connect(path: &Path, role: &Role, create: bool) -> Result<Connection> {
         };
         StoreError::new(kind, format!("open {}", path.display()), error)
     })
+}
+
+/// Makes an empty file, where there is none, that only its owner may read: it will hold keys and password hashes.
+/// The log and its index get the same rights from SQLite.
+fn make(path: &Path) -> Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => {
+            let kind = match error.kind() {
+                io::ErrorKind::StorageFull => ErrorKind::Full,
+                io::ErrorKind::ReadOnlyFilesystem => ErrorKind::ReadOnly,
+                _ => ErrorKind::Unavailable,
+            };
+            Err(StoreError::new(kind, format!("make {}", path.display()), error))
+        }
+    }
 }
 
 fn tune(connection: &Connection, role: &Role) -> rusqlite::Result<()> {
