@@ -81,6 +81,12 @@ fn capitalised(failure: &Failure) -> String {
 
 /// An I/O error as a person would say it.
 pub(super) fn in_words(error: &io::Error) -> String {
+    if let Some(tls) = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+    {
+        return tls_in_words(tls);
+    }
     let words = match error.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused",
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
@@ -92,6 +98,25 @@ pub(super) fn in_words(error: &io::Error) -> String {
         io::ErrorKind::NetworkUnreachable => "there is no way to the server's network",
         io::ErrorKind::AddrNotAvailable => "our own source address is not available",
         io::ErrorKind::PermissionDenied => "this system does not permit the connection",
+        _ => return error.to_string(),
+    };
+    words.to_owned()
+}
+
+fn tls_in_words(error: &rustls::Error) -> String {
+    use rustls::{CertificateError, Error};
+    let words = match error {
+        Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
+            "no authority that we know has signed the server's certificate"
+        }
+        Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+            "the server's certificate has expired"
+        }
+        Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => "the server's certificate is for another name",
+        Error::InvalidMessage(_) => "the server's answer is not TLS",
+        Error::AlertReceived(alert) => return format!("the server broke it off ({alert:?})"),
         _ => return error.to_string(),
     };
     words.to_owned()
