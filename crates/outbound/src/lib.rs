@@ -15,4 +15,3 @@ pub use model::{Accepted, Origin, Refused, Submission};
 pub use outbound::Outbound;
 pub use schedule::Parts;
 pub use settings::Settings;
-pub use spool::history;

@@ -10,7 +10,6 @@ use crate::capture::{self, Captured, InboxFilter};
 use crate::model::{Accepted, Counters, Counts, Depth, LaneKey, Refused, Submission};
 use crate::schedule::{Core, LaneView, Parts, pauses};
 use crate::settle;
-use crate::spool::history::{self, MessageDetail, MessageFilter, MessageSummary};
 use crate::spool::{self, Cancelled, Changed};
 
 /// Sending. Clones share it; when the last one is dropped without [`Outbound::shut_down`] its tasks end where they stand,
@@ -151,46 +150,6 @@ impl Outbound {
 
     pub fn counters(&self) -> Counts {
         self.0.counters.snapshot()
-    }
-
-    /// Messages, page by page.
-    pub async fn messages(&self, filter: MessageFilter) -> Result<Vec<MessageSummary>> {
-        self.0
-            .parts
-            .db
-            .read("list messages", move |tx| history::list(tx, &filter))
-            .await
-    }
-
-    /// One message with all that is known of it; `account` none may see everybody's.
-    pub async fn message(&self, account: Option<Id>, id: Id) -> Result<Option<MessageDetail>> {
-        self.0
-            .parts
-            .db
-            .read("read a message's page", move |tx| {
-                history::detail(tx, account, id)
-            })
-            .await
-    }
-
-    /// A message as it was stored, while its content is kept.
-    pub async fn source(&self, account: Option<Id>, id: Id) -> Result<Option<bytes::Bytes>> {
-        self.0
-            .parts
-            .db
-            .read("read a message's source", move |tx| {
-                history::source(tx, account, id)
-            })
-            .await
-    }
-
-    /// The account a message belongs to.
-    pub async fn owner(&self, id: Id) -> Result<Option<Id>> {
-        self.0
-            .parts
-            .db
-            .peek("look whose a message is", move |tx| history::owner(tx, id))
-            .await
     }
 
     pub async fn inbox(&self, filter: InboxFilter) -> Result<Vec<Captured>> {

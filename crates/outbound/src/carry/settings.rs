@@ -50,6 +50,7 @@ impl Timeouts {
             Wait::Rcpt => self.rcpt,
             Wait::DataStart => self.data_start,
             Wait::DataEnd => self.data_end,
+            Wait::Quit => self.quit,
         }
     }
 }

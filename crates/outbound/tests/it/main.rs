@@ -4,7 +4,6 @@
 mod carry;
 mod delivery;
 mod dns;
-mod management;
 mod route;
 mod sink;
 mod world;
