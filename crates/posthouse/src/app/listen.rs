@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use tracing::info;
 
 use crate::config::{Config, Listen};
+use crate::smtp::Kind;
 
 /// Connections the kernel holds for us while a burst is being accepted.
 const BACKLOG: i32 = 1024;
@@ -70,6 +71,17 @@ impl Sockets {
             https: bind("http.listen_tls", "https", &config.http.listen_tls)?,
             http: bind("http.listen", "http", &config.http.listen)?,
         })
+    }
+
+    /// The SMTP sockets by what they are for.
+    pub fn take_smtp(&mut self) -> Vec<(Kind, TcpListener)> {
+        let lists = [
+            (Kind::Submission, std::mem::take(&mut self.submission)),
+            (Kind::Submissions, std::mem::take(&mut self.submissions)),
+            (Kind::Inbound, std::mem::take(&mut self.inbound)),
+        ];
+        let one = |(kind, list): (Kind, Vec<Bound>)| list.into_iter().map(move |bound| (kind, bound.socket));
+        lists.into_iter().flat_map(one).collect()
     }
 
     /// The ports of some sockets, each once.

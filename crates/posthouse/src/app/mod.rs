@@ -2,28 +2,35 @@
 
 mod listen;
 mod node;
+mod rooms;
+mod sending;
 mod setup_token;
 mod signals;
 mod web;
 mod welcome;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use accounts::Accounts;
-use store::{Clock, Db, Ids, OpenOptions, StoreError};
+use outbound::Outbound;
+use store::StoreError;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 pub use self::listen::Sockets;
+pub use self::rooms::Rooms;
 use self::signals::Signals;
 use self::welcome::Welcome;
 use crate::config::Config;
-use crate::ops;
 use crate::ops::data_dir::{DataDir, DataDirError};
-use crate::ops::health::Health;
+use crate::ops::{self, metrics};
+use crate::smtp::{Smtp, SmtpSettings};
 use crate::tls::{Certificates, TlsError};
+
+/// What ending takes beyond the time that mail in transfer is given.
+const MARGIN: Duration = Duration::from_secs(5);
 
 /// Why the server does not run.
 #[derive(Debug, thiserror::Error)]
@@ -41,103 +48,151 @@ pub enum AppError {
         file: &'static str,
         source: std::io::Error,
     },
+    #[error("{0}; correct delivery.resolver")]
+    Router(#[from] outbound::route::RouterError),
+    #[error("{0}")]
+    Carry(#[from] outbound::carry::CarryError),
+    #[error("cannot start sending: {0}")]
+    Outbound(store::StoreError),
     #[error("cannot listen to signals: {0}")]
     Signals(std::io::Error),
     #[error("cannot look for accounts")]
     Accounts(#[from] accounts::AccountsError),
 }
 
-/// Runs everything until the process is told to stop, then ends it in good order within `server.shutdown_timeout`.
+/// What a server consists of once everything is built and nothing is served yet.
+struct Server {
+    config: Config,
+    rooms: Rooms,
+    certificates: Certificates,
+    outbound: Outbound,
+    sockets: Sockets,
+    /// What the console's first page asks for, while nobody has an operator's account.
+    setup_token: Option<String>,
+}
+
+/// Runs everything until the process is told to stop, then ends it in good order.
 pub async fn serve(config: Config) -> Result<(), AppError> {
-    let (clock, ids) = (Clock::system(), Ids::new());
     let held = DataDir::lock(&config.data_dir)?;
     let mut signals = Signals::listen().map_err(AppError::Signals)?;
     for key in &config.without_effect {
         warn!(key, "this key has no effect in this version");
     }
-    let certificates = Certificates::open(&config, clock.now())?;
-    let db = open_database(&config).await?;
-    let accounts = open_accounts(&config, &db, &clock, &ids);
-    let sockets = Sockets::open(&config)?;
-    let [http, https] = [&sockets.http, &sockets.https].map(|bound| Sockets::ports(bound).first().copied());
-    let public_url = config.public_url(http, https);
-    let token = setup_token::current(&config.data_dir, &accounts, &ids).await?;
-    let facts = certificates.facts();
-    let welcome = Welcome {
-        config: &config,
-        url: public_url.as_str(),
-        starttls_ports: &Sockets::ports(&sockets.submission),
-        tls_ports: &Sockets::ports(&sockets.submissions),
-        certificate: &facts,
-        setup_token: token.as_deref(),
-    };
-    let welcome = welcome.text();
-
-    let stop = CancellationToken::new();
-    let tasks = TaskTracker::new();
-    let reload = Arc::new(Notify::new());
-    tasks.spawn(
-        certificates
-            .clone()
-            .watch(clock.clone(), Arc::clone(&reload), stop.clone()),
-    );
-    tasks.spawn(
-        certificates
-            .clone()
-            .keep_fetched(config.clone(), clock.clone(), stop.clone()),
-    );
-    let health = Health::new(db.clone(), stop.clone());
-    let router = ops::health::routes(health).merge(certificates.challenges().routes());
-    for bound in sockets.http {
-        tasks.spawn(web::serve(bound, None, router.clone(), stop.clone()));
-    }
-    for bound in sockets.https {
-        tasks.spawn(web::serve(
-            bound,
-            Some(certificates.https_config()),
-            router.clone(),
-            stop.clone(),
-        ));
-    }
-    tasks.close();
-
-    println!("{welcome}");
-    signals.stop(&reload).await;
-
-    info!("stopping");
-    stop.cancel();
-    if tokio::time::timeout(config.shutdown_timeout, tasks.wait())
-        .await
-        .is_err()
-    {
-        warn!(
-            "stopped before everything in transfer had ended; what was accepted is stored and goes out at the next start"
-        );
-    }
-    if let Err(error) = db.close().await {
-        warn!(%error, "the database did not close well");
-    }
+    let server = Server::build(config).await?;
+    println!("{}", server.welcome());
+    server.run(&mut signals).await;
     drop(held);
-    info!("stopped");
     Ok(())
 }
 
-/// Opens the configured database and brings its schema up to date.
-pub async fn open_database(config: &Config) -> Result<Db, AppError> {
-    let url = &config.database_url;
-    let failed = |source| AppError::Database {
-        url: url.to_string(),
-        source,
-    };
-    let db = Db::open(url, OpenOptions::default()).await.map_err(failed)?;
-    db.migrate().await.map_err(failed)?;
-    Ok(db)
-}
+impl Server {
+    async fn build(config: Config) -> Result<Self, AppError> {
+        let rooms = Rooms::open(&config).await?;
+        let now = rooms.clock.now();
+        let certificates = Certificates::open(&config, now)?;
+        let node = node::identity(&config.data_dir, &rooms.ids, now)?;
+        let parts = sending::parts(&config, &rooms, node)?;
+        let setup_token = setup_token::current(&config.data_dir, &rooms.accounts, &rooms.ids).await?;
+        let sockets = Sockets::open(&config)?;
+        // Last, because it takes up what the node had in hand: from here on nothing refuses to start.
+        let outbound = Outbound::start(parts).await.map_err(AppError::Outbound)?;
+        Ok(Self {
+            config,
+            rooms,
+            certificates,
+            outbound,
+            sockets,
+            setup_token,
+        })
+    }
 
-pub fn open_accounts(config: &Config, db: &Db, clock: &Clock, ids: &Ids) -> Accounts {
-    let settings = accounts::Settings {
-        free_credits: config.accounts.free_credits.into(),
-        hostname: config.hostname.clone(),
-    };
-    Accounts::new(db.clone(), clock.clone(), ids.clone(), settings)
+    fn welcome(&self) -> String {
+        let sockets = &self.sockets;
+        let [http, https] =
+            [&sockets.http, &sockets.https].map(|bound| Sockets::ports(bound).first().copied());
+        let url = self.config.public_url(http, https);
+        let welcome = Welcome {
+            config: &self.config,
+            url: url.as_str(),
+            starttls_ports: &Sockets::ports(&sockets.submission),
+            tls_ports: &Sockets::ports(&sockets.submissions),
+            certificate: &self.certificates.facts(),
+            setup_token: self.setup_token.as_deref(),
+        };
+        welcome.text()
+    }
+
+    /// Serves until a signal says otherwise.
+    async fn run(self, signals: &mut Signals) {
+        let (stop, tasks, reload) = (
+            CancellationToken::new(),
+            TaskTracker::new(),
+            Arc::new(Notify::new()),
+        );
+        let Self {
+            config,
+            rooms,
+            certificates,
+            outbound,
+            mut sockets,
+            ..
+        } = self;
+        tasks.spawn(
+            certificates
+                .clone()
+                .watch(rooms.clock.clone(), Arc::clone(&reload), stop.clone()),
+        );
+        tasks.spawn(
+            certificates
+                .clone()
+                .keep_fetched(config.clone(), rooms.clock.clone(), stop.clone()),
+        );
+        let smtp = Smtp::new(
+            SmtpSettings::of(&config),
+            rooms.accounts.clone(),
+            outbound.clone(),
+            certificates.server_config(),
+            stop.clone(),
+        );
+        let sources = metrics::Sources {
+            db: rooms.db.clone(),
+            outbound: outbound.clone(),
+            smtp: smtp.counters(),
+            certificates: certificates.clone(),
+            clock: rooms.clock.clone(),
+        };
+        let gate = metrics::Gate::new(&config.http.metrics_from, &rooms.accounts);
+        let router = ops::health::routes(ops::health::Health::new(rooms.db.clone(), stop.clone()))
+            .merge(metrics::routes(sources, gate))
+            .merge(certificates.challenges().routes());
+        tasks.spawn(smtp.serve(sockets.take_smtp()));
+        for bound in sockets.http {
+            tasks.spawn(web::serve(bound, None, router.clone(), stop.clone()));
+        }
+        for bound in sockets.https {
+            tasks.spawn(web::serve(
+                bound,
+                Some(certificates.https_config()),
+                router.clone(),
+                stop.clone(),
+            ));
+        }
+        tasks.close();
+
+        signals.stop(&reload).await;
+        info!("stopping");
+        stop.cancel();
+        let limit = config.shutdown_timeout;
+        let ended = async { tokio::join!(tasks.wait(), outbound.shut_down(limit)) };
+        tokio::select! {
+            ended = tokio::time::timeout(limit + MARGIN, ended) => if ended.is_err() {
+                warn!("not everything ended in time; what was accepted is stored and goes out at the next start");
+            },
+            () = signals.stop(&reload) => warn!("asked twice, stopping at once"),
+        }
+        if let Ok(Err(error)) = tokio::time::timeout(MARGIN, rooms.db.close()).await {
+            warn!(%error, "the database did not close well");
+        }
+        info!("stopped");
+    }
 }

@@ -3,9 +3,9 @@
 use accounts::{Account, AccountFilter, AccountSort, AccountState, NewAccount};
 use clap::{Args, Subcommand};
 
-use super::rooms::Rooms;
 use super::table::Table;
 use super::{Failure, password_from_stdin};
+use crate::app::Rooms;
 
 #[derive(Debug, Subcommand)]
 pub enum Action {

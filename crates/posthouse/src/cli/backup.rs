@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use store::Report;
 
 use super::Failure;
-use super::rooms::Rooms;
+use crate::app::Rooms;
 
 pub async fn run(rooms: &Rooms, file: &Path) -> Result<ExitCode, Failure> {
     let report = rooms.db.backup(file).await.map_err(Failure::new)?;

@@ -3,8 +3,8 @@
 use clap::Subcommand;
 
 use super::Failure;
-use super::rooms::Rooms;
 use super::table::Table;
+use crate::app::Rooms;
 
 #[derive(Debug, Subcommand)]
 pub enum Action {

@@ -3,9 +3,9 @@
 use accounts::domains::SendingDomain;
 use clap::Subcommand;
 
-use super::rooms::Rooms;
 use super::table::Table;
 use super::{Failure, account};
+use crate::app::Rooms;
 
 #[derive(Debug, Subcommand)]
 pub enum Action {

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use self::rooms::Rooms;
+use crate::app::Rooms;
 use crate::config::{Config, Overrides};
 
 /// Your own e-mail service in one binary.
@@ -119,16 +119,20 @@ fn execute(common: &Common, command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Config(action) => return config::run(common, &action),
         Command::Check(options) => return check::run(common, &options),
-        Command::Backup { file } => return with_rooms(common, async |rooms| backup::run(rooms, &file).await),
+        Command::Backup { file } => {
+            return with_rooms(common, async |_, rooms| backup::run(rooms, &file).await);
+        }
         Command::Restore { file } => {
-            return with_rooms(common, async |rooms| restore::run(rooms, &file).await);
+            return with_rooms(common, async |config, rooms| {
+                restore::run(config, rooms, &file).await
+            });
         }
         Command::Serve => return serve::run(common.load()?),
-        Command::Account(action) => with_rooms(common, async |rooms| account::run(rooms, action).await)?,
+        Command::Account(action) => with_rooms(common, async |_, rooms| account::run(rooms, action).await)?,
         Command::Credential(action) => {
-            with_rooms(common, async |rooms| credential::run(rooms, action).await)?;
+            with_rooms(common, async |_, rooms| credential::run(rooms, action).await)?;
         }
-        Command::Domain(action) => with_rooms(common, async |rooms| domain::run(rooms, action).await)?,
+        Command::Domain(action) => with_rooms(common, async |_, rooms| domain::run(rooms, action).await)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -136,12 +140,12 @@ fn execute(common: &Common, command: Command) -> Result<ExitCode, Failure> {
 /// Opens database and accounts, runs one command over them, and closes them when everything is written.
 fn with_rooms<T>(
     common: &Common,
-    work: impl AsyncFnOnce(&Rooms) -> Result<T, Failure>,
+    work: impl AsyncFnOnce(&Config, &Rooms) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let config = common.load()?;
     runtime()?.block_on(async {
-        let rooms = Rooms::open(config).await?;
-        let done = work(&rooms).await;
+        let rooms = rooms::open(&config).await?;
+        let done = work(&config, &rooms).await;
         rooms.db.close().await.map_err(Failure::new)?;
         done
     })

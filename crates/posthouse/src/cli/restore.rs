@@ -4,12 +4,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::Failure;
-use super::rooms::Rooms;
+use crate::app::Rooms;
+use crate::config::Config;
 use crate::ops::data_dir::DataDir;
 
-pub async fn run(rooms: &Rooms, file: &Path) -> Result<ExitCode, Failure> {
+pub async fn run(config: &Config, rooms: &Rooms, file: &Path) -> Result<ExitCode, Failure> {
     // A server that is running would deliver the mail of the backup while it is being written.
-    let _held = DataDir::lock(&rooms.config.data_dir).map_err(Failure::new)?;
+    let _held = DataDir::lock(&config.data_dir).map_err(Failure::new)?;
     let report = rooms.db.restore(file).await.map_err(Failure::new)?;
     println!(
         "{} rows of {} tables were restored from {}.",

@@ -3,38 +3,16 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use accounts::Accounts;
-use store::{Clock, Db, Ids};
-
 use super::Failure;
 use crate::app;
 use crate::config::Config;
 use crate::ops::data_dir::DataDir;
 
-pub struct Rooms {
-    pub config: Config,
-    pub db: Db,
-    pub accounts: Accounts,
-    pub clock: Clock,
-    pub ids: Ids,
-}
-
-impl Rooms {
-    /// Opens the configured database; makes it where there is none yet.
-    pub async fn open(config: Config) -> Result<Self, Failure> {
-        keep_ownership(&config.data_dir)?;
-        DataDir::make(&config.data_dir).map_err(Failure::new)?;
-        let db = app::open_database(&config).await.map_err(Failure::new)?;
-        let (clock, ids) = (Clock::system(), Ids::new());
-        let accounts = app::open_accounts(&config, &db, &clock, &ids);
-        Ok(Self {
-            config,
-            db,
-            accounts,
-            clock,
-            ids,
-        })
-    }
+/// Opens the configured database; makes it where there is none yet.
+pub async fn open(config: &Config) -> Result<app::Rooms, Failure> {
+    keep_ownership(&config.data_dir)?;
+    DataDir::make(&config.data_dir).map_err(Failure::new)?;
+    app::Rooms::open(config).await.map_err(Failure::new)
 }
 
 /// Root would leave files in the directory that its owner, and so the server, cannot write.

@@ -3,4 +3,5 @@
 pub mod data_dir;
 pub mod health;
 pub mod logs;
+pub mod metrics;
 pub mod private;

@@ -1,8 +1,6 @@
 //! A connection to the file: how it is tuned, how statements are bound, what its errors mean.
 
 use std::collections::HashMap;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,8 +40,6 @@ pub(crate) struct Link {
     connection: Option<Connection>,
     /// Statement texts with `$1` turned into `?1`.
     texts: HashMap<Box<str>, Box<str>>,
-    /// The disk had no room for the last transaction.
-    full: bool,
 }
 
 impl Link {
@@ -54,7 +50,6 @@ impl Link {
             role,
             connection: Some(connection),
             texts: HashMap::new(),
-            full: false,
         })
     }
 
@@ -125,17 +120,15 @@ impl Link {
         self.each("PRAGMA wal_checkpoint(PASSIVE)", &[], &mut |_| Ok(()))
     }
 
-    /// Between two batches: copies the rest of the log when the checkpointer asks for it, or all of it when the
-    /// disk was full. Copied, the log begins anew in the room it has, so that deleting works on a full disk.
+    /// After each commit: does the checkpointer ask the writer for the rest?
     pub(crate) fn finish_checkpoint(&mut self) {
         let Role::Writer(pressure) = &self.role else {
             return;
         };
-        if !pressure.writers_turn() && !self.full {
+        if !pressure.writers_turn() {
             return;
         }
         let pressure = pressure.clone();
-        self.full = false;
         if let Err(error) = self.checkpoint() {
             tracing::warn!(%error, "the rest of the log could not be copied into the database file");
         }
@@ -192,10 +185,8 @@ impl Link {
     fn checked<T>(&mut self, sql: &str, done: rusqlite::Result<T>) -> Result<T> {
         done.map_err(|error| {
             let kind = kind(&error);
-            match kind {
-                ErrorKind::Unavailable => self.connection = None,
-                ErrorKind::Full => self.full = true,
-                _ => {}
+            if kind == ErrorKind::Unavailable {
+                self.connection = None;
             }
             StoreError::new(kind, brief(sql), error)
         })
@@ -204,7 +195,10 @@ impl Link {
 
 fn connect(path: &Path, role: &Role, create: bool) -> Result<Connection> {
     let attempt = || -> rusqlite::Result<Connection> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        if create {
+            flags |= OpenFlags::SQLITE_OPEN_CREATE;
+        }
         let mut connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(PATIENCE)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -218,9 +212,6 @@ fn connect(path: &Path, role: &Role, create: bool) -> Result<Connection> {
         }
         Ok(connection)
     };
-    if create {
-        make(path)?;
-    }
     attempt().map_err(|error| {
         let kind = match kind(&error) {
             ErrorKind::Other if matches!(code(&error), Some(ffi::ErrorCode::CannotOpen)) => {
@@ -232,30 +223,8 @@ fn connect(path: &Path, role: &Role, create: bool) -> Result<Connection> {
     })
 }
 
-/// Makes an empty file, where there is none, that only its owner may read: it will hold keys and password hashes.
-/// The log and its index get the same rights from SQLite.
-fn make(path: &Path) -> Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => {
-            let kind = match error.kind() {
-                io::ErrorKind::StorageFull => ErrorKind::Full,
-                io::ErrorKind::ReadOnlyFilesystem => ErrorKind::ReadOnly,
-                _ => ErrorKind::Unavailable,
-            };
-            Err(StoreError::new(kind, format!("make {}", path.display()), error))
-        }
-    }
-}
-
 fn tune(connection: &Connection, role: &Role) -> rusqlite::Result<()> {
-    // Counts only while the file is empty. Measured with examples/commit_rate.rs: 8 and 16 KiB cost a quarter more
-    // CPU for mails of 4 KiB, since every touched page is written whole, and save a sixth for those of 64 KiB.
+    // Counts only while the file is empty.
     connection.pragma_update(None, "page_size", 4096)?;
     // Readers see the last commit while the writer goes on; a commit is one write and one fdatasync.
     let journal = if matches!(role, Role::Archive) {

@@ -1,0 +1,60 @@
+//! Builds the way out as it is configured: router, transport, scheduler.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use outbound::carry::{CarrySettings, Transport};
+use outbound::route::{Router, RouterSettings};
+use outbound::schedule::RoutedCourier;
+use outbound::settle::Policy;
+use outbound::{Parts, Settings};
+use store::Id;
+
+use super::{AppError, Rooms};
+use crate::config::Config;
+
+/// How long one question to a name server may take.
+const RESOLVER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What sending is built from, for a server that delivers and for a command that only accepts.
+pub fn parts(config: &Config, rooms: &Rooms, node: Id) -> Result<Parts, AppError> {
+    let delivery = &config.delivery;
+    let router = Router::new(RouterSettings {
+        route: delivery.route.clone(),
+        hostname: config.hostname.clone(),
+        resolver: delivery.resolver.iter().map(|server| server.0).collect(),
+        resolver_timeout: RESOLVER_TIMEOUT,
+        port: delivery.port.get(),
+        allow_private: delivery.allow_private,
+    })?;
+    let mut carry = CarrySettings::new(config.hostname.clone());
+    carry.ca_file.clone_from(&delivery.ca_file);
+    for source in &delivery.source_address {
+        match source {
+            IpAddr::V4(ip) => carry.source_v4 = Some(*ip),
+            IpAddr::V6(ip) => carry.source_v6 = Some(*ip),
+        }
+    }
+    let transport = Transport::new(carry, &delivery.route)?;
+    let settings = Settings {
+        retry: Policy {
+            retry: delivery.retry.clone(),
+            give_up: delivery.give_up,
+        },
+        connections_per_lane: delivery.connections_per_lane.get() as usize,
+        max_message_size: config.smtp.max_message_size.0,
+        max_recipients: config.smtp.max_recipients.get() as usize,
+        keep_content: config.storage.keep_content,
+        keep_messages: config.storage.keep_messages,
+        ..Settings::new(node, &config.hostname)
+    };
+    Ok(Parts {
+        db: rooms.db.clone(),
+        accounts: rooms.accounts.clone(),
+        clock: rooms.clock.clone(),
+        ids: rooms.ids.clone(),
+        settings: Arc::new(settings),
+        courier: Arc::new(RoutedCourier::new(router, transport, rooms.clock.clone())),
+    })
+}
