@@ -1,11 +1,5 @@
 //! The binary: reads the command line, runs one command, says in one sentence what went wrong.
 
-#![expect(
-    dead_code,
-    unused_imports,
-    reason = "the parts are composed when every room has landed"
-)]
-
 mod app;
 mod cli;
 mod config;

@@ -16,7 +16,7 @@ pub use checked::{CertificateFrom, Config};
 pub use keys::{Acme, Log};
 pub use problem::ConfigError;
 pub use reference::reference;
-pub use value::{HttpUrl, Listen};
+pub use value::Listen;
 pub use words::{BareLf, LogFormat};
 
 use std::path::{Path, PathBuf};

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-pub use self::counters::{Counters, Snapshot};
+pub use self::counters::Counters;
 
 use self::budget::Budget;
 use self::connection::Connection;

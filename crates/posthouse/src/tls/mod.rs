@@ -19,7 +19,6 @@ use store::Clock;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-pub use acme::AcmeError;
 pub use challenges::Challenges;
 pub use pair::{Facts, Pair, PairError};
 

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::own::Own;
 use super::pair::{Pair, PairError};
 use super::*;
-use crate::config::{Config, Overrides};
+use crate::config::Config;
 
 const NOW: Time = Time::from_secs(1_795_000_000);
 

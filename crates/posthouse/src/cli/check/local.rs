@@ -174,15 +174,17 @@ pub fn certificate(config: &Config, now: Time, findings: &mut Findings) {
 
 /// Whether passwords typed into the console could be read on the way.
 pub fn web(config: &Config, findings: &mut Findings) {
-    let Some(url) = &config.http.public_url else {
-        return;
+    let open = config.http.listen.iter().find(|listen| !listen.is_loopback());
+    let what = match (&config.http.public_url, open) {
+        (Some(url), _) if url.https || url.is_loopback() => return,
+        (Some(url), _) => format!("console: {} sends passwords unencrypted", url.as_str()),
+        (None, Some(open)) => format!("console: {open} takes passwords unencrypted from other machines"),
+        (None, None) => return,
     };
-    if !url.https && !url.is_loopback() {
-        findings.note(
-            format!("console: {} sends passwords unencrypted", url.as_str()),
-            "put it behind a proxy with TLS or set http.listen_tls, and make http.public_url https",
-        );
-    }
+    findings.note(
+        what,
+        "set http.listen_tls or put a proxy with TLS in front, and set http.public_url to its https address",
+    );
 }
 
 /// Opens the database if there is one; makes none.
