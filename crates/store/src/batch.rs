@@ -153,6 +153,19 @@ impl Queue {
         self.wake.notify_all();
     }
 
+    /// Nothing more is done: a thread ended by a mistake of ours, and callers must not wait for ever.
+    fn abandon(&self) {
+        self.close();
+        let left = std::mem::take(&mut self.waiting.lock().jobs);
+        for job in left {
+            job.answer(Err(StoreError::new(
+                ErrorKind::Unavailable,
+                "queue",
+                "the database thread ended",
+            )));
+        }
+    }
+
     /// Waits for work and takes this thread's share of it; `None` when closed and empty.
     fn take(&self, most: usize) -> Option<VecDeque<Box<dyn Job>>> {
         let mut waiting = self.waiting.lock();
@@ -186,6 +199,7 @@ pub(crate) struct Shared {
 /// Starts a thread that commits what waits in `queue`.
 pub(crate) fn spawn_writer(queue: Arc<Queue>, mut link: Link, shared: Shared) -> Result<JoinHandle<()>> {
     spawn("store-writer", move || {
+        let _guard = Guard(queue.clone());
         while let Some(mut jobs) = queue.take(LARGEST_BATCH) {
             while !jobs.is_empty() {
                 write(&mut link, &mut jobs, &shared);
@@ -198,6 +212,7 @@ pub(crate) fn spawn_writer(queue: Arc<Queue>, mut link: Link, shared: Shared) ->
 /// Starts a thread that answers the reads in `queue`, one after the other.
 pub(crate) fn spawn_reader(queue: Arc<Queue>, mut link: Link) -> Result<JoinHandle<()>> {
     spawn("store-reader", move || {
+        let _guard = Guard(queue.clone());
         while let Some(jobs) = queue.take(1) {
             for mut job in jobs {
                 let outcome = read(&mut link, job.mode(), |tx| job.run(tx));
@@ -205,6 +220,18 @@ pub(crate) fn spawn_reader(queue: Arc<Queue>, mut link: Link) -> Result<JoinHand
             }
         }
     })
+}
+
+/// Answers everybody when the thread that holds it panics.
+struct Guard(Arc<Queue>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("a database thread ended by a panic; the database answers no more");
+            self.0.abandon();
+        }
+    }
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
@@ -379,4 +406,32 @@ fn attempt_alone(link: &mut Link, job: &mut dyn Job, shared: &Shared) -> (Result
 /// Would another connection help?
 fn unreachable(error: &StoreError) -> bool {
     matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::ReadOnly)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_thread_that_ends_by_a_panic_leaves_nobody_waiting() {
+        let queue = Queue::new(1);
+        let label = || Label {
+            name: "wait",
+            mode: Mode::Write,
+            order: None,
+        };
+        let (job, answer) = Closure::waiting(label(), |_: &mut Tx<'_>| Ok(()));
+        queue.push(job);
+        let guarded = queue.clone();
+        let thread = std::thread::spawn(move || {
+            let _guard = Guard(guarded);
+            panic!("a mistake in the engine");
+        });
+        thread.join().unwrap_err();
+        let error = answer.await.unwrap().unwrap_err();
+        assert_eq!(error.to_string(), "wait: queue: the database thread ended");
+        let (late, answer) = Closure::waiting(label(), |_: &mut Tx<'_>| Ok(()));
+        queue.push(late);
+        assert_eq!(answer.await.unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
+    }
 }
