@@ -279,8 +279,6 @@ async fn a_connection_cut_while_idle_costs_the_next_caller_nothing() {
         .read("list", |tx| tx.query("SELECT 1", &[]))
         .await
         .unwrap();
-    // Idle is what has not been used for a second; this is the one wait that nothing can announce.
-    tokio::time::sleep(Duration::from_millis(1_100)).await;
     let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                WHERE datname = current_database() AND pid <> pg_backend_pid()";
     test.administer(cut).await;
