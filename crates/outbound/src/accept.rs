@@ -239,10 +239,13 @@ impl Door {
         let charged = principal.via != Via::System;
         let new = Arc::new(new);
         let writing = new.clone();
+        // Many connections charge one account at once: by its key they queue up instead of deadlocking.
         let stored = self
             .parts
             .db
-            .write("accept", move |tx| write(tx, &writing, epoch, charged))
+            .write_for(new.message.account, "accept", move |tx| {
+                write(tx, &writing, epoch, charged)
+            })
             .await
             .map_err(|error| not_stored(&error))?;
         if let (Stored::Yes, Some(core), Some(reservation)) = (&stored, &self.scheduler, reservation) {

@@ -6,7 +6,7 @@ use mail::time::Time;
 use store::{Clock, Id, Result, Row, Tx};
 
 use crate::model::{JobRecipient, Link, Message, Outcome, Parcel, Pending, Verdict};
-use crate::spool::first_id_at;
+use crate::spool::{Conditions, first_id_at, like};
 
 /// One captured mail as a list shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,37 +70,42 @@ pub(crate) fn insert(
 }
 
 pub fn list(tx: &mut Tx<'_>, filter: &InboxFilter) -> Result<Vec<Captured>> {
-    let text = filter.text.as_ref().map(|text| like(text));
-    let rows = tx.query(
-        &format!(
-            "SELECT {COLUMNS} FROM captured WHERE ($1 IS NULL OR account = $1) AND ($2 IS NULL OR id < $2) \
-             AND ($3 IS NULL OR lower(address) LIKE $3 ESCAPE '\\' OR lower(header_from) LIKE $3 ESCAPE '\\' \
-             OR lower(subject) LIKE $3 ESCAPE '\\') ORDER BY id DESC LIMIT $4"
-        ),
-        &[
-            filter.account.into(),
-            filter.after.into(),
-            text.as_ref().into(),
-            filter.limit.into(),
-        ],
-    )?;
-    rows.iter().map(read).collect()
+    let pattern = filter.text.as_deref().map(like);
+    let mut conditions = Conditions::default();
+    conditions.add("account = $", filter.account);
+    conditions.add("id < $", filter.after);
+    if let Some(pattern) = &pattern {
+        let clause = "(lower(address) LIKE $1 ESCAPE '\\' OR lower(header_from) LIKE $1 ESCAPE '\\' \
+                      OR lower(subject) LIKE $2 ESCAPE '\\')";
+        conditions.add_two(clause, pattern, pattern);
+    }
+    let sql = format!(
+        "SELECT {COLUMNS} FROM captured{} ORDER BY id DESC LIMIT {}",
+        conditions.sql(),
+        filter.limit
+    );
+    tx.query(&sql, conditions.values())?.iter().map(read).collect()
 }
 
 /// One captured mail with its content; none when it is not there or another account's.
 pub fn get(tx: &mut Tx<'_>, account: Option<Id>, id: Id) -> Result<Option<(Captured, Bytes)>> {
+    let mut conditions = Conditions::default();
+    conditions.add("id = $", Some(id));
+    conditions.add("account = $", account);
     let row = tx.query_opt(
-        &format!("SELECT {COLUMNS}, content FROM captured WHERE id = $1 AND ($2 IS NULL OR account = $2)"),
-        &[id.into(), account.into()],
+        &format!("SELECT {COLUMNS}, content FROM captured{}", conditions.sql()),
+        conditions.values(),
     )?;
     row.map(|row| Ok((read(&row)?, row.bytes(10)?))).transpose()
 }
 
 /// Empties the inbox of an account, or all.
 pub fn clear(tx: &mut Tx<'_>, account: Option<Id>) -> Result<u64> {
+    let mut conditions = Conditions::default();
+    conditions.add("account = $", account);
     tx.execute(
-        "DELETE FROM captured WHERE $1 IS NULL OR account = $1",
-        &[account.into()],
+        &format!("DELETE FROM captured{}", conditions.sql()),
+        conditions.values(),
     )
 }
 
@@ -137,19 +142,6 @@ fn read(row: &Row) -> Result<Captured> {
         subject: row.text(8)?,
         size: row.int(9)? as u64,
     })
-}
-
-/// A LIKE pattern for texts that contain `text`, with `\` before what LIKE would take for more than itself.
-pub(crate) fn like(text: &str) -> String {
-    let mut pattern = String::from("%");
-    for c in text.to_lowercase().chars() {
-        if matches!(c, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(c);
-    }
-    pattern.push('%');
-    pattern
 }
 
 /// The way into the inbox; what goes there is stored with its settlement.

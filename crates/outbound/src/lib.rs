@@ -15,3 +15,4 @@ pub use model::{Accepted, Origin, Refused, Submission};
 pub use outbound::Outbound;
 pub use schedule::Parts;
 pub use settings::Settings;
+pub use spool::history;

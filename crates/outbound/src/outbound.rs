@@ -10,6 +10,7 @@ use crate::capture::{self, Captured, InboxFilter};
 use crate::model::{Accepted, Counters, Counts, Depth, LaneKey, Refused, Submission};
 use crate::schedule::{Core, LaneView, Parts, pauses};
 use crate::settle;
+use crate::spool::history::{self, Detail, Filter, Summary};
 use crate::spool::{self, Cancelled, Changed};
 
 /// Sending. Clones share it; when the last one is dropped without [`Outbound::shut_down`] its tasks end where they stand,
@@ -67,6 +68,14 @@ impl Outbound {
     pub async fn shut_down(&self, limit: Duration) {
         if let Some(core) = &self.0.core {
             core.shut_down(limit).await;
+        }
+    }
+
+    /// Looks for dead nodes now and takes over what they had in hand; it happens by itself within a minute.
+    pub async fn take_over(&self) -> Result<u64> {
+        match &self.0.core {
+            Some(core) => core.take_over().await,
+            None => Ok(0),
         }
     }
 
@@ -150,6 +159,46 @@ impl Outbound {
 
     pub fn counters(&self) -> Counts {
         self.0.counters.snapshot()
+    }
+
+    /// Messages, page by page.
+    pub async fn messages(&self, filter: Filter) -> Result<Vec<Summary>> {
+        self.0
+            .parts
+            .db
+            .read("list messages", move |tx| history::list(tx, &filter))
+            .await
+    }
+
+    /// One message with all that is known of it; `account` none may see everybody's.
+    pub async fn message(&self, account: Option<Id>, id: Id) -> Result<Option<Detail>> {
+        self.0
+            .parts
+            .db
+            .read("read a message's page", move |tx| {
+                history::detail(tx, account, id)
+            })
+            .await
+    }
+
+    /// A message as it was stored, while its content is kept.
+    pub async fn source(&self, account: Option<Id>, id: Id) -> Result<Option<bytes::Bytes>> {
+        self.0
+            .parts
+            .db
+            .read("read a message's source", move |tx| {
+                history::content(tx, account, id)
+            })
+            .await
+    }
+
+    /// The account a message belongs to.
+    pub async fn owner(&self, id: Id) -> Result<Option<Id>> {
+        self.0
+            .parts
+            .db
+            .peek("look whose a message is", move |tx| history::owner(tx, id))
+            .await
     }
 
     pub async fn inbox(&self, filter: InboxFilter) -> Result<Vec<Captured>> {

@@ -76,7 +76,7 @@ impl Core {
         if let Some(body) = job.body.clone().or(loaded) {
             return Some((job, body));
         }
-        tracing::error!(message = %job.message.id, "a waiting message has no content");
+        tracing::error!(id = %job.message.id, "a waiting message has no content");
         let gone = Outcome::without_reply(
             Verdict::Bounced,
             Enhanced::new(5, 3, 0),
@@ -102,14 +102,14 @@ impl Core {
             Ok(signers) if signers.is_empty() => return Bytes::new(),
             Ok(signers) => signers,
             Err(error) => {
-                tracing::warn!(message = %job.message.id, %error, "sent unsigned: the keys could not be read");
+                tracing::warn!(id = %job.message.id, %error, "sent unsigned: the keys could not be read");
                 return Bytes::new();
             }
         };
         match mail::dkim::sign(body, &signers, self.now()) {
             Ok(fields) => fields.into(),
             Err(error) => {
-                tracing::warn!(message = %job.message.id, %error, "sent unsigned");
+                tracing::warn!(id = %job.message.id, %error, "sent unsigned");
                 Bytes::new()
             }
         }
@@ -233,7 +233,7 @@ impl Core {
         counters.leases_lost.add(recorded.lost);
         if recorded.lost > 0 {
             tracing::warn!(
-                message = %job.message.id, recipients = recorded.lost,
+                id = %job.message.id, recipients = recorded.lost,
                 "an outcome was not recorded: the recipient was taken from this node or cancelled meanwhile"
             );
         }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mail::time::Time;
 use store::nodes::{self, HEARTBEAT, LEASE};
+use store::{Id, Tx};
 
 use super::core::Core;
 use crate::{capture, spool};
@@ -47,13 +49,7 @@ impl Core {
                 .db
                 .write("say that this node lives", move |tx| {
                     nodes::heartbeat(tx, node, &name, now)?;
-                    let dead = if judges { nodes::dead(tx, now)? } else { Vec::new() };
-                    let mut freed = 0;
-                    for dead in dead.into_iter().filter(|dead| *dead != node) {
-                        freed += spool::free(tx, dead)?;
-                        nodes::remove(tx, dead)?;
-                    }
-                    Ok(freed)
+                    if judges { free_dead(tx, node, now) } else { Ok(0) }
                 })
                 .await;
             match beat {
@@ -71,6 +67,18 @@ impl Core {
             }
             self.sweep().await;
         }
+    }
+
+    /// Takes over from dead nodes now instead of with the next heartbeat.
+    pub async fn take_over(&self) -> store::Result<u64> {
+        let (node, now) = (self.node(), self.now());
+        let freed = self
+            .parts
+            .db
+            .write("take over from dead nodes", move |tx| free_dead(tx, node, now))
+            .await?;
+        self.poke.notify_one();
+        Ok(freed)
     }
 
     /// Enforces the expiry of what waits in memory and forgets lanes nobody uses.
@@ -128,4 +136,14 @@ impl Core {
             }
         }
     }
+}
+
+/// Frees what dead nodes had in hand and takes them off the list.
+fn free_dead(tx: &mut Tx<'_>, judge: Id, now: Time) -> store::Result<u64> {
+    let mut freed = 0;
+    for dead in nodes::dead(tx, now)?.into_iter().filter(|dead| *dead != judge) {
+        freed += spool::free(tx, dead)?;
+        nodes::remove(tx, dead)?;
+    }
+    Ok(freed)
 }

@@ -3,9 +3,11 @@
 mod change;
 mod claim;
 mod depth;
+pub mod history;
 mod insert;
 mod purge;
 mod result;
+mod search;
 
 pub use change::{Cancelled, Changed, InHand, cancel, hurry, resume, retry};
 pub use claim::{Claimed, body, claim_domain, claim_due, first_due, free, leased, wait};
@@ -13,6 +15,7 @@ pub use depth::depth;
 pub use insert::{NewMessage, NewRecipient, Place, insert};
 pub use purge::{Purged, first_id_at, purge};
 pub use result::{Settled, in_turn, release_body, settle};
+pub(crate) use search::{Conditions, like};
 
 /// The states in which rows wait, as the partial indexes spell them.
 macro_rules! waiting {

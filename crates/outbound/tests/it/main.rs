@@ -4,6 +4,9 @@
 mod carry;
 mod delivery;
 mod dns;
+mod door;
+mod management;
+mod recovery;
 mod route;
 mod sink;
 mod world;

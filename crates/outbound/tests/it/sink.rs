@@ -9,6 +9,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
 /// What the sink does when a verb comes, instead of accepting it.
@@ -91,6 +92,7 @@ pub struct Seen {
 pub struct Sink {
     pub address: SocketAddr,
     pub seen: Arc<Mutex<Seen>>,
+    hang_up: Arc<Notify>,
 }
 
 impl Sink {
@@ -98,7 +100,8 @@ impl Sink {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Seen::default()));
-        let told = seen.clone();
+        let hang_up = Arc::new(Notify::new());
+        let (told, bell) = (seen.clone(), hang_up.clone());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 told.lock().connections += 1;
@@ -107,11 +110,21 @@ impl Sink {
                     seen: told.clone(),
                     under_tls: false,
                     served: 0,
+                    hang_up: bell.clone(),
                 };
                 tokio::spawn(host.serve(stream));
             }
         });
-        Self { address, seen }
+        Self {
+            address,
+            seen,
+            hang_up,
+        }
+    }
+
+    /// Ends the conversations that fell silent.
+    pub fn hang_up(&self) {
+        self.hang_up.notify_waiters();
     }
 
     pub fn commands(&self) -> Vec<String> {
@@ -132,6 +145,7 @@ struct Host {
     seen: Arc<Mutex<Seen>>,
     under_tls: bool,
     served: usize,
+    hang_up: Arc<Notify>,
 }
 
 /// Why a conversation ended.
@@ -255,7 +269,10 @@ impl Host {
     ) -> Option<bool> {
         let (text, accepted) = match self.script.acts.get(verb) {
             Some(Act::Drop) => return None,
-            Some(Act::Silence) => std::future::pending().await,
+            Some(Act::Silence) => {
+                self.hang_up.notified().await;
+                return None;
+            }
             Some(Act::Say(text)) => (*text, text.starts_with(&accept[..1])),
             _ => (accept, true),
         };

@@ -7,6 +7,7 @@ use mail::time::Time;
 use store::events::{self, Logged};
 use store::{Id, Result, Row, StoreError, Tx, Value};
 
+use super::{first_id_at, like};
 use crate::model::{Origin, State};
 
 /// Recipients that a list names before it says "and 12 more".
@@ -127,8 +128,8 @@ pub fn list(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<Summary>> {
             "EXISTS (SELECT 1 FROM recipients r WHERE r.message = m.id AND r.state = $)",
             filter.state.map(|state| Value::from(state.as_str())),
         ),
-        ("m.id >= $", filter.since.map(|since| first_id_of(since).into())),
-        ("m.id < $", filter.until.map(|until| first_id_of(until).into())),
+        ("m.id >= $", filter.since.map(|since| first_id_at(since).into())),
+        ("m.id < $", filter.until.map(|until| first_id_at(until).into())),
         (beyond, filter.after.map(Value::from)),
     ];
     let mut wheres = String::from("1 = 1");
@@ -192,6 +193,13 @@ pub fn content(tx: &mut Tx<'_>, account: Option<Id>, id: Id) -> Result<Option<By
         return Ok(None);
     }
     row.bytes(1).map(Some)
+}
+
+/// The account a message belongs to.
+pub fn owner(tx: &mut Tx<'_>, id: Id) -> Result<Option<Id>> {
+    tx.query_opt("SELECT account FROM messages WHERE id = $1", &[id.into()])?
+        .map(|row| row.id(0))
+        .transpose()
 }
 
 fn summary(tx: &mut Tx<'_>, row: &Row) -> Result<Summary> {
@@ -269,22 +277,4 @@ fn attempt(row: &Row) -> Result<Attempt> {
         ip: row.opt_text(9)?,
         tls: row.opt_text(10)?,
     })
-}
-
-/// The lowest identifier that can have been made at `time`.
-fn first_id_of(time: Time) -> Id {
-    let millis = u64::try_from(time.as_micros().div_euclid(1_000)).unwrap_or(0);
-    let mut bytes = [0; 16];
-    bytes[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
-    Id::from_bytes(bytes)
-}
-
-/// A LIKE pattern for texts that contain `text`, with `\` before what LIKE would take for more than itself.
-fn like(text: &str) -> String {
-    let escaped = text
-        .to_lowercase()
-        .replace('\\', "\\\\")
-        .replace('%', "\\%")
-        .replace('_', "\\_");
-    format!("%{escaped}%")
 }

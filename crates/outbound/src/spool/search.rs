@@ -1,0 +1,82 @@
+//! Searching: conditions that are only there when they are asked for, and what LIKE is told.
+
+use store::Value;
+
+/// The WHERE clause of a search.
+#[derive(Debug, Default)]
+pub(crate) struct Conditions<'a> {
+    clauses: Vec<String>,
+    values: Vec<Value<'a>>,
+}
+
+impl<'a> Conditions<'a> {
+    /// Adds a condition when there is a value; `$` in it stands for the value.
+    pub fn add(&mut self, clause: &str, value: Option<impl Into<Value<'a>>>) {
+        if let Some(value) = value {
+            self.values.push(value.into());
+            self.clauses
+                .push(clause.replace('$', &format!("${}", self.values.len())));
+        }
+    }
+
+    /// Adds a condition on two texts, `$1` and `$2` in it.
+    pub fn add_two(&mut self, clause: &str, first: &'a str, second: &'a str) {
+        let before = self.values.len();
+        self.values.extend([Value::Text(first), Value::Text(second)]);
+        // The second one first, so that what it becomes is not taken for the other.
+        let clause = clause
+            .replace("$2", "$second")
+            .replace("$1", &format!("${}", before + 1));
+        self.clauses
+            .push(clause.replace("$second", &format!("${}", before + 2)));
+    }
+
+    pub fn sql(&self) -> String {
+        if self.clauses.is_empty() {
+            String::new()
+        } else {
+            format!(" WHERE {}", self.clauses.join(" AND "))
+        }
+    }
+
+    pub fn values(&self) -> &[Value<'a>] {
+        &self.values
+    }
+}
+
+/// A LIKE pattern for texts that contain `text`, with `\` before what LIKE would take for more than itself.
+pub(crate) fn like(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in text.trim().to_lowercase().chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_number_their_values_in_order() {
+        let mut conditions = Conditions::default();
+        conditions.add("a = $", Some(1_i64));
+        conditions.add("b = $", None::<i64>);
+        conditions.add_two("(c LIKE $1 OR d = $2 OR e LIKE $1)", "x", "y");
+        conditions.add("f > $", Some(2_i64));
+        assert_eq!(
+            conditions.sql(),
+            " WHERE a = $1 AND (c LIKE $2 OR d = $3 OR e LIKE $2) AND f > $4"
+        );
+        assert_eq!(conditions.values().len(), 4);
+    }
+
+    #[test]
+    fn what_like_takes_for_more_than_itself_is_escaped() {
+        assert_eq!(like(" 50%_Off\\ "), "%50\\%\\_off\\\\%");
+    }
+}

@@ -1,0 +1,116 @@
+//! The door: what it refuses, and with which words.
+
+use accounts::credits::Charge;
+use mail::replies;
+use mail::reply::Reply;
+use outbound::model::{Refused, Submission};
+use outbound::route::Route;
+use outbound::{Outbound, history};
+use store::both_engines;
+
+use crate::world::{MESSAGE, World, address, recipient};
+
+async fn refusal(outbound: &Outbound, submission: Submission) -> Reply {
+    let Err(Refused(reply)) = outbound.accept(submission).await else {
+        panic!("it was accepted")
+    };
+    reply
+}
+
+both_engines! {
+    async fn a_sender_that_is_not_the_accounts_own_is_refused(test: TestDb) {
+        let world = World::new(test).await;
+        let outbound = Outbound::idle(world.parts(&Route::Capture));
+        let spoofed = world.submission(&["b@there.example"], &MESSAGE.replace("ann@sender", "eve@other"));
+        assert_eq!(refusal(&outbound, spoofed).await, replies::FROM_NOT_ALLOWED);
+        let mut reverse_path = world.submission(&["b@there.example"], MESSAGE);
+        reverse_path.envelope.reverse_path = Some(address("eve@other.example"));
+        assert_eq!(refusal(&outbound, reverse_path).await, replies::SENDER_NOT_ALLOWED);
+        for from in [
+            "From: a@sender.example, b@sender.example\r\n",
+            "From: a@sender.example\r\nFrom: b@sender.example\r\n",
+            "Subject: nobody\r\n",
+            "From: undisclosed\r\n",
+        ] {
+            let many = world.submission(&["b@there.example"], &format!("{from}\r\nHi.\r\n"));
+            assert_eq!(refusal(&outbound, many).await, replies::FROM_NOT_ONE, "{from:?}");
+        }
+        // Any address of the verified domain may be used, and the null sender too.
+        let mut fine = world.submission(&["b@there.example"], &MESSAGE.replace("ann@sender", "any.one@sender"));
+        fine.envelope.reverse_path = None;
+        assert!(outbound.accept(fine).await.is_ok());
+        assert_eq!(world.count("SELECT COUNT(*) FROM messages").await, 1);
+        assert_eq!(outbound.counters().refused, 6);
+    }
+
+    async fn loops_and_what_is_too_big_are_refused(test: TestDb) {
+        let mut world = World::new(test).await;
+        world.settings.max_message_size = 200_000;
+        world.settings.max_recipients = 2;
+        let outbound = Outbound::idle(world.parts(&Route::Capture));
+        let hops = "Received: from a by b; Mon, 23 Nov 2026 20:00:00 +0000\r\n";
+        let fifty = world.submission(&["b@there.example"], &(hops.repeat(50) + MESSAGE));
+        assert!(outbound.accept(fifty).await.is_ok());
+        let looping = world.submission(&["b@there.example"], &(hops.repeat(51) + MESSAGE));
+        assert_eq!(refusal(&outbound, looping).await, replies::MAIL_LOOP);
+        let big = world.submission(&["b@there.example"], &(MESSAGE.to_owned() + &"x".repeat(200_000)));
+        assert_eq!(refusal(&outbound, big).await, replies::TOO_BIG);
+        let header = world.submission(&["b@there.example"], &("X: ".to_owned() + &"x".repeat(110_000) + "\r\n" + MESSAGE));
+        assert_eq!(refusal(&outbound, header).await, replies::HEADER_TOO_BIG);
+        let many = world.submission(&["a@t.example", "b@t.example", "c@t.example"], MESSAGE);
+        assert_eq!(refusal(&outbound, many).await, replies::TOO_MANY_RECIPIENTS);
+        assert_eq!(refusal(&outbound, world.submission(&[], MESSAGE)).await, replies::NO_VALID_RECIPIENTS);
+    }
+
+    async fn each_recipient_costs_a_credit_and_without_any_nothing_is_stored(test: TestDb) {
+        let world = World::new(test).await;
+        let outbound = Outbound::idle(world.parts(&Route::Capture));
+        let account = world.principal.account;
+        world.accounts.grant(account, -99_997, "test").await.unwrap();
+        world.accept(&outbound, &["a@there.example", "b@there.example"]).await;
+        assert_eq!(world.count("SELECT balance FROM accounts").await, 1);
+        let two = world.submission(&["a@there.example", "b@there.example"], MESSAGE);
+        assert_eq!(refusal(&outbound, two).await, replies::OUT_OF_CREDITS);
+        assert_eq!(world.count("SELECT COUNT(*) FROM messages").await, 1);
+        assert_eq!(world.count("SELECT COUNT(*) FROM bodies").await, 1);
+        let charge = world.test.db.write("charge", move |tx| accounts::credits::charge(tx, account, 1, 0));
+        assert_eq!(charge.await.unwrap(), Charge::Paid);
+    }
+
+    async fn a_changed_password_or_a_suspension_counts_for_the_next_message(test: TestDb) {
+        let world = World::new(test).await;
+        let outbound = Outbound::idle(world.parts(&Route::Capture));
+        world.accept(&outbound, &["a@there.example"]).await;
+        world.accounts.set_password("ann@sender.example", "copper-whistle-by-the-sea-7").await.unwrap();
+        let old = world.submission(&["a@there.example"], MESSAGE);
+        assert_eq!(refusal(&outbound, old.clone()).await, replies::SIGNED_OUT);
+        let now = world.accounts.verify_password("ann@sender.example", "copper-whistle-by-the-sea-7").await;
+        let new = Submission { principal: now.unwrap().unwrap(), ..old };
+        assert!(outbound.accept(new.clone()).await.is_ok());
+        world.accounts.suspend(world.principal.account, "bounces").await.unwrap();
+        let reply = refusal(&outbound, new).await;
+        assert_eq!((reply.code, reply.text.as_ref()), (554, "The account is suspended: bounces"));
+    }
+
+    async fn everything_but_the_top_and_bcc_stays_as_it_came(test: TestDb) {
+        let world = World::new(test).await;
+        let outbound = Outbound::idle(world.parts(&Route::Capture));
+        let odd = "Date: yesterday\r\nmessage-id: <mine@sender.example>\r\nBCC: hidden@there.example,\r\n more@there.example\r\n\
+                   From: ann@sender.example\r\nX-Odd:\t caf\u{e9} \r\n\r\n..\r\n.\r\n\r\nno end";
+        let mut submission = world.submission(&["b@there.example"], odd);
+        submission.envelope.recipients.push(recipient("c@there.example", "SUCCESS"));
+        let accepted = outbound.accept(submission).await.unwrap();
+        let source = outbound.source(None, accepted.id).await.unwrap().unwrap();
+        let text = String::from_utf8(source.to_vec()).unwrap();
+        let (received, rest) = text.split_at(text.find("Date: ").unwrap());
+        assert!(received.starts_with("Received: ") && received.contains("with ESMTPSA") && !received.contains("for <"));
+        assert_eq!(
+            rest,
+            "Date: yesterday\r\nmessage-id: <mine@sender.example>\r\nFrom: ann@sender.example\r\nX-Odd:\t caf\u{e9} \r\n\r\n\
+             ..\r\n.\r\n\r\nno end"
+        );
+        let page = world.test.db.read("look", move |tx| history::detail(tx, None, accepted.id)).await.unwrap().unwrap();
+        assert_eq!(page.message_id, "mine@sender.example");
+        assert_eq!(world.rows("SELECT notify FROM recipients ORDER BY ordinal").await[1].text(0).unwrap(), "SUCCESS");
+    }
+}

@@ -1,0 +1,133 @@
+//! What people see of messages and do to them: lists, pages, retry, cancel, pause, the inbox.
+
+use std::time::Duration;
+
+use mail::time::Time;
+use outbound::Outbound;
+use outbound::capture::InboxFilter;
+use outbound::history::Filter;
+use outbound::model::{LaneKey, State};
+use outbound::route::Route;
+use store::both_engines;
+
+use crate::sink::{Act, Script, Sink};
+use crate::world::{World, until};
+
+fn page(text: Option<&str>, state: Option<State>) -> Filter {
+    Filter {
+        text: text.map(str::to_owned),
+        state,
+        limit: 10,
+        ..Filter::default()
+    }
+}
+
+both_engines! {
+    async fn messages_are_found_by_text_state_and_page(test: TestDb) {
+        let world = World::new(test).await;
+        let outbound = Outbound::idle(world.parts(&Route::Capture));
+        let mut ids = Vec::new();
+        for to in ["one@there.example", "two@there.example", "three@else.example"] {
+            ids.push(world.accept(&outbound, &[to]).await.id);
+        }
+        let found = async |filter| -> Vec<_> {
+            outbound.messages(filter).await.unwrap().iter().map(|one| one.id).collect()
+        };
+        assert_eq!(found(page(None, None)).await, [ids[2], ids[1], ids[0]]);
+        assert_eq!(found(page(Some("TWO@there"), None)).await, [ids[1]]);
+        assert_eq!(found(page(Some("hello"), Some(State::Queued))).await.len(), 3);
+        assert!(found(page(None, Some(State::Bounced))).await.is_empty());
+        let after = Filter { after: Some(ids[1]), ..page(None, None) };
+        assert_eq!(found(after.clone()).await, [ids[0]]);
+        assert_eq!(found(Filter { oldest_first: true, ..after }).await, [ids[2]]);
+        let others = Filter { account: Some(world.test.id()), ..page(None, None) };
+        assert!(found(others).await.is_empty());
+        let early = Filter { until: Some(Time::from_secs(1)), ..page(None, None) };
+        assert!(found(early).await.is_empty());
+        let page = outbound.message(Some(world.principal.account), ids[0]).await.unwrap().unwrap();
+        assert_eq!(page.recipients[0].address, "one@there.example");
+        assert_eq!(page.origin.protocol, "ESMTPSA");
+        assert!(page.content_available && page.content_kept_until.is_some());
+        assert_eq!(page.events[0].kind, "accepted");
+        assert!(outbound.message(Some(world.test.id()), ids[0]).await.unwrap().is_none());
+        let source = outbound.source(Some(world.principal.account), ids[0]).await.unwrap().unwrap();
+        assert!(source.starts_with(b"Received: "));
+    }
+
+    async fn captured_mail_lands_in_the_inbox_on_the_same_way(test: TestDb) {
+        let world = World::new(test).await;
+        let outbound = Outbound::start(world.parts(&Route::Capture)).await.unwrap();
+        let accepted = world.accept(&outbound, &["one@there.example", "two@there.example"]).await;
+        world.until_all(accepted.id, "delivered").await;
+        let inbox = outbound.inbox(InboxFilter { limit: 10, ..InboxFilter::default() }).await.unwrap();
+        assert_eq!(inbox.len(), 2);
+        let found = InboxFilter { text: Some("ONE@".into()), limit: 10, ..InboxFilter::default() };
+        assert_eq!(outbound.inbox(found).await.unwrap().len(), 1);
+        let (mail, content) = outbound.inbox_mail(None, inbox[0].id).await.unwrap().unwrap();
+        assert_eq!(mail.subject, "hello");
+        assert!(content.ends_with(b"Hi.\r\n"));
+        assert_eq!(outbound.clear_inbox(Some(world.principal.account)).await.unwrap(), 2);
+    }
+
+    async fn what_waits_is_cancelled_and_is_not_sent(test: TestDb) {
+        let world = World::new(test).await;
+        let sink = Sink::start(Script::at("RCPT", Act::Say("451 4.7.1 Later"))).await;
+        let mut world = world;
+        world.settings.retry.retry = vec![Duration::from_hours(1)];
+        let outbound = world.send_to(sink.address).await;
+        let accepted = world.accept(&outbound, &["b@there.example", "c@there.example"]).await;
+        world.until_all(accepted.id, "deferred").await;
+        let cancelled = outbound.cancel(accepted.id, Some(0)).await.unwrap();
+        assert_eq!((cancelled.ordinals, cancelled.on_the_wire), (vec![0], 0));
+        let fates = world.fates(accepted.id).await;
+        assert_eq!(fates[0], "cancelled: cancelled by hand");
+        assert!(fates[1].starts_with("deferred"), "{fates:?}");
+        assert_eq!(outbound.cancel(accepted.id, None).await.unwrap().ordinals, [1]);
+        assert_eq!(world.count("SELECT COUNT(*) FROM events WHERE kind = 'cancelled'").await, 2);
+    }
+
+    async fn a_retry_from_another_process_is_seen(test: TestDb) {
+        let mut world = World::new(test).await;
+        world.settings.retry.retry = vec![Duration::from_hours(1)];
+        let refusing = Sink::start(Script::at("RCPT", Act::Say("451 4.7.1 Later"))).await;
+        let outbound = world.send_to(refusing.address).await;
+        let accepted = world.accept(&outbound, &["b@there.example"]).await;
+        world.until_all(accepted.id, "deferred").await;
+        let command = Outbound::idle(world.parts(&Route::Capture));
+        assert_eq!(command.retry(accepted.id, None).await.unwrap().rows, 1);
+        until("it is tried again", async || world.count("SELECT COUNT(*) FROM attempts").await == 2).await;
+    }
+
+    async fn a_paused_lane_rests_and_goes_on_when_resumed(test: TestDb) {
+        let world = World::new(test).await;
+        let sink = Sink::start(Script::default()).await;
+        let lane = LaneKey::new(&sink.address.to_string());
+        let outbound = world.send_to(sink.address).await;
+        let first = world.accept(&outbound, &["a@there.example"]).await;
+        world.until_all(first.id, "delivered").await;
+        outbound.pause_lane(lane.clone(), None).await.unwrap();
+        until("the pause is seen", async || outbound.lanes().iter().any(|view| view.paused)).await;
+        let waiting = world.accept(&outbound, &["b@there.example"]).await;
+        let fates = world.until_all(waiting.id, "queued: lane").await;
+        assert_eq!(fates[0], format!("queued: lane {lane} is paused by the operator"));
+        assert!(outbound.resume_lane(lane).await.unwrap());
+        world.until_all(waiting.id, "delivered").await;
+    }
+
+    async fn a_destination_that_cannot_be_reached_says_so_and_is_tried_on_demand(test: TestDb) {
+        let mut world = World::new(test).await;
+        world.settings.retry.retry = vec![Duration::from_hours(1)];
+        let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = closed.local_addr().unwrap();
+        drop(closed);
+        let outbound = world.send_to(address).await;
+        let first = world.accept(&outbound, &["a@there.example"]).await;
+        let fates = world.until_all(first.id, "deferred").await;
+        assert!(fates[0].to_lowercase().contains("refused"), "{fates:?}");
+        let second = world.accept(&outbound, &["b@there.example"]).await;
+        let fates = world.until_all(second.id, "queued: waiting").await;
+        assert!(fates[0].to_lowercase().contains("refused"), "{fates:?}");
+        let views = outbound.lanes();
+        assert!(views[0].next_try_at.is_some() && views[0].last_reply.is_some(), "{views:?}");
+    }
+}

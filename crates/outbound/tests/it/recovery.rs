@@ -1,0 +1,134 @@
+//! What a crash, a shutdown, another node and a lost database leave behind: everything, and nothing twice.
+
+use std::time::Duration;
+
+use mail::time::Time;
+use outbound::Outbound;
+use outbound::route::Route;
+use store::both_engines;
+
+use crate::sink::{Act, Script, Sink};
+use crate::world::{World, until};
+
+both_engines! {
+    async fn what_a_killed_process_had_in_hand_is_delivered_by_the_next(test: TestDb) {
+        let world = World::new(test).await;
+        // Never answers the message: deliveries hang in flight.
+        let hanging = Sink::start(Script::at("BODY", Act::Silence)).await;
+        let outbound = world.send_to(hanging.address).await;
+        let mut ids = Vec::new();
+        for n in 0..30 {
+            ids.push(world.accept(&outbound, &[&format!("u{n}@there.example")]).await.id);
+        }
+        until("some are in flight", async || hanging.connections() > 3).await;
+        assert_eq!(world.count("SELECT COUNT(*) FROM recipients WHERE node IS NOT NULL").await, 30);
+        drop(outbound);
+        let taking = Sink::start(Script::default()).await;
+        let outbound = world.send_to(taking.address).await;
+        for id in ids {
+            world.until_all(id, "delivered").await;
+        }
+        assert_eq!(taking.messages().len(), 30);
+        assert_eq!(world.count("SELECT COUNT(*) FROM recipients WHERE node IS NOT NULL").await, 0);
+        drop(outbound);
+    }
+
+    async fn a_shutdown_finishes_what_is_in_flight_and_gives_the_rest_back(test: TestDb) {
+        let mut world = World::new(test).await;
+        world.settings.connections_per_lane = 2;
+        let sink = Sink::start(Script::default()).await;
+        let outbound = world.send_to(sink.address).await;
+        let mut ids = Vec::new();
+        for n in 0..40 {
+            ids.push(world.accept(&outbound, &[&format!("u{n}@there.example")]).await.id);
+        }
+        outbound.shut_down(Duration::from_secs(10)).await;
+        let delivered = world.count("SELECT COUNT(*) FROM recipients WHERE state = 'delivered'").await;
+        assert_eq!(sink.messages().len() as i64, delivered, "what was sent is recorded");
+        assert_eq!(world.count("SELECT COUNT(*) FROM recipients WHERE node IS NOT NULL").await, 0);
+        // Accepting still works and waits for the next start.
+        ids.push(world.accept(&outbound, &["late@there.example"]).await.id);
+        let outbound = world.send_to(sink.address).await;
+        for id in ids {
+            world.until_all(id, "delivered").await;
+        }
+        assert_eq!(sink.messages().len(), 41);
+        drop(outbound);
+    }
+
+    async fn mail_accepted_beside_a_running_server_is_delivered_by_it(test: TestDb) {
+        let world = World::new(test).await;
+        let sink = Sink::start(Script::default()).await;
+        let outbound = world.send_to(sink.address).await;
+        let command = Outbound::idle(world.parts(&Route::Capture));
+        let accepted = world.accept(&command, &["b@there.example"]).await;
+        world.until_all(accepted.id, "delivered").await;
+        drop(outbound);
+    }
+
+    async fn rows_of_a_node_that_died_pass_on(test: TestDb) {
+        let world = World::new(test).await;
+        let sink = Sink::start(Script::default()).await;
+        let command = Outbound::idle(world.parts(&Route::Capture));
+        let accepted = world.accept(&command, &["b@there.example"]).await;
+        let dead = world.test.id();
+        world.test.db.write("as a dead node would leave it", move |tx| {
+            store::nodes::register(tx, dead, "dead", Time::from_secs(1))?;
+            tx.execute("UPDATE recipients SET node = $1", &[dead.into()])
+        }).await.unwrap();
+        let outbound = world.send_to(sink.address).await;
+        outbound.take_over().await.unwrap();
+        world.until_all(accepted.id, "delivered").await;
+        assert_eq!(world.count("SELECT COUNT(*) FROM nodes").await, 1);
+    }
+
+    async fn an_outcome_under_a_lost_lease_is_not_recorded(test: TestDb) {
+        let world = World::new(test).await;
+        let hanging = Sink::start(Script::at("BODY", Act::Silence)).await;
+        let outbound = world.send_to(hanging.address).await;
+        let accepted = world.accept(&outbound, &["b@there.example"]).await;
+        until("it is in flight", async || hanging.messages().len() == 1).await;
+        // From this process the wire wins; another process that cancels takes the lease away.
+        let kept = outbound.cancel(accepted.id, None).await.unwrap();
+        assert_eq!((kept.ordinals.len(), kept.on_the_wire), (0, 1));
+        let command = Outbound::idle(world.parts(&Route::Capture));
+        assert_eq!(command.cancel(accepted.id, None).await.unwrap().ordinals, [0]);
+        until("the outcome came and was not recorded", async || {
+            hanging.hang_up();
+            outbound.counters().leases_lost == 1
+        })
+        .await;
+        assert_eq!(world.fates(accepted.id).await, ["cancelled: cancelled by hand"]);
+        assert_eq!(world.count("SELECT COUNT(*) FROM attempts").await, 0);
+    }
+
+    async fn what_waited_too_long_expires_with_a_report(test: TestDb) {
+        let mut world = World::new(test).await;
+        world.settings.retry.retry = vec![Duration::from_millis(50)];
+        world.settings.retry.give_up = Duration::from_millis(400);
+        let sink = Sink::start(Script::at("RCPT b@there.example", Act::Say("451 4.7.1 Later"))).await;
+        let outbound = world.send_to(sink.address).await;
+        let accepted = world.accept(&outbound, &["b@there.example"]).await;
+        let fates = world.until_all(accepted.id, "expired").await;
+        assert!(fates[0].contains("451 4.7.1 Later"), "{fates:?}");
+        until("the report is counted", async || outbound.counters().reports == 1).await;
+        assert_eq!(outbound.counters().expired, 1);
+    }
+
+    async fn content_goes_with_the_last_recipient_when_nothing_is_kept(test: TestDb) {
+        let mut world = World::new(test).await;
+        world.settings.keep_content = Duration::ZERO;
+        let sink = Sink::start(Script::at("RCPT later@there.example", Act::Say("451 4.7.1 Later"))).await;
+        let outbound = world.send_to(sink.address).await;
+        let one = world.accept(&outbound, &["b@there.example"]).await;
+        let both = world.accept(&outbound, &["b@there.example", "later@there.example"]).await;
+        world.until_all(one.id, "delivered").await;
+        until("one was delivered", async || world.fates(both.id).await[0].starts_with("delivered")).await;
+        assert!(outbound.source(None, one.id).await.unwrap().is_none());
+        assert!(outbound.source(None, both.id).await.unwrap().is_some());
+        until("the other is cancelled", async || {
+            !outbound.cancel(both.id, None).await.unwrap().ordinals.is_empty()
+        }).await;
+        assert!(outbound.source(None, both.id).await.unwrap().is_none());
+    }
+}
