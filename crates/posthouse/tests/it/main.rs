@@ -4,4 +4,5 @@
 mod cli;
 mod config;
 mod harness;
+mod smtp_raw;
 mod tls;
