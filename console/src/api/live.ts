@@ -1,48 +1,65 @@
 /** What happens to messages, as it happens: one stream of server-sent events for the whole console. */
 import { useEffect, useRef } from "react";
+import type { components } from "./schema";
 
-export interface RecipientEvent {
-  seq: number;
-  kind: string;
-  message: string;
-  ordinal: number | null;
-  at: string;
-}
+export type RecipientEvent = components["schemas"]["RecipientEvent"];
 
-type Listener = (events: RecipientEvent[]) => void;
+/** What happened since the last call; nothing in particular after a gap, when everything may have changed. */
+export type News = readonly RecipientEvent[] | "gap";
+
+type Listener = (news: News) => void;
+
+/** Events come in bursts; each listener hears of them twice a second at most. */
+const GATHER_MS = 500;
+/** The browser reconnects by itself unless it was refused; then it is asked again after this long. */
+const AGAIN_MS = 5_000;
 
 const listeners = new Set<Listener>();
 let stream: EventSource | undefined;
 let gathered: RecipientEvent[] = [];
-let timer: ReturnType<typeof setTimeout> | undefined;
+let telling: ReturnType<typeof setTimeout> | undefined;
+let reopening: ReturnType<typeof setTimeout> | undefined;
 
-/** Events come in bursts; each listener hears of them twice a second at most. */
-const GATHER_MS = 500;
-
-function tell(): void {
-  timer = undefined;
-  const events = gathered;
-  gathered = [];
-  for (const listener of listeners) listener(events);
+function tell(news: News): void {
+  for (const listener of listeners) listener(news);
 }
 
-function open(): void {
-  stream = new EventSource("/api/v1/live");
-  stream.addEventListener("recipient", (event: MessageEvent<string>) => {
-    gathered.push(JSON.parse(event.data) as RecipientEvent);
-    if (timer === undefined) timer = setTimeout(tell, GATHER_MS);
+function gather(event: RecipientEvent): void {
+  gathered.push(event);
+  if (telling !== undefined) return;
+  telling = setTimeout(() => {
+    telling = undefined;
+    const events = gathered;
+    gathered = [];
+    tell(events);
+  }, GATHER_MS);
+}
+
+function open(afterGap: boolean): void {
+  const opened = new EventSource("/api/v1/live");
+  stream = opened;
+  if (afterGap) opened.addEventListener("open", () => tell("gap"), { once: true });
+  opened.addEventListener("recipient", (event: MessageEvent<string>) => {
+    gather(JSON.parse(event.data) as RecipientEvent);
   });
+  opened.addEventListener("error", () => {
+    if (opened.readyState !== EventSource.CLOSED || stream !== opened) return;
+    reopening = setTimeout(() => open(true), AGAIN_MS);
+  });
+}
+
+function close(): void {
+  stream?.close();
+  stream = undefined;
+  clearTimeout(reopening);
 }
 
 function listen(listener: Listener): () => void {
   listeners.add(listener);
-  if (!stream) open();
+  if (!stream) open(false);
   return () => {
     listeners.delete(listener);
-    if (listeners.size === 0) {
-      stream?.close();
-      stream = undefined;
-    }
+    if (listeners.size === 0) close();
   };
 }
 
@@ -50,5 +67,5 @@ function listen(listener: Listener): () => void {
 export function useLive(listener: Listener): void {
   const latest = useRef(listener);
   latest.current = listener;
-  useEffect(() => listen((events) => latest.current(events)), []);
+  useEffect(() => listen((news) => latest.current(news)), []);
 }

@@ -36,6 +36,8 @@ export const session = queryOptions({
     return ok(Promise.resolve({ data, error, response } as { data: Me; response: Response }));
   },
   staleTime: 60_000,
+  // Notices a server that went away, a session that ended and credits that were spent elsewhere.
+  refetchInterval: 60_000,
 });
 
 export const setup = queryOptions({

@@ -20,6 +20,7 @@ import { commands, session } from "../api/queries";
 import type { Me } from "../api/types";
 import { count } from "../format/number";
 import { Logo } from "../parts/Logo";
+import { BASE } from "./base";
 import { cache } from "./cache";
 import { Finder } from "./Finder";
 import classes from "./Frame.module.css";
@@ -176,7 +177,7 @@ function Person({ me }: { me: Me }) {
     await commands.signOut();
     // A fresh document: nothing of what was seen stays in memory.
     cache.clear();
-    window.location.assign("/app/sign-in");
+    window.location.assign(`${BASE}/sign-in`);
   };
   return (
     <Menu width={260}>

@@ -11,6 +11,7 @@ import {
 import { session, setup } from "../api/queries";
 import { readSearch } from "../pages/messages/filter";
 import { Bare, Crashed, Missing, Waiting } from "./Bare";
+import { BASE } from "./base";
 import { cache } from "./cache";
 import { parseSearch, stringifySearch } from "./search";
 
@@ -131,7 +132,7 @@ const tree = root.addChildren([
 
 export const router = createRouter({
   routeTree: tree,
-  basepath: "/app",
+  basepath: BASE,
   context: { cache },
   parseSearch,
   stringifySearch,

@@ -6,6 +6,7 @@ import { getRouteApi, useRouter } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { commands, session } from "../../api/queries";
 import { BareHead } from "../../app/Bare";
+import { BASE } from "../../app/base";
 import { useAct } from "../../parts/act";
 import { FormFault } from "../../parts/Feedback";
 import { useTitle } from "../../parts/title";
@@ -25,7 +26,8 @@ export function SignIn() {
     done: (me) => {
       cache.clear();
       cache.setQueryData(session.queryKey, me);
-      router.history.push(router.history.createHref(next ?? "/app/"));
+      // `next` may hold a search as well, so it is pushed as text rather than put together again.
+      router.history.push(`${BASE}${next ?? "/"}`);
     },
   });
   useTitle(t("signIn.title"));

@@ -29,8 +29,8 @@ export function Component() {
   const { id } = route.useParams();
   const query = useQuery(message(id));
   const cache = useQueryClient();
-  useLive((events) => {
-    if (events.some((event) => event.message === id)) {
+  useLive((news) => {
+    if (news === "gap" || news.some((event) => event.message === id)) {
       void cache.invalidateQueries({ queryKey: message(id).queryKey });
     }
   });
