@@ -1,7 +1,7 @@
 /** Every question and every command the console puts to the server, one place each. */
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { client, ok } from "./client";
-import type { Me, SendMessage } from "./types";
+import type { Account, Me, Scope, SendMessage } from "./types";
 
 export interface MessageFilter {
   q?: string | undefined;
@@ -14,10 +14,16 @@ export interface MessageFilter {
   limit?: number | undefined;
 }
 
-export interface ListFilter {
+export interface AccountFilter {
   q?: string | undefined;
-  state?: string | undefined;
+  state?: Account["state"] | undefined;
   sort?: "newest" | "oldest" | "name" | "credits" | undefined;
+  after?: string | undefined;
+  limit?: number | undefined;
+}
+
+export interface InboxFilter {
+  q?: string | undefined;
   after?: string | undefined;
   limit?: number | undefined;
 }
@@ -85,7 +91,7 @@ export const keys = queryOptions({
   queryFn: () => ok(client.GET("/keys")),
 });
 
-export const accounts = (filter: ListFilter) =>
+export const accounts = (filter: AccountFilter) =>
   queryOptions({
     queryKey: ["accounts", "list", given(filter)],
     queryFn: () => ok(client.GET("/accounts", { params: { query: given(filter) } })),
@@ -109,7 +115,7 @@ export const queue = queryOptions({
   refetchInterval: 5_000,
 });
 
-export const inbox = (filter: ListFilter) =>
+export const inbox = (filter: InboxFilter) =>
   queryOptions({
     queryKey: ["inbox", "list", given(filter)],
     queryFn: () => ok(client.GET("/inbox", { params: { query: given(filter) } })),
@@ -159,7 +165,7 @@ export const commands = {
   addDomain: (name: string) => ok(client.POST("/domains", { body: { name } })),
   removeDomain: (id: string) => ok(client.DELETE("/domains/{id}", path(id))),
   checkDomain: (id: string) => ok(client.POST("/domains/{id}/check", path(id))),
-  createKey: (body: { name: string; scopes: string[] }) => ok(client.POST("/keys", { body })),
+  createKey: (body: { name: string; scopes: Scope[] }) => ok(client.POST("/keys", { body })),
   revokeKey: (id: string) => ok(client.DELETE("/keys/{id}", path(id))),
   createAccount: (body: { email: string; password: string; operator: boolean; credits?: number }) =>
     ok(client.POST("/accounts", { body })),

@@ -262,7 +262,7 @@ export const en = {
     why: {
       queued: "It waits for its turn.",
       deferred: "The other side could not take it now; it will be tried again.",
-      delivered: "The other side took it.",
+      delivered: "It was handed over.",
       bounced: "The other side refused it for good.",
       expired: "It was tried until its time was over, then given up.",
       cancelled: "It was cancelled before it could be delivered.",
@@ -501,6 +501,7 @@ export const en = {
     inFlight: "In flight",
     lanes: "Lanes",
     lane: "Lane",
+    captureLane: "the local inbox",
     state: "State",
     oldest: "Oldest",
     rate: "Per minute",

@@ -7,7 +7,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { commands, keys, session } from "../../api/queries";
-import type { Key, NewKey } from "../../api/types";
+import type { Key, NewKey, Scope } from "../../api/types";
 import { useAct } from "../../parts/act";
 import { CodeBlock } from "../../parts/Copy";
 import { confirm } from "../../parts/confirm";
@@ -17,10 +17,6 @@ import { Page } from "../../parts/Page";
 import { Ago } from "../../parts/Time";
 
 const SCOPES = ["send", "messages", "domains", "account"] as const;
-type Scope = (typeof SCOPES)[number] | "operator";
-
-const isScope = (scope: string): scope is Scope =>
-  scope === "operator" || SCOPES.some((one) => one === scope);
 
 export function Component() {
   const { t } = useTranslation();
@@ -65,8 +61,7 @@ function useColumns(): Column<Key>[] {
       yes: t("keys.revoke"),
       act: () => revoke.mutate(key),
     });
-  const scopes = (row: Key) =>
-    row.scopes.map((scope) => (isScope(scope) ? t(`keys.scope.${scope}`) : scope)).join(", ");
+  const scopes = (row: Key) => row.scopes.map((scope) => t(`keys.scope.${scope}`)).join(", ");
   return [
     {
       id: "name",
@@ -146,7 +141,7 @@ function Creating({
   const { t } = useTranslation();
   const operator = useQuery(session).data?.account.operator === true;
   const form = useForm({
-    initialValues: { name: "", scopes: ["send"] as string[] },
+    initialValues: { name: "", scopes: ["send"] as Scope[] },
     validate: {
       name: (name) => (name.trim() === "" ? t("keys.needName") : null),
       scopes: (scopes) => (scopes.length === 0 ? t("keys.needScope") : null),

@@ -232,7 +232,7 @@ function Try({ attempt }: { attempt: Attempt }) {
         <span className="quiet">
           {[
             where,
-            tls ?? (where && t("message.tlsNone")),
+            tls ?? (ip && t("message.tlsNone")),
             t("message.took", { time: took(attempt.duration_ms) }),
           ]
             .filter(Boolean)

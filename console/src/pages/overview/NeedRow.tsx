@@ -5,6 +5,7 @@ import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { count } from "../../format/number";
 import { day, span } from "../../format/time";
+import { laneName } from "../../parts/lane";
 import { State } from "../../parts/State";
 import type { Need } from "./needs";
 import classes from "./Overview.module.css";
@@ -24,7 +25,8 @@ function Row({
     <li>
       <div className={classes.need}>
         <Text fw={500}>
-          {what} {mark}
+          {what}
+          {mark && <> {mark}</>}
         </Text>
         <Text c="dimmed">{hint}</Text>
       </div>
@@ -67,7 +69,7 @@ export function NeedRow({ need }: { need: Need }) {
     case "paused":
       return (
         <Row
-          what={t("overview.paused", { lane: need.lane.lane })}
+          what={t("overview.paused", { lane: laneName(need.lane.lane) })}
           hint={t("overview.pausedHint", { count: need.lane.waiting, n: count(need.lane.waiting) })}
           act={
             <Button component={Link} to="/queue" {...button}>
@@ -79,7 +81,7 @@ export function NeedRow({ need }: { need: Need }) {
     case "lane":
       return (
         <Row
-          what={t("overview.lane", { lane: need.lane.lane })}
+          what={t("overview.lane", { lane: laneName(need.lane.lane) })}
           hint={t("overview.laneHint", {
             time: span(need.waited),
             reply: need.lane.last_reply ?? t("common.none"),

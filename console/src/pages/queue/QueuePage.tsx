@@ -10,6 +10,7 @@ import { useAct } from "../../parts/act";
 import { confirm } from "../../parts/confirm";
 import { type Column, DataTable } from "../../parts/DataTable";
 import { Empty, Failure } from "../../parts/Feedback";
+import { laneName } from "../../parts/lane";
 import { Page } from "../../parts/Page";
 import { State } from "../../parts/State";
 import { Ago } from "../../parts/Time";
@@ -76,7 +77,9 @@ function useColumns(): Column<Lane>[] {
       wide: true,
       cell: (lane) => (
         <>
-          <bdi className={classes.lane}>{lane.lane}</bdi>
+          <bdi className={classes.lane} title={lane.lane}>
+            {laneName(lane.lane)}
+          </bdi>
           {domains(lane) !== lane.lane && <span className={classes.domains}>{domains(lane)}</span>}
         </>
       ),
@@ -156,21 +159,21 @@ function Acts({ lane }: { lane: Lane }) {
   const pause = useAct({
     run: () => commands.pauseLane(name),
     stale,
-    said: () => t("queue.paused", { lane: name }),
+    said: () => t("queue.paused", { lane: laneName(name) }),
   });
   const resume = useAct({
     run: () => commands.resumeLane(name),
     stale,
-    said: () => t("queue.resumed", { lane: name }),
+    said: () => t("queue.resumed", { lane: laneName(name) }),
   });
   const retry = useAct({
     run: () => commands.retryLane(name),
     stale: [...stale, ["messages"]],
-    said: () => t("queue.retried", { lane: name }),
+    said: () => t("queue.retried", { lane: laneName(name) }),
   });
   const ask = () =>
     confirm({
-      title: t("queue.pauseTitle", { lane: name }),
+      title: t("queue.pauseTitle", { lane: laneName(name) }),
       text: t("queue.pauseText", { count: lane.waiting, n: count(lane.waiting) }),
       yes: t("queue.pause"),
       danger: false,
@@ -183,7 +186,7 @@ function Acts({ lane }: { lane: Lane }) {
           variant="subtle"
           color="gray"
           loading={pause.isPending || resume.isPending || retry.isPending}
-          aria-label={t("queue.actionsFor", { lane: name })}
+          aria-label={t("queue.actionsFor", { lane: laneName(name) })}
         >
           <IconDots size={16} aria-hidden />
         </ActionIcon>
