@@ -1,6 +1,8 @@
 //! A connection to the file: how it is tuned, how statements are bound, what its errors mean.
 
 use std::collections::HashMap;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +42,8 @@ pub(crate) struct Link {
     connection: Option<Connection>,
     /// Statement texts with `$1` turned into `?1`.
     texts: HashMap<Box<str>, Box<str>>,
+    /// The disk had no room for the last transaction.
+    full: bool,
 }
 
 impl Link {
@@ -50,6 +54,7 @@ impl Link {
             role,
             connection: Some(connection),
             texts: HashMap::new(),
+            full: false,
         })
     }
 
@@ -120,15 +125,17 @@ impl Link {
         self.each("PRAGMA wal_checkpoint(PASSIVE)", &[], &mut |_| Ok(()))
     }
 
-    /// After each commit: does the checkpointer ask the writer for the rest?
+    /// Between two batches: copies the rest of the log when the checkpointer asks for it, or all of it when the
+    /// disk was full. Copied, the log begins anew in the room it has, so that deleting works on a full disk.
     pub(crate) fn finish_checkpoint(&mut self) {
         let Role::Writer(pressure) = &self.role else {
             return;
         };
-        if !pressure.writers_turn() {
+        if !pressure.writers_turn() && !self.full {
             return;
         }
         let pressure = pressure.clone();
+        self.full = false;
         if let Err(error) = self.checkpoint() {
             tracing::warn!(%error, "the rest of the log could not be copied into the database file");
         }
@@ -185,8 +192,10 @@ impl Link {
     fn checked<T>(&mut self, sql: &str, done: rusqlite::Result<T>) -> Result<T> {
         done.map_err(|error| {
             let kind = kind(&error);
-            if kind == ErrorKind::Unavailable {
-                self.connection = None;
+            match kind {
+                ErrorKind::Unavailable => self.connection = None,
+                ErrorKind::Full => self.full = true,
+                _ => {}
             }
             StoreError::new(kind, brief(sql), error)
         })
@@ -195,10 +204,7 @@ impl Link {
 
 fn connect(path: &Path, role: &Role, create: bool) -> Result<Connection> {
     let attempt = || -> rusqlite::Result<Connection> {
-        let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        if create {
-            flags |= OpenFlags::SQLITE_OPEN_CREATE;
-        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(PATIENCE)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -212,6 +218,9 @@ fn connect(path: &Path, role: &Role, create: bool) -> Result<Connection> {
         }
         Ok(connection)
     };
+    if create {
+        make(path)?;
+    }
     attempt().map_err(|error| {
         let kind = match kind(&error) {
             ErrorKind::Other if matches!(code(&error), Some(ffi::ErrorCode::CannotOpen)) => {
@@ -223,8 +232,30 @@ fn connect(path: &Path, role: &Role, create: bool) -> Result<Connection> {
     })
 }
 
+/// Makes an empty file, where there is none, that only its owner may read: it will hold keys and password hashes.
+/// The log and its index get the same rights from SQLite.
+fn make(path: &Path) -> Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => {
+            let kind = match error.kind() {
+                io::ErrorKind::StorageFull => ErrorKind::Full,
+                io::ErrorKind::ReadOnlyFilesystem => ErrorKind::ReadOnly,
+                _ => ErrorKind::Unavailable,
+            };
+            Err(StoreError::new(kind, format!("make {}", path.display()), error))
+        }
+    }
+}
+
 fn tune(connection: &Connection, role: &Role) -> rusqlite::Result<()> {
-    // Counts only while the file is empty.
+    // Counts only while the file is empty. Measured with examples/commit_rate.rs: 8 and 16 KiB cost a quarter more
+    // CPU for mails of 4 KiB, since every touched page is written whole, and save a sixth for those of 64 KiB.
     connection.pragma_update(None, "page_size", 4096)?;
     // Readers see the last commit while the writer goes on; a commit is one write and one fdatasync.
     let journal = if matches!(role, Role::Archive) {

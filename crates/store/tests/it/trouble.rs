@@ -177,6 +177,24 @@ async fn the_log_starts_over_instead_of_growing_for_ever() {
     );
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_but_its_owner_reads_the_database_or_a_backup() {
+    use std::os::unix::fs::PermissionsExt;
+    let test = TestDb::sqlite().await;
+    let (file, backup) = (test.file().unwrap(), test.dir.join("backup.db"));
+    test.db.backup(&backup).await.unwrap();
+    for path in [
+        file,
+        &file.with_extension("db-wal"),
+        &file.with_extension("db-shm"),
+        &backup,
+    ] {
+        let mode = fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{}", path.display());
+    }
+}
+
 #[tokio::test]
 async fn a_missing_database_is_not_made_unless_asked_for() {
     let test = TestDb::sqlite().await;
