@@ -4,9 +4,9 @@ use super::mailbox::{Mailbox, MailboxError, mailboxes};
 use mail_parser::parsers::MessageStream;
 
 /// The header section may have this many octets.
-pub const MAX_HEAD: usize = 100 * 1024;
+const MAX_HEAD: usize = 100 * 1024;
 /// The header section may have this many fields.
-pub const MAX_FIELDS: usize = 1_000;
+const MAX_FIELDS: usize = 1_000;
 
 /// Why a header section is not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -111,11 +111,6 @@ impl<'a> Head<'a> {
 
     pub fn fields(&self) -> &[Field<'a>] {
         &self.fields
-    }
-
-    /// The whole message that the head was read from.
-    pub fn raw(&self) -> &'a [u8] {
-        self.raw
     }
 
     /// The header section without the empty line.

@@ -8,6 +8,6 @@ mod trace;
 
 pub use compose::{ComposeError, Draft, DraftAttachment, Named, Problem, compose};
 pub use content::{Attachment, Content, content};
-pub use head::{Field, Head, HeadError, MAX_FIELDS, MAX_HEAD};
+pub use head::{Field, Head, HeadError};
 pub use mailbox::{Mailbox, MailboxError, mailboxes};
 pub use trace::Trace;

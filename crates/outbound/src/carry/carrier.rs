@@ -31,15 +31,6 @@ pub struct Prepared<'a> {
     pub parts: &'a [&'a [u8]],
 }
 
-/// What became of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivery {
-    /// One per recipient, in order.
-    pub outcomes: Vec<Outcome>,
-    /// A server took the envelope and decided; false where no connection came about or it broke off unasked.
-    pub reached: bool,
-}
-
 /// What all carriers share.
 #[derive(Clone)]
 pub struct Transport(Arc<Inner>);
@@ -80,26 +71,15 @@ pub struct Carrier {
 }
 
 impl Carrier {
-    pub fn plan(&self) -> &Arc<Plan> {
-        &self.plan
-    }
-
-    /// Goes by another plan from the next connection on; one to a host that the new plan does not name is not used again.
-    pub fn follow(&mut self, plan: Arc<Plan>) {
-        self.plan = plan;
-        let Via::Smtp { hosts, .. } = &self.plan.via else {
-            return;
-        };
-        if let Some(connection) = &self.connection
-            && !hosts.iter().any(|host| host.name == connection.host)
-        {
-            self.connection = None;
-        }
-    }
-
-    /// An open connection is at hand.
+    /// An open connection is at hand that takes another message.
     pub fn is_connected(&self) -> bool {
-        self.connection.is_some()
+        self.connection
+            .as_ref()
+            .is_some_and(|connection| !self.is_spent(connection))
+    }
+
+    fn is_spent(&self, connection: &Connection) -> bool {
+        connection.served >= self.transport.0.settings.messages_per_connection
     }
 
     /// Connects where needed; where nobody can be reached, the outcome for whatever was to be sent.
@@ -112,46 +92,49 @@ impl Carrier {
         Ok(())
     }
 
-    /// Connects where needed and hands the message over. `now` is when the attempt begins.
+    /// Connects where needed and hands the message over: one outcome per recipient, in order. `now` is when the attempt begins.
     ///
     /// Dropping the future drops the connection with it, so that no half-said transaction is met again.
-    pub async fn deliver(&mut self, message: &Prepared<'_>, now: Time) -> Delivery {
+    pub async fn deliver(&mut self, message: &Prepared<'_>, now: Time) -> Vec<Outcome> {
         let begun = Instant::now();
         if message.parts.iter().any(|part| check_line_ends(part).is_err()) {
-            return self.refused_by_us(message, now);
+            return refused_by_us(message, now);
         }
         let envelope = envelope(message);
         let recipients: Vec<Recipient<'_>> = message.recipients.iter().map(recipient).collect();
+        if !self.is_connected() {
+            self.close().await;
+        }
         loop {
             let mut connection = match self.connection.take() {
                 Some(connection) => connection,
                 None => match self.connect().await {
                     Ok(connection) => connection,
-                    Err(trouble) => return unreached(message, &trouble, now, begun),
+                    Err(trouble) => {
+                        let outcome = unreached_outcome(&trouble, now, begun);
+                        return vec![outcome; message.recipients.len()];
+                    }
                 },
             };
-            let settings = &self.transport.0.settings;
             match connection
-                .hand_over(&envelope, &recipients, message.parts, &settings.timeouts)
+                .hand_over(
+                    &envelope,
+                    &recipients,
+                    message.parts,
+                    &self.transport.0.settings.timeouts,
+                )
                 .await
             {
                 // A fresh connection is never stale, so this goes round once.
                 Handed::Stale => {}
                 Handed::Fates(fates) => {
-                    let reached = connection.usable() || fates.iter().any(|fate| fate.code.is_some());
                     let outcomes = fates
                         .into_iter()
                         .zip(message.recipients)
                         .map(|(fate, recipient)| outcome(fate, recipient, &connection, now, begun))
                         .collect();
-                    if connection.usable() {
-                        if connection.served < settings.messages_per_connection {
-                            self.connection = Some(connection);
-                        } else {
-                            connection.close(&settings.timeouts).await;
-                        }
-                    }
-                    return Delivery { outcomes, reached };
+                    self.connection = connection.usable().then_some(connection);
+                    return outcomes;
                 }
             }
         }
@@ -196,17 +179,14 @@ impl Carrier {
             .or(silent)
             .unwrap_or_else(|| Trouble::unreachable("the host has no address")))
     }
+}
 
-    /// A message that would let its reader see other lines than we do is sent to nobody.
-    fn refused_by_us(&self, message: &Prepared<'_>, now: Time) -> Delivery {
-        // RFC 3463 section 3.7: the message content.
-        let text = "The message holds a CR or LF that is no line end, which is not sent";
-        let outcome = Outcome::without_reply(Verdict::Bounced, Enhanced::new(5, 6, 0), text, now);
-        Delivery {
-            outcomes: vec![outcome; message.recipients.len()],
-            reached: self.is_connected(),
-        }
-    }
+/// A message that would let its reader see other lines than we do is sent to nobody.
+fn refused_by_us(message: &Prepared<'_>, now: Time) -> Vec<Outcome> {
+    // RFC 3463 section 3.7: the message content.
+    let text = "The message holds a CR or LF that is no line end, which is not sent";
+    let outcome = Outcome::without_reply(Verdict::Bounced, Enhanced::new(5, 6, 0), text, now);
+    vec![outcome; message.recipients.len()]
 }
 
 fn envelope<'a>(message: &Prepared<'a>) -> Envelope<'a> {
@@ -259,14 +239,7 @@ fn outcome(
     }
 }
 
-/// The same outcome for every recipient: no server took the envelope.
-fn unreached(message: &Prepared<'_>, trouble: &Trouble, now: Time, begun: Instant) -> Delivery {
-    Delivery {
-        outcomes: vec![unreached_outcome(trouble, now, begun); message.recipients.len()],
-        reached: false,
-    }
-}
-
+/// Where no server took the envelope.
 fn unreached_outcome(trouble: &Trouble, now: Time, begun: Instant) -> Outcome {
     Outcome {
         verdict: Verdict::Deferred,

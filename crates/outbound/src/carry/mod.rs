@@ -7,6 +7,6 @@ mod stream;
 mod tls;
 mod trouble;
 
-pub use carrier::{Carrier, Delivery, Prepared, Transport};
+pub use carrier::{Carrier, Prepared, Transport};
 pub use settings::{CarrySettings, Timeouts};
 pub use tls::CarryError;

@@ -50,7 +50,6 @@ impl Timeouts {
             Wait::Rcpt => self.rcpt,
             Wait::DataStart => self.data_start,
             Wait::DataEnd => self.data_end,
-            Wait::Quit => self.quit,
         }
     }
 }

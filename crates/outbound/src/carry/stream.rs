@@ -43,8 +43,12 @@ impl Stream {
         config: Arc<ClientConfig>,
         deadline: Duration,
     ) -> Result<(Self, String), Trouble> {
-        let name = ServerName::try_from(host.to_owned())
-            .map_err(|_| Trouble::handshake("its name is not one for TLS"))?;
+        // A name that TLS does not know as one goes without it; a certificate for such a name is never good.
+        let name = match (ServerName::try_from(host.to_owned()), tcp.peer_addr()) {
+            (Ok(name), _) => name,
+            (Err(_), Ok(peer)) => ServerName::IpAddress(peer.ip().into()),
+            (Err(_), Err(error)) => return Err(Trouble::lost(&in_words(&error))),
+        };
         match timeout(deadline, TlsConnector::from(config).connect(name, tcp)).await {
             Ok(Ok(stream)) => {
                 let described = tls::described(stream.get_ref().1);

@@ -88,7 +88,7 @@ impl Link for SmtpLink {
                 envid: parcel.envid.as_deref(),
                 parts,
             };
-            self.carrier.deliver(&prepared, self.clock.now()).await.outcomes
+            self.carrier.deliver(&prepared, self.clock.now()).await
         })
     }
 

@@ -7,8 +7,8 @@ use mail::address::Address;
 use mail::notify::Notify;
 use mail::smtp::client::Login;
 use mail::time::Time;
-use outbound::carry::{Carrier, CarrySettings, Delivery, Prepared, Timeouts, Transport};
-use outbound::model::{JobRecipient, LaneKey, Verdict};
+use outbound::carry::{Carrier, CarrySettings, Prepared, Timeouts, Transport};
+use outbound::model::{JobRecipient, LaneKey, Outcome, Verdict};
 use outbound::route::{Host, Plan, Route, TlsPolicy, Via};
 
 use crate::sink::{Act, Script, Sink, certificate};
@@ -83,7 +83,7 @@ fn recipients(list: &[&str]) -> Vec<JobRecipient> {
         .collect()
 }
 
-async fn deliver(carrier: &mut Carrier, to: &[&str], message: &[u8]) -> Delivery {
+async fn deliver(carrier: &mut Carrier, to: &[&str], message: &[u8]) -> Vec<Outcome> {
     let sender = Address::parse("s@us.example").unwrap();
     let prepared = Prepared {
         reverse_path: Some(&sender),
@@ -99,8 +99,8 @@ async fn deliver(carrier: &mut Carrier, to: &[&str], message: &[u8]) -> Delivery
 async fn fate(script: Script, settings: CarrySettings) -> String {
     let sink = Sink::start(script).await;
     let mut carrier = carrier(&sink, settings);
-    let delivery = deliver(&mut carrier, &["a@b.example"], MESSAGE).await;
-    let outcome = &delivery.outcomes[0];
+    let outcomes = deliver(&mut carrier, &["a@b.example"], MESSAGE).await;
+    let outcome = &outcomes[0];
     assert_eq!(
         (outcome.host.as_deref(), outcome.ip),
         (Some("localhost"), Some(sink.address.ip())),
@@ -116,9 +116,8 @@ async fn one_connection_carries_one_message_after_the_other() {
     let sink = Sink::start(Script::default()).await;
     let mut carrier = carrier(&sink, quick());
     for _ in 0..5 {
-        let delivery = deliver(&mut carrier, &["a@b.example", "c@b.example"], MESSAGE).await;
-        assert!(delivery.reached);
-        for outcome in &delivery.outcomes {
+        let outcomes = deliver(&mut carrier, &["a@b.example", "c@b.example"], MESSAGE).await;
+        for outcome in &outcomes {
             assert_eq!((outcome.verdict, outcome.code), (Verdict::Delivered, Some(250)));
             assert_eq!(outcome.summary(), "250 2.0.0 taken");
             assert_eq!((outcome.at, outcome.tls.as_deref()), (Time::from_secs(7), None));
@@ -228,13 +227,13 @@ async fn each_recipient_has_its_own_outcome() {
         .and("RCPT c@b.example", Act::Say("452 4.2.2 full"));
     let sink = Sink::start(script).await;
     let mut carrier = carrier(&sink, quick());
-    let delivery = deliver(
+    let outcomes = deliver(
         &mut carrier,
         &["a@b.example", "b@b.example", "c@b.example"],
         MESSAGE,
     )
     .await;
-    let verdicts: Vec<_> = delivery.outcomes.iter().map(|o| (o.verdict, o.code)).collect();
+    let verdicts: Vec<_> = outcomes.iter().map(|o| (o.verdict, o.code)).collect();
     assert_eq!(
         verdicts,
         [
@@ -251,14 +250,11 @@ async fn nobody_left_after_data_was_granted_ends_the_transaction_and_keeps_the_c
     let sink = Sink::start(Script::at("RCPT nobody", Act::Say("550 5.1.1 nobody"))).await;
     let mut carrier = carrier(&sink, quick());
     assert_eq!(
-        deliver(&mut carrier, &["nobody@b.example"], MESSAGE)
-            .await
-            .outcomes[0]
-            .verdict,
+        deliver(&mut carrier, &["nobody@b.example"], MESSAGE).await[0].verdict,
         Verdict::Bounced
     );
     assert_eq!(
-        deliver(&mut carrier, &["a@b.example"], MESSAGE).await.outcomes[0].verdict,
+        deliver(&mut carrier, &["a@b.example"], MESSAGE).await[0].verdict,
         Verdict::Delivered
     );
     assert_eq!(sink.connections(), 1);
@@ -275,10 +271,7 @@ async fn without_pipelining_commands_come_one_by_one() {
     let mut carrier = carrier(&sink, quick());
     for _ in 0..2 {
         assert_eq!(
-            deliver(&mut carrier, &["a@b.example", "c@b.example"], MESSAGE)
-                .await
-                .outcomes[1]
-                .verdict,
+            deliver(&mut carrier, &["a@b.example", "c@b.example"], MESSAGE).await[1].verdict,
             Verdict::Delivered
         );
     }
@@ -300,7 +293,7 @@ async fn a_big_message_arrives_octet_for_octet() {
     let sink = Sink::start(Script::default()).await;
     let mut carrier = carrier(&sink, quick());
     assert_eq!(
-        deliver(&mut carrier, &["a@b.example"], &message).await.outcomes[0].verdict,
+        deliver(&mut carrier, &["a@b.example"], &message).await[0].verdict,
         Verdict::Delivered
     );
     assert!(
@@ -319,7 +312,7 @@ async fn a_bare_cr_or_lf_is_never_sent() {
         b"a: b\r\n\r\nc\rd\r\n",
     ] {
         assert_eq!(
-            deliver(&mut carrier, &["a@b.example"], message).await.outcomes[0].verdict,
+            deliver(&mut carrier, &["a@b.example"], message).await[0].verdict,
             Verdict::Bounced
         );
     }
@@ -336,7 +329,7 @@ async fn a_connection_that_the_server_closed_meanwhile_is_replaced_unnoticed() {
     let mut carrier = carrier(&sink, quick());
     for _ in 0..3 {
         assert_eq!(
-            deliver(&mut carrier, &["a@b.example"], MESSAGE).await.outcomes[0].verdict,
+            deliver(&mut carrier, &["a@b.example"], MESSAGE).await[0].verdict,
             Verdict::Delivered
         );
     }
@@ -346,16 +339,16 @@ async fn a_connection_that_the_server_closed_meanwhile_is_replaced_unnoticed() {
 #[tokio::test]
 async fn after_its_share_of_messages_a_connection_is_closed_politely() {
     let sink = Sink::start(Script::default()).await;
-    let mut carrier = carrier(
-        &sink,
-        CarrySettings {
-            messages_per_connection: 2,
-            ..quick()
-        },
-    );
-    for _ in 0..4 {
+    let settings = CarrySettings {
+        messages_per_connection: 2,
+        ..quick()
+    };
+    let mut carrier = carrier(&sink, settings);
+    for nth in 1..=4 {
         deliver(&mut carrier, &["a@b.example"], MESSAGE).await;
+        assert_eq!(carrier.is_connected(), nth % 2 == 1);
     }
+    carrier.close().await;
     assert_eq!(sink.connections(), 2);
     assert_eq!(sink.commands().iter().filter(|line| *line == "QUIT").count(), 2);
 }
@@ -371,9 +364,9 @@ async fn the_next_host_is_tried_where_one_refuses_us() {
         None,
     );
     let mut carrier = Transport::new(quick(), &Route::Mx).unwrap().carrier(plan);
-    let delivery = deliver(&mut carrier, &["a@b.example"], MESSAGE).await;
+    let outcomes = deliver(&mut carrier, &["a@b.example"], MESSAGE).await;
     assert_eq!(
-        (delivery.outcomes[0].verdict, delivery.outcomes[0].ip),
+        (outcomes[0].verdict, outcomes[0].ip),
         (Verdict::Delivered, Some(sink.address.ip()))
     );
 }
@@ -382,13 +375,12 @@ async fn the_next_host_is_tried_where_one_refuses_us() {
 async fn no_host_at_all_defers_with_what_happened() {
     let plan = plan_to(&["127.0.0.1:1".parse().unwrap()], TlsPolicy::Opportunistic, None);
     let mut carrier = Transport::new(quick(), &Route::Mx).unwrap().carrier(plan);
-    let delivery = deliver(&mut carrier, &["a@b.example"], MESSAGE).await;
-    assert!(!delivery.reached);
+    let outcomes = deliver(&mut carrier, &["a@b.example"], MESSAGE).await;
     assert_eq!(
-        delivery.outcomes[0].summary(),
+        outcomes[0].summary(),
         "The connection could not be made: connection refused"
     );
-    assert_eq!(delivery.outcomes[0].enhanced.unwrap().to_string(), "4.4.1");
+    assert_eq!(outcomes[0].enhanced.unwrap().to_string(), "4.4.1");
 }
 
 fn offering_tls() -> Script {
@@ -404,9 +396,9 @@ async fn tls_is_used_where_it_is_offered_whoever_made_the_certificate() {
     let sink = Sink::start(offering_tls()).await;
     let mut carrier = carrier(&sink, quick());
     for _ in 0..2 {
-        let delivery = deliver(&mut carrier, &["a@b.example"], MESSAGE).await;
-        assert_eq!(delivery.outcomes[0].verdict, Verdict::Delivered);
-        let tls = delivery.outcomes[0].tls.as_deref().unwrap();
+        let outcomes = deliver(&mut carrier, &["a@b.example"], MESSAGE).await;
+        assert_eq!(outcomes[0].verdict, Verdict::Delivered);
+        let tls = outcomes[0].tls.as_deref().unwrap();
         assert!(tls.starts_with("TLSv1.3 TLS_"), "{tls}");
     }
     assert_eq!(sink.connections(), 1);
@@ -421,9 +413,9 @@ async fn what_a_server_says_before_tls_counts_for_nothing_after_it() {
     };
     let sink = Sink::start(script).await;
     let mut carrier = carrier(&sink, quick());
-    let delivery = deliver(&mut carrier, &["a@b.example"], MESSAGE).await;
-    assert_eq!(delivery.outcomes[0].verdict, Verdict::Delivered, "{delivery:?}");
-    assert!(delivery.outcomes[0].tls.is_some());
+    let outcomes = deliver(&mut carrier, &["a@b.example"], MESSAGE).await;
+    assert_eq!(outcomes[0].verdict, Verdict::Delivered, "{outcomes:?}");
+    assert!(outcomes[0].tls.is_some());
     assert!(
         sink.seen.lock().groups.iter().all(|&lines| lines == 1),
         "PIPELINING was offered before TLS only"
@@ -442,9 +434,9 @@ async fn a_failing_handshake_or_a_refused_starttls_goes_on_in_the_clear() {
     ] {
         let sink = Sink::start(script).await;
         let mut carrier = carrier(&sink, quick());
-        let delivery = deliver(&mut carrier, &["a@b.example"], MESSAGE).await;
+        let outcomes = deliver(&mut carrier, &["a@b.example"], MESSAGE).await;
         assert_eq!(
-            (delivery.outcomes[0].verdict, delivery.outcomes[0].tls.as_deref()),
+            (outcomes[0].verdict, outcomes[0].tls.as_deref()),
             (Verdict::Delivered, None)
         );
         assert_eq!(sink.connections(), connections);
@@ -479,30 +471,26 @@ async fn a_smarthost_with_verified_tls_gets_nothing_unless_its_certificate_is_go
         };
         let sink = Sink::start(script.clone()).await;
         let mut good = smarthost(&sink, scheme, Some(&pem), false);
-        let delivery = deliver(&mut good, &["a@b.example"], MESSAGE).await;
-        assert_eq!(delivery.outcomes[0].verdict, Verdict::Delivered, "{delivery:?}");
-        assert!(delivery.outcomes[0].tls.is_some());
+        let outcomes = deliver(&mut good, &["a@b.example"], MESSAGE).await;
+        assert_eq!(outcomes[0].verdict, Verdict::Delivered, "{outcomes:?}");
+        assert!(outcomes[0].tls.is_some());
         let sink = Sink::start(script).await;
         let mut other = smarthost(&sink, scheme, Some(&certificate().1), false);
-        let delivery = deliver(&mut other, &["a@b.example"], MESSAGE).await;
-        assert_eq!(
-            delivery.outcomes[0].enhanced.unwrap().to_string(),
-            "4.7.5",
-            "{delivery:?}"
-        );
+        let outcomes = deliver(&mut other, &["a@b.example"], MESSAGE).await;
+        assert_eq!(outcomes[0].enhanced.unwrap().to_string(), "4.7.5", "{outcomes:?}");
         let why = "TLS could not be agreed on: no authority that we know has signed the server's certificate";
-        assert_eq!(delivery.outcomes[0].reply, why);
+        assert_eq!(outcomes[0].reply, why);
         assert_eq!((sink.connections(), sink.messages().len()), (1, 0));
     }
     let sink = Sink::start(Script::default()).await;
-    let delivery = deliver(
+    let outcomes = deliver(
         &mut smarthost(&sink, "smtp+starttls", Some(&pem), false),
         &["a@b.example"],
         MESSAGE,
     )
     .await;
     assert_eq!(
-        delivery.outcomes[0].reply,
+        outcomes[0].reply,
         "The server offers no STARTTLS, which this route requires"
     );
 }
@@ -518,7 +506,7 @@ async fn a_smarthost_is_signed_in_to_under_tls_only() {
     let sink = Sink::start(script.clone()).await;
     let mut carrier = smarthost(&sink, "smtp+starttls", Some(&pem), true);
     assert_eq!(
-        deliver(&mut carrier, &["a@b.example"], MESSAGE).await.outcomes[0].verdict,
+        deliver(&mut carrier, &["a@b.example"], MESSAGE).await[0].verdict,
         Verdict::Delivered
     );
     assert!(
@@ -528,26 +516,25 @@ async fn a_smarthost_is_signed_in_to_under_tls_only() {
 
     let sink = Sink::start(script.and("AUTH", Act::Say("535 5.7.8 no"))).await;
     let mut refused = smarthost(&sink, "smtp+starttls", Some(&pem), true);
-    let delivery = deliver(&mut refused, &["a@b.example"], MESSAGE).await;
+    let outcomes = deliver(&mut refused, &["a@b.example"], MESSAGE).await;
     assert_eq!(
-        (delivery.outcomes[0].verdict, delivery.outcomes[0].code),
+        (outcomes[0].verdict, outcomes[0].code),
         (Verdict::Deferred, Some(535))
     );
-    assert!(!delivery.reached);
 
     let sink = Sink::start(Script {
         offers: vec!["AUTH PLAIN"],
         ..Script::default()
     })
     .await;
-    let delivery = deliver(
+    let outcomes = deliver(
         &mut smarthost(&sink, "smtp", None, true),
         &["a@b.example"],
         MESSAGE,
     )
     .await;
     assert_eq!(
-        delivery.outcomes[0].reply,
+        outcomes[0].reply,
         "The connection is not encrypted, so the password is not sent"
     );
     assert!(!sink.commands().iter().any(|line| line.starts_with("AUTH")));

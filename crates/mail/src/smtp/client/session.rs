@@ -55,7 +55,6 @@ pub enum Wait {
     DataStart,
     DataEnd,
     Reset,
-    Quit,
 }
 
 /// What the driver does next.
@@ -75,7 +74,7 @@ pub enum Step {
     Done(Vec<Fate>),
     /// No transaction is possible on this connection.
     Failed(Failure),
-    /// The server has said good-bye, or it makes no sense to wait for it.
+    /// The conversation is over.
     Closed,
 }
 
@@ -111,7 +110,6 @@ enum State {
     AuthResult,
     Ready,
     Transaction,
-    Quit,
     Closed,
 }
 
@@ -197,13 +195,6 @@ impl Session {
     pub fn lost(&mut self, why: Cow<'static, str>) -> Vec<Fate> {
         self.state = State::Closed;
         self.transaction.lost(why)
-    }
-
-    /// Says good-bye.
-    pub fn quit(&mut self) {
-        if self.state != State::Closed {
-            self.command(b"QUIT", State::Quit);
-        }
     }
 
     /// What to do next.
@@ -300,7 +291,6 @@ impl Session {
             State::AuthPlain | State::AuthResult if positive => self.state = State::Ready,
             State::AuthUser if reply.is_intermediate() => self.secret(true, State::AuthPassword),
             State::AuthPassword if reply.is_intermediate() => self.secret(false, State::AuthResult),
-            State::Quit => self.state = State::Closed,
             _ => {
                 let to = match self.state {
                     State::Banner => "the connection",
@@ -380,7 +370,6 @@ impl Session {
             State::Banner => Wait::Banner,
             State::Ehlo | State::Helo => Wait::Hello,
             State::StartTls => Wait::StartTls,
-            State::Quit => Wait::Quit,
             _ => Wait::Auth,
         }
     }
