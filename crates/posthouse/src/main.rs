@@ -3,6 +3,7 @@
 mod app;
 mod cli;
 mod config;
+mod http;
 mod ops;
 mod smtp;
 mod tls;

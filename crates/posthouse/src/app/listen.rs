@@ -84,6 +84,12 @@ impl Sockets {
         lists.into_iter().flat_map(one).collect()
     }
 
+    /// Where people open the console.
+    pub fn public_url(&self, config: &Config) -> String {
+        let [http, https] = [&self.http, &self.https].map(|bound| Self::ports(bound).first().copied());
+        config.public_url(http, https).as_str().to_owned()
+    }
+
     /// The ports of some sockets, each once.
     pub fn ports(sockets: &[Bound]) -> Vec<u16> {
         let mut ports: Vec<u16> = sockets.iter().map(|bound| bound.address.port()).collect();

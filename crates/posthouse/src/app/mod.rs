@@ -24,6 +24,7 @@ pub use self::rooms::Rooms;
 use self::signals::Signals;
 use self::welcome::Welcome;
 use crate::config::Config;
+use crate::http;
 use crate::ops::data_dir::{DataDir, DataDirError};
 use crate::ops::{self, metrics};
 use crate::smtp::{Smtp, SmtpSettings};
@@ -108,12 +109,10 @@ impl Server {
 
     fn welcome(&self) -> String {
         let sockets = &self.sockets;
-        let [http, https] =
-            [&sockets.http, &sockets.https].map(|bound| Sockets::ports(bound).first().copied());
-        let url = self.config.public_url(http, https);
+        let url = sockets.public_url(&self.config);
         let welcome = Welcome {
             config: &self.config,
-            url: url.as_str(),
+            url: &url,
             starttls_ports: &Sockets::ports(&sockets.submission),
             tls_ports: &Sockets::ports(&sockets.submissions),
             certificate: &self.certificates.facts(),
@@ -162,21 +161,22 @@ impl Server {
             clock: rooms.clock.clone(),
         };
         let gate = metrics::Gate::new(&config.http.metrics_from, &rooms.accounts);
-        let router = ops::health::routes(ops::health::Health::new(rooms.db.clone(), stop.clone()))
-            .merge(metrics::routes(sources, gate))
-            .merge(certificates.challenges().routes());
+        let also = ops::health::routes(ops::health::Health::new(rooms.db.clone(), stop.clone()))
+            .merge(metrics::routes(sources, gate));
+        let parts = http::Parts {
+            settings: Arc::new(web::settings(&config, &sockets)),
+            live: http::Live::start(rooms.db.clone(), stop.clone()),
+            db: rooms.db.clone(),
+            accounts: rooms.accounts,
+            outbound: outbound.clone(),
+            clock: rooms.clock,
+            ids: rooms.ids,
+            certificates: certificates.clone(),
+            attempts: http::Attempts::default(),
+        };
         tasks.spawn(smtp.serve(sockets.take_smtp()));
-        for bound in sockets.http {
-            tasks.spawn(web::serve(bound, None, router.clone(), stop.clone()));
-        }
-        for bound in sockets.https {
-            tasks.spawn(web::serve(
-                bound,
-                Some(certificates.https_config()),
-                router.clone(),
-                stop.clone(),
-            ));
-        }
+        let listeners = web::listeners(sockets.http, sockets.https, &certificates);
+        tasks.spawn(http::serve(listeners, parts, also, stop.clone()));
         tasks.close();
 
         signals.stop(&reload).await;

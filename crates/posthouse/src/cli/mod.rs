@@ -70,6 +70,8 @@ enum Command {
     Backup { file: PathBuf },
     /// Fill an empty database from a backup; the server must not run.
     Restore { file: PathBuf },
+    /// Print the OpenAPI description of the HTTP API.
+    Openapi,
     /// Describe or print the configuration.
     #[command(subcommand)]
     Config(config::Action),
@@ -127,6 +129,7 @@ fn execute(common: &Common, command: Command) -> Result<ExitCode, Failure> {
                 restore::run(config, rooms, &file).await
             });
         }
+        Command::Openapi => print!("{}", crate::http::openapi()),
         Command::Serve => return serve::run(common.load()?),
         Command::Account(action) => with_rooms(common, async |_, rooms| account::run(rooms, action).await)?,
         Command::Credential(action) => {

@@ -1,0 +1,88 @@
+//! A stored message as a person looks at it: its parts, its source, its HTML behind bars.
+
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::http::error::ApiError;
+
+/// Nothing in a mail's HTML may run, load or lead anywhere; only our own pages may frame it.
+const PREVIEW_CSP: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; \
+    form-action 'none'; base-uri 'none'; frame-ancestors 'self'";
+
+/// What a message holds.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Content)]
+pub struct ContentView {
+    /// In their order, decoded.
+    headers: Vec<Header>,
+    /// The text part.
+    #[schema(required = true)]
+    text: Option<String>,
+    /// Whether there is an HTML part; it is read at `…/html`.
+    html: bool,
+    attachments: Vec<Attachment>,
+}
+
+/// One header field.
+#[derive(Serialize, ToSchema)]
+struct Header {
+    #[schema(example = "Subject")]
+    name: String,
+    value: String,
+}
+
+/// One attachment, without its content.
+#[derive(Serialize, ToSchema)]
+struct Attachment {
+    #[schema(required = true, example = "invoice.pdf")]
+    name: Option<String>,
+    #[schema(example = "application/pdf")]
+    content_type: String,
+    /// In bytes, decoded.
+    size: usize,
+}
+
+impl ContentView {
+    pub fn of(raw: &[u8]) -> Self {
+        let content = mail::message::content(raw);
+        Self {
+            headers: content
+                .headers
+                .into_iter()
+                .map(|(name, value)| Header { name, value })
+                .collect(),
+            text: content.text,
+            html: content.html.is_some(),
+            attachments: content
+                .attachments
+                .into_iter()
+                .map(|part| Attachment {
+                    name: Some(part.name).filter(|name| !name.is_empty()),
+                    content_type: part.content_type,
+                    size: part.size,
+                })
+                .collect(),
+        }
+    }
+}
+
+/// The message byte for byte, to be read, never to be rendered.
+pub fn source(raw: Bytes) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], raw).into_response()
+}
+
+/// The HTML part.
+pub fn html(raw: &[u8]) -> Result<Response, ApiError> {
+    let html = mail::message::content(raw)
+        .html
+        .ok_or(ApiError::NotFound("HTML part"))?;
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, PREVIEW_CSP),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    Ok((headers, html).into_response())
+}

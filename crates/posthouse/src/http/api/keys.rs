@@ -1,0 +1,190 @@
+//! API keys of the account.
+
+use accounts::{ApiKey, Scope, Scopes};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::http::Parts;
+use crate::http::auth::Caller;
+use crate::http::error::{ApiResult, Problem};
+use crate::http::json::{Body, Named, id};
+use crate::http::paging::Page;
+
+pub fn routes() -> OpenApiRouter<Parts> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(revoke))
+}
+
+/// One right of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum ScopeName {
+    /// Send messages.
+    Send,
+    /// Read messages, retry and cancel them.
+    Messages,
+    /// Read and change sending domains.
+    Domains,
+    /// Read and change the account: its keys, its password, its settings.
+    Account,
+    /// What only operators do; given by operators only.
+    Operator,
+}
+
+impl From<ScopeName> for Scope {
+    fn from(name: ScopeName) -> Self {
+        match name {
+            ScopeName::Send => Self::Send,
+            ScopeName::Messages => Self::Messages,
+            ScopeName::Domains => Self::Domains,
+            ScopeName::Account => Self::Account,
+            ScopeName::Operator => Self::Operator,
+        }
+    }
+}
+
+impl From<Scope> for ScopeName {
+    fn from(scope: Scope) -> Self {
+        match scope {
+            Scope::Send => Self::Send,
+            Scope::Messages => Self::Messages,
+            Scope::Domains => Self::Domains,
+            Scope::Account => Self::Account,
+            Scope::Operator => Self::Operator,
+        }
+    }
+}
+
+/// An API key, without its secret.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Key)]
+struct KeyView {
+    id: String,
+    #[schema(example = "Web shop")]
+    name: String,
+    /// The beginning of the key, to recognise it by.
+    #[schema(example = "ph_4fZk1q")]
+    prefix: String,
+    scopes: Vec<ScopeName>,
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// To the minute.
+    #[schema(required = true, format = DateTime)]
+    used_at: Option<String>,
+}
+
+/// A key that was just made.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NewKey)]
+struct CreatedKey {
+    /// The whole key. It is shown this once and cannot be read again.
+    #[schema(example = "ph_4fZk1q…")]
+    key: String,
+    #[serde(flatten)]
+    about: KeyView,
+}
+
+impl From<ApiKey> for KeyView {
+    fn from(key: ApiKey) -> Self {
+        Self {
+            id: key.id.to_string(),
+            name: key.name,
+            prefix: key.prefix,
+            scopes: key.scopes.iter().map(ScopeName::from).collect(),
+            created_at: key.created_at.rfc3339(),
+            used_at: key.used_at.map(mail::time::Time::rfc3339),
+        }
+    }
+}
+
+/// List the keys
+#[utoipa::path(
+    get, path = "/keys", tag = "keys", operation_id = "listKeys",
+    responses((status = 200, description = "All keys that are not revoked", body = Page<KeyView>)),
+    security(("key" = ["account"]), ("session" = [])),
+)]
+async fn list(State(parts): State<Parts>, caller: Caller) -> ApiResult<Json<Page<KeyView>>> {
+    caller.needs(Scope::Account)?;
+    let items = parts
+        .accounts
+        .keys(caller.account_id())
+        .await?
+        .into_iter()
+        .map(KeyView::from)
+        .collect();
+    Ok(Json(Page { items, next: None }))
+}
+
+/// A key to be made.
+#[derive(Deserialize, ToSchema)]
+struct CreateKey {
+    /// To know it by, up to 100 characters.
+    #[schema(example = "Web shop")]
+    name: String,
+    /// What it may do. Nobody can give a scope that he does not hold himself.
+    #[schema(min_items = 1)]
+    scopes: Vec<ScopeName>,
+}
+
+/// Create a key
+///
+/// The answer holds the whole key, once; only its hash is stored.
+#[utoipa::path(
+    post, path = "/keys", tag = "keys", operation_id = "createKey", request_body = CreateKey,
+    responses(
+        (status = 201, description = "Created", body = CreatedKey),
+        (status = 403, description = "A scope goes beyond what you hold", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The name or the scopes are not accepted", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("key" = ["account"]), ("session" = [])),
+)]
+async fn create(
+    State(parts): State<Parts>,
+    caller: Caller,
+    Body(new): Body<CreateKey>,
+) -> ApiResult<(StatusCode, Json<CreatedKey>)> {
+    caller.needs(Scope::Account)?;
+    let scopes: Scopes = new.scopes.into_iter().map(Scope::from).collect();
+    let made = parts
+        .accounts
+        .create_key(&caller.principal, &caller.scopes, &new.name, scopes)
+        .await?;
+    tracing::info!(key = %made.key.id, account = %caller.account_id(), "API key created");
+    Ok((
+        StatusCode::CREATED,
+        Json(CreatedKey {
+            key: made.secret,
+            about: made.key.into(),
+        }),
+    ))
+}
+
+/// Revoke a key
+///
+/// It stops working at once and for good.
+#[utoipa::path(
+    delete, path = "/keys/{id}", tag = "keys", operation_id = "revokeKey",
+    params(("id" = String, Path, description = "The key")),
+    responses(
+        (status = 204, description = "Revoked"),
+        (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("key" = ["account"]), ("session" = [])),
+)]
+async fn revoke(
+    State(parts): State<Parts>,
+    caller: Caller,
+    Named(key): Named<String>,
+) -> ApiResult<StatusCode> {
+    caller.needs(Scope::Account)?;
+    let key = id(&key, "API key")?;
+    parts.accounts.revoke_key(caller.account_id(), key).await?;
+    tracing::info!(%key, account = %caller.account_id(), "API key revoked");
+    Ok(StatusCode::NO_CONTENT)
+}

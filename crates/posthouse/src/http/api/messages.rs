@@ -1,0 +1,403 @@
+//! What became of messages: lists, one message, its content, trying again and giving up.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+
+use accounts::Scope;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use bytes::Bytes;
+use mail::time::Time;
+use outbound::history::{Detail, Filter, Summary};
+use outbound::model::State as RecipientState;
+use serde::{Deserialize, Serialize};
+use store::Id;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::content::{self, ContentView};
+use super::message_view::MessageView;
+use crate::http::Parts;
+use crate::http::auth::Caller;
+use crate::http::error::{ApiError, ApiResult, Problem};
+use crate::http::json::{Named, Params, cursor, id};
+use crate::http::paging::{Page, limit};
+
+pub fn routes() -> OpenApiRouter<Parts> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(read))
+        .routes(routes!(read_content))
+        .routes(routes!(read_source))
+        .routes(routes!(read_html))
+        .routes(routes!(retry))
+        .routes(routes!(cancel))
+        .routes(routes!(retry_recipient))
+        .routes(routes!(cancel_recipient))
+}
+
+/// A message in a list.
+#[derive(Serialize, ToSchema)]
+pub struct MessageSummary {
+    id: String,
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// The address in the From header.
+    #[schema(example = "alice@example.com")]
+    from: String,
+    subject: String,
+    /// In bytes.
+    size: u64,
+    recipient_count: u64,
+    /// The first three of them.
+    recipients: Vec<String>,
+    /// How many recipients are in each state: `queued`, `deferred`, `delivered`, `bounced`, `suppressed`, `held`,
+    /// `cancelled`, `expired`.
+    #[schema(example = json!({"delivered": 2, "deferred": 1}))]
+    states: BTreeMap<String, u64>,
+    /// Whose it is; in lists of all accounts only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
+}
+
+impl MessageSummary {
+    fn of(summary: Summary, account: Option<String>) -> Self {
+        Self {
+            id: summary.id.to_string(),
+            created_at: summary.created_at.rfc3339(),
+            from: summary.from,
+            subject: summary.subject,
+            size: summary.size,
+            recipient_count: summary.recipient_count,
+            recipients: summary.recipients,
+            states: summary.states,
+            account,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum MessageSort {
+    #[default]
+    Newest,
+    Oldest,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ListMessages {
+    /// A part of a recipient, sender, subject or Message-ID, or the whole id of a message.
+    q: Option<String>,
+    /// Only messages with a recipient in this state.
+    #[param(example = "deferred")]
+    state: Option<String>,
+    /// Accepted at this time or later (RFC 3339).
+    #[param(format = DateTime)]
+    since: Option<String>,
+    /// Accepted before this time (RFC 3339).
+    #[param(format = DateTime)]
+    until: Option<String>,
+    #[param(required = false, inline)]
+    #[serde(default)]
+    sort: MessageSort,
+    /// Items on a page.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+    /// The `next` of the page before.
+    after: Option<String>,
+    /// The messages of all accounts. Operators only.
+    #[param(required = false)]
+    #[serde(default)]
+    all: bool,
+}
+
+impl ListMessages {
+    fn filter(self, account: Option<Id>, limit: u32) -> ApiResult<Filter> {
+        let state = self.state.filter(|state| !state.is_empty()).map(|state| {
+            RecipientState::parse(&state).ok_or_else(|| ApiError::invalid("state", "There is no such state."))
+        });
+        Ok(Filter {
+            account,
+            text: self.q,
+            state: state.transpose()?,
+            since: time(self.since, "since")?,
+            until: time(self.until, "until")?,
+            oldest_first: self.sort == MessageSort::Oldest,
+            limit: limit + 1,
+            after: cursor(self.after.as_deref())?,
+        })
+    }
+}
+
+fn time(text: Option<String>, field: &str) -> ApiResult<Option<Time>> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    match Time::parse_rfc3339(&text) {
+        Some(time) => Ok(Some(time)),
+        None => Err(ApiError::invalid(field, "Give a time like 2026-11-23T12:00:00Z.")),
+    }
+}
+
+/// List messages
+#[utoipa::path(
+    get, path = "/messages", tag = "messages", operation_id = "listMessages", params(ListMessages),
+    responses((status = 200, description = "A page of messages", body = Page<MessageSummary>)),
+    security(("key" = ["messages"]), ("session" = [])),
+)]
+async fn list(
+    State(parts): State<Parts>,
+    caller: Caller,
+    Params(asked): Params<ListMessages>,
+) -> ApiResult<Json<Page<MessageSummary>>> {
+    caller.needs(Scope::Messages)?;
+    if asked.all {
+        caller.needs(Scope::Operator)?;
+    }
+    let (all, limit) = (asked.all, limit(asked.limit)?);
+    let filter = asked.filter((!all).then(|| caller.account_id()), limit)?;
+    let found = parts.outbound.messages(filter).await?;
+    let names = if all {
+        account_names(&parts, &found).await?
+    } else {
+        HashMap::new()
+    };
+    let page = Page::of(found, limit, |summary| summary.id.to_string());
+    Ok(Json(page.map(|summary| {
+        let account = names.get(&summary.account).cloned();
+        MessageSummary::of(summary, account)
+    })))
+}
+
+async fn account_names(parts: &Parts, found: &[Summary]) -> ApiResult<HashMap<Id, String>> {
+    let mut names = HashMap::new();
+    for summary in found {
+        if let Entry::Vacant(name) = names.entry(summary.account) {
+            name.insert(parts.accounts.account(summary.account).await?.name);
+        }
+    }
+    Ok(names)
+}
+
+/// Whose messages the caller may look at one by one: an operator helps with everybody's.
+fn whose(caller: &Caller) -> ApiResult<Option<Id>> {
+    caller.needs(Scope::Messages)?;
+    Ok(if caller.scopes.contains(Scope::Operator) {
+        None
+    } else {
+        Some(caller.account_id())
+    })
+}
+
+async fn find(parts: &Parts, caller: &Caller, message: &str) -> ApiResult<Detail> {
+    let (account, id) = (whose(caller)?, id(message, "message")?);
+    let found = parts.outbound.message(account, id).await?;
+    found.ok_or(ApiError::NotFound("message"))
+}
+
+async fn stored(parts: &Parts, caller: &Caller, message: &str) -> ApiResult<Bytes> {
+    let (account, id) = (whose(caller)?, id(message, "message")?);
+    let found = parts.outbound.source(account, id).await?;
+    found.ok_or(ApiError::NotFound("content"))
+}
+
+/// Read one message
+///
+/// How it came in, and for each recipient its state, the reason for it in plain words, and every attempt with the
+/// reply of the remote server. Operators may read the messages of all accounts.
+#[utoipa::path(
+    get, path = "/messages/{id}", tag = "messages", operation_id = "getMessage",
+    params(("id" = String, Path, description = "The message")),
+    responses(
+        (status = 200, description = "The message", body = MessageView),
+        (status = 404, description = "The account has none of this id", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("key" = ["messages"]), ("session" = [])),
+)]
+async fn read(
+    State(parts): State<Parts>,
+    caller: Caller,
+    Named(message): Named<String>,
+) -> ApiResult<Json<MessageView>> {
+    Ok(Json(MessageView::from(find(&parts, &caller, &message).await?)))
+}
+
+/// Read what a message holds
+///
+/// Content is kept for some days, and in any case until nobody waits for it; then this answers 404.
+#[utoipa::path(
+    get, path = "/messages/{id}/content", tag = "messages", operation_id = "getMessageContent",
+    params(("id" = String, Path, description = "The message")),
+    responses(
+        (status = 200, description = "Its parts", body = ContentView),
+        (status = 404, description = "There is no such message, or its content is gone", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("key" = ["messages"]), ("session" = [])),
+)]
+async fn read_content(
+    State(parts): State<Parts>,
+    caller: Caller,
+    Named(message): Named<String>,
+) -> ApiResult<Json<ContentView>> {
+    Ok(Json(ContentView::of(&stored(&parts, &caller, &message).await?)))
+}
+
+/// Read a message byte for byte
+#[utoipa::path(
+    get, path = "/messages/{id}/source", tag = "messages", operation_id = "getMessageSource",
+    params(("id" = String, Path, description = "The message")),
+    responses(
+        (status = 200, description = "The message as it was accepted, before signing", body = String, content_type = "text/plain"),
+        (status = 404, description = "There is no such message, or its content is gone", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("key" = ["messages"]), ("session" = [])),
+)]
+async fn read_source(
+    State(parts): State<Parts>,
+    caller: Caller,
+    Named(message): Named<String>,
+) -> ApiResult<Response> {
+    Ok(content::source(stored(&parts, &caller, &message).await?))
+}
+
+/// Read the HTML part of a message
+///
+/// Served under a policy that lets nothing in it run, load or lead anywhere.
+#[utoipa::path(
+    get, path = "/messages/{id}/html", tag = "messages", operation_id = "getMessageHtml",
+    params(("id" = String, Path, description = "The message")),
+    responses(
+        (status = 200, description = "The HTML part", body = String, content_type = "text/html"),
+        (status = 404, description = "There is no such message or no HTML in it, or its content is gone", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("key" = ["messages"]), ("session" = [])),
+)]
+async fn read_html(
+    State(parts): State<Parts>,
+    caller: Caller,
+    Named(message): Named<String>,
+) -> ApiResult<Response> {
+    content::html(&stored(&parts, &caller, &message).await?)
+}
+
+/// Try a message now
+///
+/// Makes all its waiting recipients due at once. Those that wait for nothing are left alone.
+#[utoipa::path(
+    post, path = "/messages/{id}/retry", tag = "messages", operation_id = "retryMessage",
+    params(("id" = String, Path, description = "The message")),
+    responses(
+        (status = 204, description = "On its way"),
+        (status = 404, description = "The account has none of this id", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Nobody waits for it", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("key" = ["messages"]), ("session" = [])),
+)]
+async fn retry(
+    State(parts): State<Parts>,
+    caller: Caller,
+    Named(message): Named<String>,
+) -> ApiResult<StatusCode> {
+    change(&parts, &caller, &message, (None, Change::Retry)).await
+}
+
+/// Give a message up
+///
+/// Cancels all its waiting recipients. One that is being delivered at this very moment may still arrive.
+#[utoipa::path(
+    post, path = "/messages/{id}/cancel", tag = "messages", operation_id = "cancelMessage",
+    params(("id" = String, Path, description = "The message")),
+    responses(
+        (status = 204, description = "Cancelled"),
+        (status = 404, description = "The account has none of this id", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Nobody waits for it", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("key" = ["messages"]), ("session" = [])),
+)]
+async fn cancel(
+    State(parts): State<Parts>,
+    caller: Caller,
+    Named(message): Named<String>,
+) -> ApiResult<StatusCode> {
+    change(&parts, &caller, &message, (None, Change::Cancel)).await
+}
+
+/// Try one recipient now
+#[utoipa::path(
+    post, path = "/messages/{id}/recipients/{ordinal}/retry", tag = "messages", operation_id = "retryRecipient",
+    params(("id" = String, Path, description = "The message"), ("ordinal" = u32, Path, description = "The recipient's number")),
+    responses(
+        (status = 204, description = "On its way"),
+        (status = 404, description = "There is no such message or recipient", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It does not wait", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("key" = ["messages"]), ("session" = [])),
+)]
+async fn retry_recipient(
+    State(parts): State<Parts>,
+    caller: Caller,
+    Named((message, ordinal)): Named<(String, u32)>,
+) -> ApiResult<StatusCode> {
+    change(&parts, &caller, &message, (Some(ordinal), Change::Retry)).await
+}
+
+/// Give one recipient up
+#[utoipa::path(
+    post, path = "/messages/{id}/recipients/{ordinal}/cancel", tag = "messages", operation_id = "cancelRecipient",
+    params(("id" = String, Path, description = "The message"), ("ordinal" = u32, Path, description = "The recipient's number")),
+    responses(
+        (status = 204, description = "Cancelled"),
+        (status = 404, description = "There is no such message or recipient", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It does not wait", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("key" = ["messages"]), ("session" = [])),
+)]
+async fn cancel_recipient(
+    State(parts): State<Parts>,
+    caller: Caller,
+    Named((message, ordinal)): Named<(String, u32)>,
+) -> ApiResult<StatusCode> {
+    change(&parts, &caller, &message, (Some(ordinal), Change::Cancel)).await
+}
+
+#[derive(Clone, Copy)]
+enum Change {
+    Retry,
+    Cancel,
+}
+
+async fn change(
+    parts: &Parts,
+    caller: &Caller,
+    message: &str,
+    (ordinal, change): (Option<u32>, Change),
+) -> ApiResult<StatusCode> {
+    let found = find(parts, caller, message).await?;
+    if ordinal.is_some_and(|ordinal| !found.recipients.iter().any(|one| one.ordinal == ordinal)) {
+        return Err(ApiError::NotFound("recipient"));
+    }
+    let message = found.summary.id;
+    let anybody = match change {
+        Change::Retry => {
+            let changed = parts.outbound.retry(message, ordinal).await?;
+            changed.rows + changed.in_hand > 0
+        }
+        Change::Cancel => {
+            let cancelled = parts.outbound.cancel(message, ordinal).await?;
+            if cancelled.ordinals.is_empty() && cancelled.on_the_wire > 0 {
+                return Err(ApiError::Conflict(
+                    "It is being delivered at this moment.".to_owned(),
+                ));
+            }
+            !cancelled.ordinals.is_empty()
+        }
+    };
+    if !anybody {
+        return Err(ApiError::Conflict("Nobody waits for it any more.".to_owned()));
+    }
+    Ok(StatusCode::NO_CONTENT)
+}

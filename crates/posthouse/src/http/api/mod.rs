@@ -1,0 +1,164 @@
+//! The API, version 1: one file a group of operations, and the OpenAPI text that describes them.
+
+mod account;
+mod accounts;
+mod content;
+mod credentials;
+mod domains;
+mod inbox;
+mod keys;
+mod message_view;
+mod messages;
+mod queue;
+mod send;
+mod session;
+mod settings;
+mod setup;
+
+use axum::Router;
+use axum::http::header;
+use axum::routing::get;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Content, Ref, RefOr, ResponseBuilder};
+use utoipa_axum::router::OpenApiRouter;
+
+use super::auth::COOKIE;
+use super::error::{FieldError, Problem};
+use super::{Parts, live};
+
+/// The parts of the text that belong to no operation.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Posthouse API",
+        description = "Send mail and see what became of it.\n\n\
+            **Signing in.** Programs send an API key: `Authorization: Bearer ph_…`. The console uses a session cookie; \
+            with it, requests that change something have to come from the console's own origin.\n\n\
+            **Refusals** are problem documents (RFC 9457): `application/problem+json` with `type`, `title`, `status`, \
+            `detail` and, where fields of the request are at fault, `errors`. What belongs to another account is not \
+            found (404).\n\n\
+            **Lists** answer `items` and `next`; give `next` as `after` to get the next page, until it is null.\n\n\
+            **Times** are RFC 3339 in UTC, identifiers are UUIDs, sizes are in bytes.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    servers((url = "/api/v1")),
+    components(schemas(Problem, FieldError)),
+    security(("key" = []), ("session" = [])),
+    tags(
+        (name = "send", description = "Hand a message over for delivery."),
+        (name = "messages", description = "What became of each message, recipient by recipient."),
+        (name = "live", description = "News as they happen."),
+        (name = "domains", description = "Domains that an account sends from, and the DNS records that vouch for it."),
+        (name = "account", description = "The account that is signed in."),
+        (name = "keys", description = "API keys."),
+        (name = "session", description = "Web sessions of the console."),
+        (name = "setup", description = "The first start of an installation."),
+        (name = "inbox", description = "Mail that was kept here instead of being delivered (`delivery.route = \"capture\"`)."),
+        (name = "accounts", description = "All accounts. Operators only."),
+        (name = "credentials", description = "IP ranges that send without a password. Operators only."),
+        (name = "queue", description = "What waits for delivery. Operators only."),
+    ),
+)]
+struct Described;
+
+fn operations(max_message_size: usize) -> OpenApiRouter<Parts> {
+    OpenApiRouter::with_openapi(Described::openapi())
+        .merge(send::routes(max_message_size))
+        .merge(messages::routes())
+        .merge(live::routes())
+        .merge(domains::routes())
+        .merge(account::routes())
+        .merge(keys::routes())
+        .merge(session::routes())
+        .merge(setup::routes())
+        .merge(settings::routes())
+        .merge(inbox::routes())
+        .merge(accounts::routes())
+        .merge(credentials::routes())
+        .merge(queue::routes())
+}
+
+/// The router of `/api/v1`, the text included.
+pub fn router(parts: &Parts) -> Router<Parts> {
+    let (router, _) = operations(parts.settings.max_message_size).split_for_parts();
+    router.route(
+        "/openapi.json",
+        get(|| async { ([(header::CONTENT_TYPE, "application/json")], openapi()) }),
+    )
+}
+
+/// The OpenAPI 3.1 text of the API, as JSON with a newline at its end.
+pub fn openapi() -> String {
+    let (_, mut api) = operations(0).split_for_parts();
+    let mut components = api.components.take().unwrap_or_default();
+    let key = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("ph_…")
+        .description(Some("An API key with the scope that the operation asks for."))
+        .build();
+    let session = ApiKeyValue::with_description(COOKIE, "The session cookie that `POST /session` sets.");
+    components.add_security_scheme("key", SecurityScheme::Http(key));
+    components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(session)));
+    api.components = Some(components);
+    for item in api.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.post, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            operation
+                .responses
+                .responses
+                .insert("default".to_owned(), refusal());
+        }
+    }
+    let mut text = api.to_pretty_json().expect("the description is plain data");
+    text.push('\n');
+    text
+}
+
+/// What every operation may answer besides what its own text says.
+fn refusal() -> RefOr<utoipa::openapi::Response> {
+    let problem = Content::new(Some(Ref::from_schema_name("Problem")));
+    ResponseBuilder::new()
+        .description("Any refusal: 400, 401, 403, 404, 422, 429, 503 and the like")
+        .content("application/problem+json", problem)
+        .build()
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_openapi_text_in_the_repository_is_the_one_the_server_tells() {
+        let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
+        let kept = std::fs::read_to_string(kept).unwrap_or_default();
+        assert!(
+            kept == openapi(),
+            "docs/openapi.json is out of date: run `cargo run -q -- openapi > docs/openapi.json`, \
+             then `npm --prefix console run types`"
+        );
+    }
+
+    #[test]
+    fn every_operation_says_what_it_does_and_what_it_takes() {
+        let api: serde_json::Value = serde_json::from_str(&openapi()).unwrap();
+        assert_eq!(api["openapi"], "3.1.0");
+        for (path, item) in api["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let name = format!("{method} {path}");
+                assert!(
+                    operation["summary"].as_str().is_some_and(|text| !text.is_empty()),
+                    "{name} has no summary"
+                );
+                assert!(operation["operationId"].is_string(), "{name} has no name");
+                assert!(operation["security"].is_array(), "{name} does not say who may");
+                assert_eq!(
+                    operation["tags"].as_array().map(Vec::len),
+                    Some(1),
+                    "{name} stands in no group"
+                );
+            }
+        }
+    }
+}

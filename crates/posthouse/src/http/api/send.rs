@@ -1,0 +1,401 @@
+//! Handing a message over as JSON.
+
+use std::collections::{BTreeMap, HashSet};
+
+use accounts::{AccountState, Scope};
+use axum::Json;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use mail::envelope::{Envelope, Recipient};
+use mail::message::{Draft, DraftAttachment, Named, compose};
+use mail::notify::Notify;
+use mail::replies;
+use mail::reply::Reply;
+use mail::time::Time;
+use outbound::{Origin, Submission};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::http::Parts;
+use crate::http::auth::Caller;
+use crate::http::error::{ApiError, ApiResult, FieldError, Problem, sentence};
+use crate::http::json::Body;
+use crate::http::peer::Client;
+
+/// `max_message_size` bounds the request: Base64 makes 4 bytes of 3, JSON adds some.
+pub fn routes(max_message_size: usize) -> OpenApiRouter<Parts> {
+    let limit = max_message_size.saturating_mul(3) / 2 + 1024 * 1024;
+    OpenApiRouter::new()
+        .routes(routes!(send))
+        .layer(DefaultBodyLimit::max(limit))
+}
+
+/// A message to be sent.
+#[derive(Deserialize, ToSchema)]
+struct SendMessage {
+    /// An address of the account, with or without a name.
+    #[schema(example = "Alice <alice@example.com>")]
+    from: String,
+    /// Who is addressed; each with or without a name.
+    #[serde(default)]
+    #[schema(required = false, example = json!(["Bob <bob@example.net>"]))]
+    to: Vec<String>,
+    /// Who gets a copy that all may see.
+    #[serde(default)]
+    #[schema(required = false)]
+    cc: Vec<String>,
+    /// Who gets a copy that nobody else sees.
+    #[serde(default)]
+    #[schema(required = false)]
+    bcc: Vec<String>,
+    /// Where answers go, if not to the sender.
+    reply_to: Option<String>,
+    #[schema(example = "Your order")]
+    subject: String,
+    /// The text part. At least one of text and html is needed.
+    text: Option<String>,
+    /// The HTML part.
+    html: Option<String>,
+    /// Further header fields by name. Those that a message needs are made here and cannot be given.
+    #[serde(default)]
+    #[schema(required = false, example = json!({"X-Order": "4711"}))]
+    headers: BTreeMap<String, String>,
+    #[serde(default)]
+    #[schema(required = false)]
+    attachments: Vec<AttachmentIn>,
+}
+
+/// A file to go with a message.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = SendAttachment)]
+struct AttachmentIn {
+    #[schema(example = "invoice.pdf")]
+    name: String,
+    /// Unknown where it is missing.
+    #[serde(default)]
+    #[schema(required = false, example = "application/pdf")]
+    content_type: String,
+    /// In Base64.
+    #[schema(format = Byte)]
+    content: String,
+}
+
+/// A message that was accepted.
+#[derive(Serialize, ToSchema)]
+struct Accepted {
+    /// Ask for it under `/messages/{id}`.
+    id: String,
+    /// Envelope recipients, each one credit.
+    recipients: usize,
+}
+
+/// Send a message
+///
+/// Accepted means stored: it is on disk before this answers, and delivery is tried for days. Every recipient in `to`,
+/// `cc` and `bcc` is a delivery of its own and takes one credit.
+#[utoipa::path(
+    post, path = "/messages", tag = "send", operation_id = "sendMessage", request_body = SendMessage,
+    responses(
+        (status = 202, description = "Accepted", body = Accepted),
+        (status = 402, description = "The account has too few credits", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The account may not send as this sender, or is suspended", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The message is too big", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The message is not valid; `errors` says where", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("key" = ["send"]), ("session" = [])),
+)]
+async fn send(
+    State(parts): State<Parts>,
+    caller: Caller,
+    client: Client,
+    Body(message): Body<SendMessage>,
+) -> ApiResult<(StatusCode, Json<Accepted>)> {
+    caller.needs(Scope::Send)?;
+    if let AccountState::Suspended(reason) = &caller.account.state {
+        return Err(ApiError::Suspended(reason.clone()));
+    }
+    let now = parts.clock.now();
+    let message_id = format!("{}@{}", parts.ids.next(now), parts.settings.hostname);
+    let checked = Checked::of(message)?;
+    let raw = checked.compose(now, &message_id)?;
+    let submission = Submission {
+        origin: Origin {
+            via: "api".to_owned(),
+            protocol: "HTTP".to_owned(),
+            ip: Some(client.ip),
+            login: Some(caller.principal.email.clone()),
+            ..Origin::default()
+        },
+        principal: caller.principal,
+        envelope: Envelope {
+            reverse_path: Some(checked.from.address),
+            recipients: checked.recipients,
+            ret: None,
+            envid: None,
+        },
+        body: Bytes::from(raw),
+    };
+    match parts.outbound.accept(submission).await {
+        Ok(accepted) => {
+            let accepted = Accepted {
+                id: accepted.id.to_string(),
+                recipients: accepted.recipients,
+            };
+            Ok((StatusCode::ACCEPTED, Json(accepted)))
+        }
+        Err(refused) => Err(refusal(&refused.0)),
+    }
+}
+
+/// The door speaks SMTP; what it says has a status of its own here.
+fn refusal(reply: &Reply) -> ApiError {
+    let is = |known: &Reply| (reply.code, reply.enhanced) == (known.code, known.enhanced);
+    if is(&replies::OUT_OF_CREDITS) {
+        ApiError::OutOfCredits
+    } else if is(&replies::SENDER_NOT_ALLOWED) || is(&replies::FROM_NOT_ALLOWED) {
+        ApiError::Forbidden(format!("{}.", reply.text))
+    } else if is(&replies::ACCOUNT_SUSPENDED) {
+        ApiError::Suspended(reply.text.clone().into_owned())
+    } else if is(&replies::TOO_BIG) || is(&replies::HEADER_TOO_BIG) {
+        ApiError::TooLarge
+    } else if is(&replies::TOO_MANY_RECIPIENTS) {
+        ApiError::invalid("to", "There are more recipients than one message may have.")
+    } else if reply.is_temporary() {
+        ApiError::Unavailable
+    } else {
+        ApiError::invalid("message", format!("{}.", reply.text))
+    }
+}
+
+/// A message whose mailboxes and attachments could be read.
+struct Checked {
+    from: Named,
+    to: Vec<Named>,
+    cc: Vec<Named>,
+    reply_to: Option<Named>,
+    recipients: Vec<Recipient>,
+    /// Decoded, in the order of the request.
+    files: Vec<Vec<u8>>,
+    message: SendMessage,
+}
+
+impl Checked {
+    fn of(message: SendMessage) -> ApiResult<Self> {
+        let mut faults = Faults::default();
+        let from = faults.mailbox("from", &message.from);
+        let to = faults.mailboxes("to", &message.to);
+        let cc = faults.mailboxes("cc", &message.cc);
+        let bcc = faults.mailboxes("bcc", &message.bcc);
+        let reply_to = message.reply_to.as_deref().filter(|text| !text.trim().is_empty());
+        let reply_to = reply_to.and_then(|text| faults.mailbox("reply_to", text));
+        let files = faults.files(&message.attachments);
+        if message.to.is_empty() && message.cc.is_empty() && message.bcc.is_empty() {
+            faults.add("to", "Give at least one recipient.");
+        }
+        match from {
+            Some(from) if faults.0.is_empty() => {
+                let recipients = envelope([&to, &cc, &bcc]);
+                Ok(Self {
+                    from,
+                    to,
+                    cc,
+                    reply_to,
+                    recipients,
+                    files,
+                    message,
+                })
+            }
+            _ => Err(ApiError::Invalid(faults.0)),
+        }
+    }
+
+    fn compose(&self, now: Time, message_id: &str) -> ApiResult<Vec<u8>> {
+        let given = |part: Option<&'_ str>| part.map(str::to_owned).filter(|part| !part.is_empty());
+        let (text, html) = (
+            given(self.message.text.as_deref()),
+            given(self.message.html.as_deref()),
+        );
+        let headers: Vec<(&str, &str)> = self
+            .message
+            .headers
+            .iter()
+            .map(|(n, v)| (n.as_str(), v.as_str()))
+            .collect();
+        let files = self.message.attachments.iter().zip(&self.files);
+        let attachments: Vec<DraftAttachment<'_>> = files
+            .map(|(file, content)| DraftAttachment {
+                name: &file.name,
+                content_type: &file.content_type,
+                content,
+            })
+            .collect();
+        let draft = Draft {
+            from: &self.from,
+            to: &self.to,
+            cc: &self.cc,
+            reply_to: self.reply_to.as_ref(),
+            subject: &self.message.subject,
+            text: text.as_deref(),
+            html: html.as_deref(),
+            headers: &headers,
+            attachments: &attachments,
+        };
+        compose(&draft, now, message_id)
+            .map_err(|error| ApiError::invalid(error.field, sentence(&error.problem.to_string())))
+    }
+}
+
+/// Everybody once, however often named.
+fn envelope(lists: [&[Named]; 3]) -> Vec<Recipient> {
+    let mut seen = HashSet::new();
+    lists
+        .into_iter()
+        .flatten()
+        .filter(|named| seen.insert(named.address.clone()))
+        .map(|named| Recipient {
+            address: named.address.clone(),
+            notify: Notify::default(),
+            orcpt: None,
+        })
+        .collect()
+}
+
+/// What is wrong with a request, all of it at once.
+#[derive(Default)]
+struct Faults(Vec<FieldError>);
+
+impl Faults {
+    fn add(&mut self, field: impl Into<String>, message: &str) {
+        self.0.push(FieldError::new(field, sentence(message)));
+    }
+
+    fn mailbox(&mut self, field: &str, text: &str) -> Option<Named> {
+        Named::parse(text)
+            .map_err(|problem| self.add(field, &problem.to_string()))
+            .ok()
+    }
+
+    fn mailboxes(&mut self, field: &str, texts: &[String]) -> Vec<Named> {
+        texts
+            .iter()
+            .enumerate()
+            .filter_map(|(n, text)| self.mailbox(&format!("{field}[{n}]"), text))
+            .collect()
+    }
+
+    fn files(&mut self, attachments: &[AttachmentIn]) -> Vec<Vec<u8>> {
+        let mut files = Vec::with_capacity(attachments.len());
+        for (n, attachment) in attachments.iter().enumerate() {
+            match STANDARD.decode(&attachment.content) {
+                Ok(content) => files.push(content),
+                Err(_) => self.add(format!("attachments[{n}].content"), "this is not Base64"),
+            }
+        }
+        files
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The fields at fault in a request, or what was composed.
+    fn request(change: impl FnOnce(&mut serde_json::Value)) -> Result<(Checked, String), Vec<String>> {
+        let mut json = serde_json::json!({
+            "from": "Alice <alice@example.com>", "to": ["bob@example.net"], "subject": "Hello", "text": "Hello Bob"
+        });
+        change(&mut json);
+        let now = Time::from_secs(1_795_000_000);
+        let composed = Checked::of(serde_json::from_value(json).unwrap()).and_then(|checked| {
+            checked
+                .compose(now, "1@mail.example.com")
+                .map(|raw| (checked, raw))
+        });
+        match composed {
+            Ok((checked, raw)) => Ok((checked, String::from_utf8(raw).unwrap())),
+            Err(ApiError::Invalid(faults)) => {
+                let faults = serde_json::to_value(faults).unwrap();
+                Err(faults
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|f| f["field"].as_str().unwrap().to_owned())
+                    .collect())
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    fn faults(field: &str, value: serde_json::Value) -> Vec<String> {
+        request(|json| json[field] = value).err().unwrap_or_default()
+    }
+
+    #[test]
+    fn everybody_gets_one_copy_however_often_named_and_bcc_is_not_shown() {
+        let (checked, raw) = request(|json| {
+            json["cc"] = serde_json::json!(["Bob <bob@example.net>", "carol@example.net"]);
+            json["bcc"] = serde_json::json!(["dan@example.net", "carol@EXAMPLE.net"]);
+        })
+        .unwrap();
+        let recipients: Vec<String> = checked.recipients.iter().map(|r| r.address.to_string()).collect();
+        assert_eq!(
+            recipients,
+            ["bob@example.net", "carol@example.net", "dan@example.net"]
+        );
+        assert!(
+            raw.contains("carol@example.net") && !raw.contains("dan@example.net"),
+            "{raw}"
+        );
+    }
+
+    #[test]
+    fn no_field_can_bring_a_header_of_its_own() {
+        let evil = serde_json::json!("x\r\nBcc: eve@example.org");
+        assert_eq!(faults("subject", evil.clone()), ["subject"]);
+        assert_eq!(
+            faults("from", serde_json::json!("A\nB <alice@example.com>")),
+            ["from"]
+        );
+        assert_eq!(
+            faults(
+                "to",
+                serde_json::json!(["ok@example.net", "bob@example.net\r\nX: y"])
+            ),
+            ["to[1]"]
+        );
+        assert_eq!(faults("reply_to", evil.clone()), ["reply_to"]);
+        assert_eq!(
+            faults("headers", serde_json::json!({"X-A": evil.clone()})),
+            ["headers"]
+        );
+        assert_eq!(
+            faults("headers", serde_json::json!({"X-A\r\nBcc": "y"})),
+            ["headers"]
+        );
+        assert_eq!(
+            faults("headers", serde_json::json!({"Bcc": "eve@example.org"})),
+            ["headers"]
+        );
+        let attachment = serde_json::json!([{"name": evil, "content_type": "text/plain", "content": ""}]);
+        assert_eq!(faults("attachments", attachment), ["attachments"]);
+    }
+
+    #[test]
+    fn every_fault_is_named_at_once() {
+        let all = request(|json| {
+            json["from"] = "nobody".into();
+            json["to"] = serde_json::json!([]);
+            json["attachments"] = serde_json::json!([{"name": "a", "content_type": "", "content": "***"}]);
+        });
+        assert_eq!(all.err().unwrap(), ["from", "attachments[0].content", "to"]);
+        assert_eq!(
+            faults("to", serde_json::json!(["a@b.example, c@d.example"])),
+            ["to[0]"]
+        );
+    }
+}

@@ -1,0 +1,206 @@
+//! Signing in to the console and out of it.
+
+use accounts::{Account, Principal, SessionOrigin};
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{AppendHeaders, IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::http::Parts;
+use crate::http::auth::{Caller, no_cookie, session_cookie, session_token};
+use crate::http::error::{ApiError, ApiResult, Problem};
+use crate::http::json::Body;
+use crate::http::peer::Client;
+
+pub fn routes() -> OpenApiRouter<Parts> {
+    OpenApiRouter::new().routes(routes!(sign_in, me, sign_out))
+}
+
+/// Who is signed in, and where.
+#[derive(Serialize, ToSchema)]
+pub struct Me {
+    login: LoginView,
+    account: MyAccount,
+    server: ServerView,
+}
+
+/// The login that signed in.
+#[derive(Serialize, ToSchema)]
+struct LoginView {
+    /// Null for a key, which belongs to an account rather than to a login.
+    #[schema(required = true)]
+    id: Option<String>,
+    /// Also the SMTP username.
+    #[schema(example = "alice@example.com")]
+    email: String,
+}
+
+/// The account it belongs to.
+#[derive(Serialize, ToSchema)]
+struct MyAccount {
+    id: String,
+    name: String,
+    /// Whether it may do what only operators do.
+    operator: bool,
+    state: super::accounts::AccountStateName,
+    /// Why the operator suspended it.
+    #[schema(required = true)]
+    state_reason: Option<String>,
+    /// What is left; null where there is no limit.
+    #[schema(required = true)]
+    credits: Option<i64>,
+}
+
+/// The installation.
+#[derive(Serialize, ToSchema)]
+struct ServerView {
+    #[schema(example = "Posthouse")]
+    name: &'static str,
+    #[schema(example = "0.1.0")]
+    version: &'static str,
+    #[schema(example = "mail.example.com")]
+    hostname: String,
+    /// Where mail goes: `mx` (straight to its recipients), `smarthost`, or `capture` (kept in the local inbox).
+    #[schema(example = "mx")]
+    route: &'static str,
+}
+
+/// A login address and its password.
+#[derive(Deserialize, ToSchema)]
+struct SignIn {
+    /// In any case; the domain as U-label or A-label.
+    #[schema(example = "alice@example.com")]
+    email: String,
+    #[schema(format = Password)]
+    password: String,
+}
+
+/// Sign in
+///
+/// Opens a web session and sets the cookie `posthouse_session` (`HttpOnly`, `SameSite=Lax`). A session ends after 14 days
+/// without use, after 30 days in any case, and with a change of the password. Programs use an API key instead.
+#[utoipa::path(
+    post, path = "/session", tag = "session", operation_id = "signIn", request_body = SignIn,
+    responses(
+        (status = 200, description = "Signed in", body = Me),
+        (status = 401, description = "The address or the password is not right", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many failures from this network; `Retry-After` says how long to wait", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(()),
+)]
+async fn sign_in(
+    State(parts): State<Parts>,
+    client: Client,
+    headers: HeaderMap,
+    Body(sign_in): Body<SignIn>,
+) -> ApiResult<Response> {
+    let now = parts.clock.now();
+    parts.attempts.check(client.network(), now)?;
+    let Some(principal) = parts
+        .accounts
+        .verify_password(&sign_in.email, &sign_in.password)
+        .await?
+    else {
+        parts.attempts.failed(client.network(), now);
+        return Err(ApiError::WrongPassword);
+    };
+    // Whatever session the browser had is over; the new one has a token that nobody could plant.
+    if let Some(old) = session_token(&headers) {
+        parts.accounts.close_session(&old).await?;
+    }
+    let (cookie, me) = signed_in(&parts, &client, &headers, principal).await?;
+    Ok((cookie, Json(me)).into_response())
+}
+
+/// Ask who is signed in
+#[utoipa::path(
+    get, path = "/session", tag = "session", operation_id = "getSession",
+    responses(
+        (status = 200, description = "You are", body = Me),
+        (status = 401, description = "Nobody is", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("key" = []), ("session" = [])),
+)]
+async fn me(State(parts): State<Parts>, caller: Caller) -> Json<Me> {
+    Json(describe(&parts, &caller.principal, caller.account))
+}
+
+/// Sign out
+///
+/// Ends the web session and takes the cookie away. Signing out without being signed in is fine.
+#[utoipa::path(
+    delete, path = "/session", tag = "session", operation_id = "signOut",
+    responses((status = 204, description = "Signed out")),
+    security(()),
+)]
+async fn sign_out(State(parts): State<Parts>, client: Client, headers: HeaderMap) -> ApiResult<Response> {
+    if let Some(token) = session_token(&headers) {
+        parts.accounts.close_session(&token).await?;
+    }
+    let secure = is_secure(&parts, &client, &headers);
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, no_cookie(secure))]).into_response())
+}
+
+type SetCookie = AppendHeaders<[(HeaderName, HeaderValue); 1]>;
+
+/// Opens a session for somebody whose password was just verified.
+pub(super) async fn signed_in(
+    parts: &Parts,
+    client: &Client,
+    headers: &HeaderMap,
+    principal: Principal,
+) -> ApiResult<(SetCookie, Me)> {
+    let agent = headers
+        .get(header::USER_AGENT)
+        .and_then(|agent| agent.to_str().ok())
+        .unwrap_or_default();
+    let origin = SessionOrigin {
+        ip: client.ip.to_string(),
+        agent: agent.to_owned(),
+    };
+    let token = parts
+        .accounts
+        .open_session(&principal, origin)
+        .await?
+        .ok_or(ApiError::WrongPassword)?;
+    let account = parts.accounts.account(principal.account).await?;
+    let cookie = session_cookie(&token, is_secure(parts, client, headers));
+    Ok((
+        AppendHeaders([(header::SET_COOKIE, cookie)]),
+        describe(parts, &principal, account),
+    ))
+}
+
+fn is_secure(parts: &Parts, client: &Client, headers: &HeaderMap) -> bool {
+    // A proxy that speaks TLS for us may not say so; asked for under the public name it was https all the same.
+    let public_host = parts.settings.public_url.strip_prefix("https://");
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    client.tls || (public_host.is_some() && public_host == host)
+}
+
+fn describe(parts: &Parts, principal: &Principal, account: Account) -> Me {
+    Me {
+        login: LoginView {
+            id: principal.login.map(|id| id.to_string()),
+            email: principal.email.clone(),
+        },
+        account: MyAccount {
+            id: account.id.to_string(),
+            name: account.name,
+            operator: account.operator,
+            state: super::accounts::AccountStateName::of(&account.state),
+            state_reason: account.state.reason().map(str::to_owned),
+            credits: account.credits,
+        },
+        server: ServerView {
+            name: "Posthouse",
+            version: env!("CARGO_PKG_VERSION"),
+            hostname: parts.settings.hostname.clone(),
+            route: parts.settings.route,
+        },
+    }
+}

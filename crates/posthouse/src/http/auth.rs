@@ -1,0 +1,147 @@
+//! Who is asking: a web session in a cookie, or an API key.
+
+use accounts::{Account, Principal, Scope, Scopes};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts as RequestParts;
+use axum::http::{HeaderMap, HeaderValue, header};
+use store::Id;
+
+use super::Parts;
+use super::error::{ApiError, ApiResult};
+
+/// The name of the session cookie.
+pub const COOKIE: &str = "posthouse_session";
+/// As long as a session can last, in seconds; the server decides when it is over.
+const COOKIE_LIFE: u32 = 30 * 24 * 3600;
+
+/// Somebody who proved who they are.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub principal: Principal,
+    /// What this session or key may do.
+    pub scopes: Scopes,
+    pub account: Account,
+    /// The token of the web session, where it is one.
+    pub session: Option<String>,
+}
+
+impl Caller {
+    /// Refuses a key without this scope.
+    pub fn needs(&self, scope: Scope) -> ApiResult<()> {
+        if self.scopes.contains(scope) {
+            return Ok(());
+        }
+        Err(match scope {
+            // Somebody else's tools; that they exist is no secret, and a person cannot get the scope by asking.
+            Scope::Operator => ApiError::Forbidden("Only an operator may do this.".to_owned()),
+            scope => ApiError::MissingScope(scope),
+        })
+    }
+
+    pub fn account_id(&self) -> Id {
+        self.principal.account
+    }
+}
+
+impl FromRequestParts<Parts> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(request: &mut RequestParts, parts: &Parts) -> ApiResult<Self> {
+        let accounts = &parts.accounts;
+        // A key that is given counts, whatever cookie comes with it; csrf.rs relies on that.
+        if let Some(secret) = bearer(&request.headers) {
+            let (principal, scopes) = accounts.find_key(secret).await?.ok_or(ApiError::NotSignedIn)?;
+            let account = accounts.account(principal.account).await?;
+            return Ok(Self {
+                principal,
+                scopes,
+                account,
+                session: None,
+            });
+        }
+        let token = session_token(&request.headers).ok_or(ApiError::NotSignedIn)?;
+        let session = accounts
+            .find_session(&token)
+            .await?
+            .ok_or(ApiError::NotSignedIn)?;
+        let account = accounts.account(session.principal.account).await?;
+        let scopes = Scopes::of_a_person(account.operator);
+        Ok(Self {
+            principal: session.principal,
+            scopes,
+            account,
+            session: Some(token),
+        })
+    }
+}
+
+/// The key in `Authorization: Bearer`.
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, key) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+}
+
+/// The token in the session cookie.
+pub fn session_token(headers: &HeaderMap) -> Option<String> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(name, _)| *name == COOKIE)
+        .map(|(_, token)| token.to_owned())
+}
+
+/// The `Set-Cookie` that carries `token`; `secure` where the page came by TLS.
+pub fn session_cookie(token: &str, secure: bool) -> HeaderValue {
+    cookie(token, COOKIE_LIFE, secure)
+}
+
+/// The `Set-Cookie` that takes the token away.
+pub fn no_cookie(secure: bool) -> HeaderValue {
+    cookie("", 0, secure)
+}
+
+// Scripts cannot read it, other sites' forms do not carry it, and it never leaves TLS once it came by TLS.
+fn cookie(token: &str, max_age: u32, secure: bool) -> HeaderValue {
+    let secure = if secure { "; Secure" } else { "" };
+    HeaderValue::try_from(format!(
+        "{COOKIE}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={max_age}{secure}"
+    ))
+    .expect("tokens are letters and digits")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_session_is_found_among_other_cookies() {
+        let mut headers = HeaderMap::new();
+        headers.append(header::COOKIE, "theme=dark".parse().unwrap());
+        headers.append(header::COOKIE, "x=y;posthouse_session=Abc ; z".parse().unwrap());
+        assert_eq!(session_token(&headers).as_deref(), Some("Abc"));
+        assert_eq!(session_token(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn the_cookie_is_closed_to_scripts_and_other_sites() {
+        let cookie = session_cookie("Abc", true);
+        assert_eq!(
+            cookie,
+            "posthouse_session=Abc; Path=/; HttpOnly; SameSite=Lax; Max-Age=2592000; Secure"
+        );
+        assert!(!session_cookie("Abc", false).to_str().unwrap().contains("Secure"));
+    }
+
+    #[test]
+    fn a_bearer_key_is_read_whatever_the_case_of_its_scheme() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, "bearer ph_1".parse().unwrap());
+        assert_eq!(bearer(&headers), Some("ph_1"));
+        headers.insert(header::AUTHORIZATION, "Basic eDp5".parse().unwrap());
+        assert_eq!(bearer(&headers), None);
+    }
+}

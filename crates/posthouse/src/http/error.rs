@@ -1,0 +1,275 @@
+//! What the API answers when it does not do what was asked: one type, problem JSON (RFC 9457).
+
+use accounts::AccountsError;
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use store::{ErrorKind, StoreError};
+use utoipa::ToSchema;
+
+/// Why a request was not carried out.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Problem {
+    /// Names the kind of problem; `about:blank` where the status says it all.
+    #[serde(rename = "type")]
+    #[schema(example = "/problems/out-of-credits")]
+    kind: String,
+    /// The same for every problem of this kind.
+    #[schema(example = "Out of credits")]
+    title: &'static str,
+    #[schema(example = 402)]
+    status: u16,
+    /// What happened this time, as a sentence for people.
+    detail: String,
+    /// The fields of the request that are at fault.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    errors: Vec<FieldError>,
+}
+
+/// One field of a request that was not accepted.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct FieldError {
+    /// Where it stands in the request.
+    #[schema(example = "to[0]")]
+    field: String,
+    /// What is wrong with it.
+    #[schema(example = "an address needs an @")]
+    message: String,
+}
+
+impl FieldError {
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            message: message.into(),
+        }
+    }
+}
+
+/// A refusal or a failure of the API.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    #[error("Sign in first.")]
+    NotSignedIn,
+    #[error("The address or the password is not right.")]
+    WrongPassword,
+    #[error("{0}")]
+    Forbidden(String),
+    #[error("This key lacks the scope `{0}`.")]
+    MissingScope(accounts::Scope),
+    #[error("There is no such {0}.")]
+    NotFound(&'static str),
+    #[error("The request is not valid.")]
+    Invalid(Vec<FieldError>),
+    #[error("{0}")]
+    BadRequest(String),
+    #[error("{0}")]
+    Conflict(String),
+    #[error("The account has no credits left.")]
+    OutOfCredits,
+    #[error("The account is suspended: {0}")]
+    Suspended(String),
+    #[error("Too many failed attempts from your address. Try again in {0} seconds.")]
+    TooManyAttempts(u64),
+    #[error("The request or the message in it is larger than is taken here.")]
+    TooLarge,
+    #[error("The body must be JSON, with `Content-Type: application/json`.")]
+    NotJson,
+    #[error("The server is busy or its storage is not available. Try again in a moment.")]
+    Unavailable,
+    #[error("The server took too long to answer.")]
+    TimedOut,
+    #[error("Something broke on our side. The log says what.")]
+    Internal,
+}
+
+pub type ApiResult<T> = Result<T, ApiError>;
+
+impl ApiError {
+    pub fn invalid(field: &str, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldError::new(field, message)])
+    }
+
+    /// Our own mistake: logged here, told to nobody.
+    pub fn internal(error: &dyn std::error::Error) -> Self {
+        tracing::error!(error = %chain(error), "a request failed");
+        Self::Internal
+    }
+
+    fn parts(&self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::NotSignedIn => (StatusCode::UNAUTHORIZED, "not-signed-in", "Not signed in"),
+            Self::WrongPassword => (StatusCode::UNAUTHORIZED, "sign-in-failed", "Sign-in failed"),
+            Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
+            Self::MissingScope(_) => (StatusCode::FORBIDDEN, "missing-scope", "Missing scope"),
+            Self::NotFound(_) => (StatusCode::NOT_FOUND, "not-found", "Not found"),
+            Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Not valid"),
+            Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad-request", "Bad request"),
+            Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Conflict"),
+            Self::OutOfCredits => (StatusCode::PAYMENT_REQUIRED, "out-of-credits", "Out of credits"),
+            Self::Suspended(_) => (StatusCode::FORBIDDEN, "suspended", "Account suspended"),
+            Self::TooManyAttempts(_) => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too-many-attempts",
+                "Too many attempts",
+            ),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large"),
+            Self::NotJson => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "Not JSON"),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available"),
+            Self::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "timed-out", "Timed out"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, kind, title) = self.parts();
+        let detail = self.to_string();
+        let retry_after = match &self {
+            Self::TooManyAttempts(seconds) => Some(*seconds),
+            Self::Unavailable => Some(5),
+            _ => None,
+        };
+        let errors = if let Self::Invalid(errors) = self {
+            errors
+        } else {
+            Vec::new()
+        };
+        let problem = Problem {
+            kind: format!("/problems/{kind}"),
+            title,
+            status: status.as_u16(),
+            detail,
+            errors,
+        };
+        let mut response = (status, Json(problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        tracing::warn!(error = %chain(&error), "storage did not answer a request");
+        match error.kind() {
+            ErrorKind::Full | ErrorKind::Unavailable | ErrorKind::Retryable | ErrorKind::ReadOnly => {
+                Self::Unavailable
+            }
+            ErrorKind::Unique | ErrorKind::Other => Self::Internal,
+        }
+    }
+}
+
+impl From<AccountsError> for ApiError {
+    fn from(error: AccountsError) -> Self {
+        let said = sentence(&error.to_string());
+        match error {
+            AccountsError::Store(error) => error.into(),
+            AccountsError::Busy => Self::Unavailable,
+            AccountsError::Hashing | AccountsError::KeyGeneration | AccountsError::StoredKey(_) => {
+                Self::internal(&error)
+            }
+            AccountsError::Address(_) | AccountsError::NoSuchLogin(_) => Self::invalid("email", said),
+            AccountsError::Weak(_) => Self::invalid("password", said),
+            AccountsError::Range(_) => Self::invalid("range", said),
+            AccountsError::WrongPassword => Self::invalid("current", said),
+            AccountsError::TopLevelDomain(_) | AccountsError::BadName => Self::invalid("name", said),
+            AccountsError::NoAmount | AccountsError::BelowZero(_) | AccountsError::TooMuch => {
+                Self::invalid("amount", said)
+            }
+            AccountsError::NoScope => Self::invalid("scopes", said),
+            AccountsError::NotFound(what) => Self::NotFound(what),
+            AccountsError::ScopeNotHeld(_) => Self::Forbidden(said),
+            AccountsError::LoginExists(_)
+            | AccountsError::AlreadySetUp
+            | AccountsError::DomainExists(_)
+            | AccountsError::RangeExists(_)
+            | AccountsError::Unlimited => Self::Conflict(said),
+        }
+    }
+}
+
+impl From<JsonRejection> for ApiError {
+    fn from(rejection: JsonRejection) -> Self {
+        match rejection {
+            JsonRejection::MissingJsonContentType(_) => Self::NotJson,
+            rejection if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge,
+            rejection => Self::BadRequest(sentence(&rejection.body_text())),
+        }
+    }
+}
+
+impl From<PathRejection> for ApiError {
+    fn from(_: PathRejection) -> Self {
+        // What is no identifier names nothing.
+        Self::NotFound("thing")
+    }
+}
+
+impl From<QueryRejection> for ApiError {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::BadRequest(sentence(&rejection.body_text()))
+    }
+}
+
+/// `text` with a capital at its beginning and a full stop at its end.
+pub fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let mut said: String = chars
+        .next()
+        .map(|c| c.to_uppercase().to_string())
+        .unwrap_or_default();
+    said.push_str(chars.as_str());
+    if !said.ends_with(['.', '!', '?']) {
+        said.push('.');
+    }
+    said
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_a_problem_document() {
+        let response = ApiError::TooManyAttempts(30).into_response();
+        assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(
+            response.headers()[header::CONTENT_TYPE],
+            "application/problem+json"
+        );
+        assert_eq!(response.headers()[header::RETRY_AFTER], "30");
+    }
+
+    #[test]
+    fn a_sentence_starts_large_and_ends_with_a_stop() {
+        assert_eq!(
+            sentence("an amount of 0 changes nothing"),
+            "An amount of 0 changes nothing."
+        );
+        assert_eq!(sentence("Why?"), "Why?");
+    }
+}

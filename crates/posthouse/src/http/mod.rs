@@ -1,0 +1,86 @@
+//! The HTTP side: the API, the console and live events.
+
+mod api;
+mod attempts;
+mod auth;
+mod console;
+mod csrf;
+mod error;
+mod json;
+mod live;
+mod paging;
+mod peer;
+mod router;
+mod serve;
+mod setup;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use accounts::Accounts;
+use outbound::Outbound;
+use store::{Clock, Db, Ids};
+use tokio_util::sync::CancellationToken;
+
+use crate::tls::Certificates;
+
+pub use api::openapi;
+pub use attempts::Attempts;
+pub use live::Live;
+pub use serve::Listener;
+
+/// What an operator configured that the HTTP side shows or obeys.
+#[derive(Clone, Debug)]
+pub struct HttpSettings {
+    /// The name this server goes by, also to SMTP clients.
+    pub hostname: String,
+    /// Where people open the console, without a slash at the end.
+    pub public_url: String,
+    /// `mx`, `smarthost` or `capture`.
+    pub route: &'static str,
+    /// Holds the setup token.
+    pub data_dir: PathBuf,
+    pub smtp_ports: Vec<SmtpPort>,
+    /// In octets, as EHLO announces it.
+    pub max_message_size: usize,
+    pub max_recipients: usize,
+    /// Name servers for the check of sending domains; none means those of the system.
+    pub resolver: Vec<SocketAddr>,
+}
+
+/// A port that takes mail from those who sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SmtpPort {
+    pub port: u16,
+    pub security: Security,
+}
+
+/// How an SMTP connection comes to be encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// By the STARTTLS command.
+    StartTls,
+    /// From the first byte.
+    Tls,
+}
+
+/// The rooms and tools that the handlers use.
+#[derive(Clone)]
+pub struct Parts {
+    pub accounts: Accounts,
+    pub outbound: Outbound,
+    pub db: Db,
+    pub clock: Clock,
+    pub ids: Ids,
+    pub certificates: Certificates,
+    pub settings: Arc<HttpSettings>,
+    pub attempts: Attempts,
+    pub live: Live,
+}
+
+/// Serves the console, the API and `also` (health and metrics) until told to stop, then finishes what is in hand.
+pub async fn serve(listeners: Vec<Listener>, parts: Parts, also: axum::Router, stop: CancellationToken) {
+    let router = router::build(&parts, also);
+    serve::run(listeners, router, stop).await;
+}

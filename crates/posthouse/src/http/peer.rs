@@ -1,0 +1,143 @@
+//! Who is at the other end of a request: the client's address and whether the way to it is private.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
+
+/// What the accept loop knows of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Connection {
+    pub peer: SocketAddr,
+    pub tls: bool,
+}
+
+/// The client of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client {
+    pub ip: IpAddr,
+    /// The request came straight from this machine and through no proxy.
+    pub local: bool,
+    /// The client speaks TLS with us, or with the proxy on this machine.
+    pub tls: bool,
+}
+
+impl Client {
+    fn of(connection: Connection, headers: &HeaderMap) -> Self {
+        let peer = connection.peer.ip().to_canonical();
+        let last = |name: &str| {
+            let value = headers.get_all(name).iter().next_back()?.to_str().ok()?;
+            Some(value.rsplit(',').next()?.trim().to_owned())
+        };
+        let forwarded = headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded");
+        // A proxy on this machine may say for whom it asks; everybody else speaks for himself.
+        if !peer.is_loopback() || !forwarded {
+            return Self {
+                ip: peer,
+                local: peer.is_loopback() && !forwarded,
+                tls: connection.tls,
+            };
+        }
+        let ip = last("x-forwarded-for")
+            .and_then(|ip| ip.parse::<IpAddr>().ok())
+            .unwrap_or(peer);
+        let tls = connection.tls || last("x-forwarded-proto").as_deref() == Some("https");
+        Self {
+            ip: ip.to_canonical(),
+            local: false,
+            tls,
+        }
+    }
+
+    /// The network that limits count by: the address itself, or the /64 of an IPv6 client, who owns all of it.
+    pub fn network(&self) -> IpAddr {
+        match self.ip {
+            IpAddr::V4(_) => self.ip,
+            IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Client {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let connection = parts
+            .extensions
+            .get::<ConnectInfo<Connection>>()
+            .expect("the accept loop adds it")
+            .0;
+        Ok(Self::of(connection, &parts.headers))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(peer: &str, headers: &[(&'static str, &str)]) -> Client {
+        let connection = Connection {
+            peer: SocketAddr::new(peer.parse().unwrap(), 4711),
+            tls: false,
+        };
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect();
+        Client::of(connection, &headers)
+    }
+
+    #[test]
+    fn a_proxy_on_this_machine_names_its_client() {
+        let client = client(
+            "127.0.0.1",
+            &[
+                ("x-forwarded-for", "10.0.0.1, 192.0.2.9"),
+                ("x-forwarded-proto", "https"),
+            ],
+        );
+        assert_eq!(
+            client,
+            Client {
+                ip: "192.0.2.9".parse().unwrap(),
+                local: false,
+                tls: true
+            }
+        );
+    }
+
+    #[test]
+    fn a_client_from_outside_cannot_name_another() {
+        let client = client("192.0.2.7", &[("x-forwarded-for", "127.0.0.1")]);
+        assert_eq!(
+            client,
+            Client {
+                ip: "192.0.2.7".parse().unwrap(),
+                local: false,
+                tls: false
+            }
+        );
+    }
+
+    #[test]
+    fn only_a_direct_request_from_this_machine_is_local() {
+        assert!(client("127.0.0.1", &[]).local);
+        assert!(client("::1", &[]).local);
+        assert!(!client("127.0.0.1", &[("x-forwarded-for", "127.0.0.1")]).local);
+        assert!(!client("192.0.2.7", &[]).local);
+    }
+
+    #[test]
+    fn an_ipv6_client_counts_as_its_network() {
+        assert_eq!(
+            client("2001:db8:1:2:3::4", &[]).network(),
+            "2001:db8:1:2::".parse::<IpAddr>().unwrap()
+        );
+        assert_eq!(
+            client("::ffff:192.0.2.1", &[]).network(),
+            "192.0.2.1".parse::<IpAddr>().unwrap()
+        );
+    }
+}
