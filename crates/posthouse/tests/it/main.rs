@@ -1,8 +1,10 @@
 //! Black-box tests: the real binary, driven over its sockets and its command line, on both databases.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod bodies;
 mod cli;
 mod config;
+mod corpus;
 mod harness;
 mod smtp_raw;
 mod tls;

@@ -47,7 +47,7 @@ impl Posthouse {
         };
         let setup = setup
             .set("server.hostname", "\"mail.example.com\"")
-            .set("http.listen", "\"127.0.0.1:0\"")
+            .set("http.listen", "[\"127.0.0.1:0\"]")
             .set("smtp.submission", "[\"127.0.0.1:0\"]")
             .set("smtp.submissions", "[\"127.0.0.1:0\"]")
             .set("smtp.inbound", "[]")
