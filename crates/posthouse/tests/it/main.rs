@@ -5,6 +5,8 @@ mod bodies;
 mod cli;
 mod config;
 mod corpus;
+mod delivery;
 mod harness;
+mod password;
 mod smtp_raw;
 mod tls;
