@@ -20,9 +20,11 @@
     reason = "a harness offers what some test will want; each module uses a part"
 )]
 
+pub mod disk;
 pub mod dns;
 pub mod engine;
 pub mod http;
+pub mod root;
 pub mod server;
 pub mod sink;
 pub mod smtp;

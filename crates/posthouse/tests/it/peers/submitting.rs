@@ -1,0 +1,145 @@
+//! Clients submit; a sink receives what Posthouse makes of it.
+
+use super::clients::{ALL, Client, Login, Security};
+use super::postfix::Postfix;
+use crate::both_engines;
+use crate::corpus::{self, assert_only_added};
+use crate::harness::tls::Identity;
+use crate::harness::{PASSWORD, Posthouse, Sink};
+
+const ALICE: &str = "alice@example.com";
+
+fn ways(server: &Posthouse) -> Vec<Login<'static>> {
+    let (submission, submissions) = (server.address("submission"), server.address("submissions"));
+    let login = |server, security, mechanism| Login {
+        server,
+        security,
+        mechanism,
+        user: ALICE,
+        password: PASSWORD,
+    };
+    vec![
+        login(submission, Security::Starttls, "plain"),
+        login(submission, Security::Starttls, "login"),
+        login(submissions, Security::Tls, "plain"),
+        login(submissions, Security::Tls, "login"),
+    ]
+}
+
+both_engines! {
+    fn every_client_submits_with_starttls_and_tls_by_plain_and_login(engine) {
+        let sink = Sink::start();
+        let server = Posthouse::on(engine).route_to(&sink).start();
+        server.create_account(ALICE);
+        let message = &corpus::messages(ALICE)[0];
+        let mut sent = 0;
+        for client in ALL {
+            for login in ways(&server) {
+                client.send(&login, ALICE, &["bob@sink.example"], &message.bytes)
+                    .unwrap_or_else(|error| panic!("{login:?}: {error}"));
+                sent += 1;
+            }
+        }
+        for arrived in sink.wait_for(sent) {
+            assert_eq!(arrived.from, ALICE);
+            assert_eq!(arrived.recipients, ["bob@sink.example"]);
+            // swaks puts an empty line behind what it is given.
+            let added_behind = arrived.bytes.len() - arrived.bytes.strip_suffix(b"\r\n\r\n").map_or(arrived.bytes.len(), |rest| rest.len() + 2);
+            let bytes = &arrived.bytes[..arrived.bytes.len() - added_behind];
+            assert_only_added(bytes, &message.bytes, &["Received"], message.why);
+            assert!(arrived.header("received")[0].contains("with ESMTPSA"), "{:?}", arrived.header("received"));
+        }
+    }
+
+    fn a_postfix_uses_it_as_its_smarthost(engine) {
+        let sink = Sink::start();
+        let server = Posthouse::on(engine).route_to(&sink).start();
+        server.create_account(ALICE);
+        let postfix = Postfix::relaying_through(server.address("submission"), ALICE, PASSWORD);
+        let mut messages = corpus::messages(ALICE);
+        // Postfix itself takes the space out of "X-Odd :".
+        messages.retain(|message| message.why != "odd header spacing");
+        let mut smtp = postfix.smtp();
+        for message in &messages {
+            smtp.submit(ALICE, &["bob@sink.example"], &message.bytes).expect("250");
+        }
+        smtp.quit();
+        let arrived = sink.wait_for(messages.len());
+        for message in &messages {
+            let id = id_of(&message.bytes);
+            let arrived = arrived.iter().find(|arrived| id_of(&arrived.bytes) == id)
+                .unwrap_or_else(|| panic!("{} did not arrive", message.why));
+            assert_only_added(&arrived.bytes, &message.bytes, &["Received"], message.why);
+        }
+    }
+}
+
+fn id_of(message: &[u8]) -> String {
+    let text = String::from_utf8_lossy(message).into_owned();
+    let line = text
+        .lines()
+        .find(|line| line.to_ascii_lowercase().starts_with("message-id:"));
+    line.unwrap_or_default().to_owned()
+}
+
+/// What each client makes of an odd message by itself is seen at a sink that it sends to directly; Posthouse
+/// must add its trace to that and change nothing.
+#[test]
+fn odd_messages_arrive_as_each_client_sent_them() {
+    let identity = Identity::for_names(&["localhost"]);
+    let direct = Sink::setup()
+        .starttls(&identity)
+        .only_for(ALICE, PASSWORD)
+        .start();
+    let behind = Sink::start();
+    let server = Posthouse::on(crate::harness::Engine::Sqlite)
+        .route_to(&behind)
+        .start();
+    server.create_account(ALICE);
+    for client in ALL {
+        for message in corpus::messages(ALICE) {
+            let why = format!("{client:?}, {}", message.why);
+            let [control, relayed] = [
+                (&direct, direct.address()),
+                (&behind, server.address("submission")),
+            ]
+            .map(|(sink, server)| {
+                let login = Login {
+                    server,
+                    security: Security::Starttls,
+                    mechanism: "plain",
+                    user: ALICE,
+                    password: PASSWORD,
+                };
+                let before = sink.arrived().len();
+                client
+                    .send(&login, ALICE, &["bob@sink.example"], &message.bytes)
+                    .map(|()| sink.wait_for(before + 1)[before].bytes.clone())
+            });
+            match (control, relayed) {
+                (Ok(control), Ok(relayed)) => assert_only_added(&relayed, &control, &["Received"], &why),
+                (control, relayed) => panic!("{why}: direct {control:?}, relayed {relayed:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn the_wrong_password_is_refused_to_every_client() {
+    let server = Posthouse::on(crate::harness::Engine::Sqlite).start();
+    server.create_account(ALICE);
+    let message = &corpus::messages(ALICE)[0];
+    for client in ALL {
+        let login = Login {
+            server: server.address("submission"),
+            security: Security::Starttls,
+            mechanism: "plain",
+            user: ALICE,
+            password: "wrong-horse-at-noon-12",
+        };
+        let refused = client
+            .send(&login, ALICE, &["bob@sink.example"], &message.bytes)
+            .expect_err("refused");
+        assert!(refused.contains("535") || client == Client::Swaks, "{refused}");
+    }
+}
