@@ -5,6 +5,7 @@ mod bodies;
 mod cli;
 mod config;
 mod corpus;
+mod crash;
 mod delivery;
 mod dkim;
 mod harness;

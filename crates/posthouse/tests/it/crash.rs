@@ -1,0 +1,140 @@
+//! Load, `kill -9` at random moments, restart: every mail that got its 250 arrives, and only what was
+//! in flight at a kill may arrive twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use crate::both_engines;
+use crate::harness::sink::Arrived;
+use crate::harness::{PASSWORD, Posthouse, Sink, Smtp, eventually};
+
+const ALICE: &str = "alice@example.com";
+const SESSIONS: usize = 8;
+
+/// What the senders were told.
+#[derive(Default)]
+struct Ledger {
+    next: AtomicUsize,
+    accepted: Mutex<BTreeSet<usize>>,
+    over: AtomicBool,
+}
+
+impl Ledger {
+    fn accepted(&self) -> usize {
+        self.accepted.lock().unwrap().len()
+    }
+}
+
+/// Sends numbered messages until the connection breaks or the round is over.
+fn sender(ledger: &Ledger, server: SocketAddr) -> std::io::Result<()> {
+    let mut smtp = Smtp::try_connect(server)?.into_tls();
+    smtp.try_reply()?;
+    let command = |smtp: &mut Smtp, line: &str| {
+        smtp.try_send(format!("{line}\r\n").as_bytes())?;
+        smtp.try_reply()
+    };
+    command(&mut smtp, "EHLO client.example")?;
+    let initial = base64::Engine::encode(
+        &base64::prelude::BASE64_STANDARD,
+        format!("\0{ALICE}\0{PASSWORD}"),
+    );
+    command(&mut smtp, &format!("AUTH PLAIN {initial}"))?.expect("235");
+    while !ledger.over.load(Ordering::SeqCst) {
+        let number = ledger.next.fetch_add(1, Ordering::SeqCst);
+        command(&mut smtp, &format!("MAIL FROM:<{ALICE}>"))?.expect("250");
+        command(&mut smtp, &format!("RCPT TO:<r{number}@sink.example>"))?.expect("250");
+        command(&mut smtp, "DATA")?.expect("354");
+        let filler = "and the rest of the letter\r\n".repeat(number % 400);
+        smtp.try_send(format!("From: <{ALICE}>\r\nSubject: {number}\r\n\r\n{filler}.\r\n").as_bytes())?;
+        let reply = smtp.try_reply()?;
+        if reply.code() == 250 {
+            ledger.accepted.lock().unwrap().insert(number);
+        }
+    }
+    Ok(())
+}
+
+/// A small generator with a seed that is printed: a failing run can be looked into.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % sides
+    }
+}
+
+/// Numbers that arrived more than once, each of whose earlier arrivals must have been the last word on its connection.
+fn doubled(arrived: &[Arrived]) -> usize {
+    let mut last_on_connection = BTreeMap::new();
+    let mut arrivals: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (at, message) in arrived.iter().enumerate() {
+        last_on_connection.insert(message.connection, at);
+        arrivals.entry(&message.recipients[0]).or_default().push(at);
+    }
+    let mut doubled = 0;
+    for (recipient, arrivals) in arrivals.into_iter().filter(|(_, arrivals)| arrivals.len() > 1) {
+        doubled += 1;
+        for &at in &arrivals[..arrivals.len() - 1] {
+            let connection = arrived[at].connection;
+            assert_eq!(
+                last_on_connection[&connection], at,
+                "{recipient} came twice though its first delivery was not in flight at a kill"
+            );
+        }
+    }
+    doubled
+}
+
+both_engines! {
+    fn every_accepted_mail_arrives_whenever_the_server_is_killed(engine) {
+        let rounds: usize = std::env::var("POSTHOUSE_CRASH_ROUNDS").map_or(4, |rounds| rounds.parse().expect("a number"));
+        let seed = u64::from(std::process::id());
+        let mut dice = Dice(seed);
+        let sink = Sink::start();
+        let mut server = Posthouse::on(engine).route_to(&sink).retry_fast().set("delivery.connections_per_lane", "10").start();
+        server.create_account(ALICE);
+        server.cli(&["account", "credits", ALICE, "100000000"], "");
+        let ledger = Arc::new(Ledger::default());
+        for _ in 0..rounds {
+            let address = server.address("submissions");
+            let senders: Vec<_> = (0..SESSIONS)
+                .map(|_| {
+                    let ledger = Arc::clone(&ledger);
+                    thread::spawn(move || { let _ = sender(&ledger, address); })
+                })
+                .collect();
+            let enough = ledger.accepted() + 1 + dice.roll(300);
+            eventually("mail is accepted", || (ledger.accepted() >= enough).then_some(()));
+            // Not where the load stands still, but anywhere in it.
+            thread::park_timeout(Duration::from_micros(dice.roll(20_000) as u64));
+            server.kill();
+            for sender in senders {
+                sender.join().expect("replies as they must be");
+            }
+            server.start_again();
+        }
+        ledger.over.store(true, Ordering::SeqCst);
+        let accepted = ledger.accepted.lock().unwrap().clone();
+        let missing = || {
+            let arrived: BTreeSet<String> = sink.arrived().into_iter().map(|message| message.recipients[0].clone()).collect();
+            accepted.iter().filter(|number| !arrived.contains(&format!("r{number}@sink.example"))).count()
+        };
+        eventually(&format!("all {} accepted mails arrive (seed {seed})", accepted.len()), || (missing() == 0).then_some(()));
+        let arrived = sink.arrived();
+        let doubled = doubled(&arrived);
+        println!(
+            "{engine:?}: {rounds} kills, {} accepted, 0 lost, {} arrived, {doubled} twice, all of them in flight at a kill",
+            accepted.len(),
+            arrived.len()
+        );
+        assert!(doubled <= rounds * 10, "{doubled} doubled by {rounds} kills");
+    }
+}
