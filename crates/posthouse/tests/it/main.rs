@@ -1,6 +1,7 @@
 //! Black-box tests: the real binary, driven over its sockets and its command line, on both databases.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod bad_input;
 mod bodies;
 mod cli;
 mod config;
@@ -9,6 +10,7 @@ mod crash;
 mod delivery;
 mod dkim;
 mod harness;
+mod outages;
 mod password;
 mod peers;
 mod smtp_raw;
