@@ -99,7 +99,8 @@ impl Connection {
             name: settings.hostname.clone(),
             starttls,
             login: target.login.cloned(),
-            clear_login: settings.clear_login,
+            // Without TLS a password goes no further than this machine.
+            clear_login: target.address.ip().is_loopback(),
             tls_active: implicit,
         });
         let mut buffer = Box::new([0; 4_096]);

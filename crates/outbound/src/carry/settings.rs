@@ -64,8 +64,6 @@ pub struct CarrySettings {
     pub source_v6: Option<Ipv6Addr>,
     /// PEM file of further authorities, beside the system's, for smarthosts with verified TLS.
     pub ca_file: Option<PathBuf>,
-    /// A smarthost's password may be sent without TLS.
-    pub clear_login: bool,
     /// A connection is closed after so many messages.
     pub messages_per_connection: u32,
 }
@@ -78,7 +76,6 @@ impl CarrySettings {
             source_v4: None,
             source_v6: None,
             ca_file: None,
-            clear_login: false,
             messages_per_connection: 1_000,
         }
     }

@@ -1,7 +1,7 @@
 //! A mail host on loopback that follows a script and remembers what it was told.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -82,6 +82,8 @@ pub fn certificate() -> (Arc<ServerConfig>, String) {
 #[derive(Default)]
 pub struct Seen {
     pub connections: usize,
+    /// Where they came from.
+    pub peers: Vec<IpAddr>,
     pub commands: Vec<String>,
     /// Commands that came together, by read.
     pub groups: Vec<usize>,
@@ -103,8 +105,9 @@ impl Sink {
         let hang_up = Arc::new(Notify::new());
         let (told, bell) = (seen.clone(), hang_up.clone());
         tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
+            while let Ok((stream, peer)) = listener.accept().await {
                 told.lock().connections += 1;
+                told.lock().peers.push(peer.ip());
                 let host = Host {
                     script: script.clone(),
                     seen: told.clone(),
