@@ -25,6 +25,7 @@ export function Finder({ me }: { me: Me }) {
       scrollable
       maxHeight={420}
       overlayProps={{ blur: 0 }}
+      attributes={{ content: { "aria-label": t("frame.search") } }}
     >
       <Spotlight.Search
         placeholder={t("spotlight.placeholder")}

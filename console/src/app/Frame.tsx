@@ -128,7 +128,8 @@ function Rail({ me }: { me: Me }) {
 function TopBar({ me, openMenu }: { me: Me; openMenu: () => void }) {
   const { t } = useTranslation();
   return (
-    <header className={classes.bar}>
+    // Not a <header>: the title of an open dialog is one, and a page has one banner.
+    <section className={classes.bar} aria-label={t("frame.bar")}>
       <ActionIcon
         variant="subtle"
         color="gray"
@@ -160,7 +161,7 @@ function TopBar({ me, openMenu }: { me: Me; openMenu: () => void }) {
         </Link>
       )}
       <Person me={me} />
-    </header>
+    </section>
   );
 }
 

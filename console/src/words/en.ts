@@ -4,6 +4,7 @@ export const en = {
   frame: {
     skip: "Skip to the content",
     menu: "Menu",
+    bar: "Search and account",
     pages: "Pages",
     operator: "Operator",
     sending: "Sending",
