@@ -202,17 +202,15 @@ function Person({ me }: { me: Me }) {
         <Menu.Divider />
         <Menu.Label>{t("frame.scheme")}</Menu.Label>
         {SCHEMES.map(([scheme, Icon]) => (
-          <Menu.Item
+          <Menu.RadioItem
             key={scheme}
-            role="menuitemradio"
-            aria-checked={colorScheme === scheme}
-            onClick={() => setColorScheme(scheme)}
-            leftSection={<Icon size={16} aria-hidden />}
-            data-chosen={colorScheme === scheme || undefined}
-            className={classes.scheme}
+            value={scheme}
+            checked={colorScheme === scheme}
+            onChange={() => setColorScheme(scheme)}
+            rightSection={<Icon size={16} aria-hidden />}
           >
             {t(`frame.schemes.${scheme}`)}
-          </Menu.Item>
+          </Menu.RadioItem>
         ))}
         <Menu.Divider />
         <Menu.Item onClick={() => void signOut()} leftSection={<IconLogout size={16} aria-hidden />}>

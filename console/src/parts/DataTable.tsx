@@ -2,7 +2,7 @@
  * The one table of the console. The server sorts, filters and pages; this draws a page of rows, opens a row's
  * page by its first link, hides what does not fit, and lets columns be chosen and the rows be saved as CSV.
  */
-import { ActionIcon, Button, Checkbox, Menu, Skeleton, Text } from "@mantine/core";
+import { ActionIcon, Button, Menu, Skeleton, Text } from "@mantine/core";
 import { useLocalStorage } from "@mantine/hooks";
 import { IconArrowDown, IconArrowUp, IconChevronLeft, IconChevronRight, IconDots } from "@tabler/icons-react";
 import type { CSSProperties, ReactNode } from "react";
@@ -160,7 +160,7 @@ function Options<Row>(props: {
     save(`${id}.csv`, csv([head, ...(rows ?? []).map((row) => kept.map(({ text }) => String(text(row))))]));
   };
   return (
-    <Menu closeOnItemClick={false}>
+    <Menu>
       <Menu.Target>
         <ActionIcon variant="subtle" color="gray" size={28} aria-label={t("table.more")}>
           <IconDots size={16} aria-hidden />
@@ -171,19 +171,17 @@ function Options<Row>(props: {
         {columns.slice(1).map((column) => {
           const on = chosen[column.id] ?? !column.hidden;
           return (
-            <Menu.Item
+            <Menu.CheckboxItem
               key={column.id}
-              role="menuitemcheckbox"
-              aria-checked={on}
-              onClick={() => choose({ ...chosen, [column.id]: !on })}
-              leftSection={<Checkbox.Indicator size="xs" checked={on} />}
+              checked={on}
+              onChange={() => choose({ ...chosen, [column.id]: !on })}
             >
               {column.header}
-            </Menu.Item>
+            </Menu.CheckboxItem>
           );
         })}
         <Menu.Divider />
-        <Menu.Item closeMenuOnClick disabled={!rows?.length} onClick={saveRows}>
+        <Menu.Item disabled={!rows?.length} onClick={saveRows}>
           {t("table.csv")}
         </Menu.Item>
       </Menu.Dropdown>
