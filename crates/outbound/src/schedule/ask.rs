@@ -7,7 +7,7 @@ use mail::address::Domain;
 use store::{Id, Result, Topic};
 
 use super::core::Core;
-use super::lanes::LaneView;
+use super::view::LaneView;
 use crate::model::{Job, LaneKey};
 use crate::settle;
 use crate::spool::{self, Cancelled, InHand};

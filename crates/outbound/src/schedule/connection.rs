@@ -34,11 +34,12 @@ impl Core {
 
     async fn connection_failed(self: &Arc<Self>, lane: &LaneKey, outcome: Outcome) {
         let now = self.now();
-        let failure = self
-            .state
-            .lock()
-            .lanes
-            .connect_failed(lane, &outcome.summary(), now);
+        let (failure, wake) = {
+            let mut state = self.state.lock();
+            let failure = state.lanes.connect_failed(lane, &outcome.summary(), now);
+            (failure, state.lanes.next_starved())
+        };
+        self.follow(wake);
         let Failure::Down { first, rest, wait } = failure else {
             return;
         };

@@ -13,6 +13,7 @@ use mail::time::Time;
 use store::Id;
 
 use super::lane::{Lane, Trouble};
+use super::view::LaneView;
 use crate::model::{Job, LaneKey, Room};
 use crate::settle::{Jitter, Policy};
 
@@ -92,43 +93,6 @@ pub enum Failure {
         rest: Vec<Job>,
         wait: Wait,
     },
-}
-
-/// One lane as the operator sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LaneView {
-    pub lane: LaneKey,
-    /// Some of the domains it serves.
-    pub domains: Vec<String>,
-    /// Recipients waiting, in memory and in the database.
-    pub waiting: u64,
-    pub in_flight: u64,
-    pub connections: usize,
-    pub oldest_at: Option<Time>,
-    pub rate_per_minute: u64,
-    pub last_reply: Option<String>,
-    pub last_reply_at: Option<Time>,
-    pub paused: bool,
-    pub next_try_at: Option<Time>,
-}
-
-impl LaneView {
-    /// A lane nothing is known of.
-    pub fn empty(lane: LaneKey) -> Self {
-        Self {
-            lane,
-            domains: Vec::new(),
-            waiting: 0,
-            in_flight: 0,
-            connections: 0,
-            oldest_at: None,
-            rate_per_minute: 0,
-            last_reply: None,
-            last_reply_at: None,
-            paused: false,
-            next_try_at: None,
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -227,8 +191,9 @@ impl Lanes {
         if parked {
             lane.unpark();
         }
+        // What stands counts, not what is being made: else new connections would make place for each other for ever.
         let too_many = lane.connections > lane.connection_limit()
-            || crowded && (lane.queue.is_empty() || lane.connections > share.max(1));
+            || crowded && (lane.queue.is_empty() || lane.established() > share.max(1));
         if stopping || lane.paused || too_many {
             return (Turn::Close, Wake::Nothing);
         }
@@ -414,15 +379,37 @@ impl Lanes {
         if self.stopping {
             return Wake::Nothing;
         }
-        while let Some(starved) = self.starved.pop_front() {
-            if let wake @ Wake::Open(_) = self.wake(&starved) {
-                if self.by_key.get(key).is_some_and(|lane| !lane.queue.is_empty()) {
+        match self.next_starved() {
+            Wake::Nothing => self.wake(key),
+            wake => {
+                if self.by_key.get(key).is_some_and(|lane| !lane.queue.is_empty())
+                    && !self.starved.contains(key)
+                {
                     self.starved.push_back(key.clone());
                 }
-                return wake;
+                wake
             }
         }
-        self.wake(key)
+    }
+
+    /// A connection has become free over all lanes: the lane that has waited longest for one.
+    pub fn next_starved(&mut self) -> Wake {
+        // Each once: a lane that still finds no room stands in line again.
+        for _ in 0..self.starved.len() {
+            let Some(starved) = self.starved.pop_front() else {
+                break;
+            };
+            match self.wake(&starved) {
+                Wake::Nothing => {}
+                wake => return wake,
+            }
+        }
+        Wake::Nothing
+    }
+
+    #[cfg(test)]
+    pub fn jobs(&self) -> impl Iterator<Item = &Job> {
+        self.by_key.values().flat_map(|lane| lane.queue.jobs())
     }
 
     /// Whom to call for what waits in a lane.

@@ -14,8 +14,13 @@ mod place;
 mod poll;
 mod rate;
 mod upkeep;
+mod view;
+
+#[cfg(test)]
+mod simulation;
 
 pub use self::core::{Core, Parts};
 pub use courier::RoutedCourier;
-pub use lanes::{LaneView, Lanes, Limits, Wait, paused_reason};
+pub use lanes::{Lanes, Limits, Wait, paused_reason};
 pub use place::Reservation;
+pub use view::LaneView;
