@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mail::time::Time;
 use store::nodes::{self, HEARTBEAT, LEASE};
-use store::{Id, Tx};
+use store::{Id, Tx, events};
 
 use super::core::Core;
 use crate::{capture, spool};
@@ -119,13 +119,14 @@ impl Core {
                 .write("remove what is old", move |tx| {
                     let purged = spool::purge(tx, now, oldest, after, PURGE_STEP)?;
                     let captured = capture::purge(tx, oldest, inbox, PURGE_STEP)?;
-                    Ok((purged, captured))
+                    let events = events::prune(tx, oldest, i64::from(PURGE_STEP))?;
+                    Ok((purged, captured + events))
                 })
                 .await;
             match step {
-                Ok((purged, captured)) => {
+                Ok((purged, others)) => {
                     after = purged.last;
-                    if purged.bodies == 0 && purged.last.is_none() && captured == 0 {
+                    if purged.bodies == 0 && purged.last.is_none() && others == 0 {
                         return;
                     }
                 }

@@ -131,4 +131,24 @@ both_engines! {
         }).await;
         assert!(outbound.source(None, both.id).await.unwrap().is_none());
     }
+
+    async fn what_is_old_goes_and_what_waits_stays(test: TestDb) {
+        let world = World::new(test).await;
+        let sink = Sink::start(Script::at("RCPT later@there.example", Act::Say("451 4.7.1 Later"))).await;
+        let outbound = world.send_to(sink.address).await;
+        let done = world.accept(&outbound, &["b@there.example"]).await;
+        let waiting = world.accept(&outbound, &["later@there.example"]).await;
+        world.until_all(done.id, "delivered").await;
+        let far = world.clock.now().plus(Duration::from_hours(1000));
+        let purged = world
+            .test
+            .db
+            .write("purge", move |tx| outbound::spool::purge(tx, far, far, None, 100))
+            .await
+            .unwrap();
+        assert_eq!((purged.bodies, purged.messages, purged.last), (1, 1, Some(waiting.id)));
+        assert!(world.fates(done.id).await.is_empty());
+        assert!(outbound.source(None, waiting.id).await.unwrap().is_some(), "what waits keeps its content");
+        assert_eq!(world.count("SELECT COUNT(*) FROM attempts a WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = a.message)").await, 0);
+    }
 }
