@@ -1,6 +1,7 @@
 //! Black-box tests: the real binary, driven over its sockets and its command line, on both databases.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod api;
 mod bad_input;
 mod bodies;
 mod cli;

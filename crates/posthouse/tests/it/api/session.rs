@@ -1,0 +1,146 @@
+//! The first start, signing in and out, and what a browser is protected from.
+
+use serde_json::json;
+
+use super::{faults, server, signed_in};
+use crate::both_engines;
+use crate::harness::{PASSWORD, Posthouse};
+
+both_engines! {
+    fn the_first_start_makes_one_operator_and_signs_it_in(engine) {
+        let server = Posthouse::on(engine).start();
+        let mut http = server.http();
+        assert_eq!(http.get("/api/v1/setup").expect(200).json(), json!({"needed": true, "token_required": false}));
+        let weak = http.post("/api/v1/setup", &json!({"email": "ops@example.com", "password": "password1"})).expect(422);
+        assert_eq!(faults(&weak.json()), ["password"]);
+        let wanted = json!({"email": "ops@example.com", "password": PASSWORD});
+        let made = http.post("/api/v1/setup", &wanted).expect(201);
+        assert_eq!(made.json()["account"]["operator"], true);
+        http.keep_cookie(&made);
+        assert_eq!(http.get("/api/v1/session").expect(200).json()["login"]["email"], "ops@example.com");
+        assert_eq!(http.get("/api/v1/setup").expect(200).json()["needed"], false);
+        http.post("/api/v1/setup", &wanted).expect(409);
+    }
+
+    fn a_session_opens_with_the_password_and_ends_when_it_is_closed(engine) {
+        let server = server(engine);
+        let mut http = server.http();
+        http.get("/api/v1/session").expect(401);
+        let wrong = json!({"email": "alice@example.com", "password": "not the password"});
+        let refused = http.post("/api/v1/session", &wrong).expect(401);
+        assert_eq!(refused.header("content-type"), Some("application/problem+json"));
+        let unknown = json!({"email": "nobody@example.com", "password": PASSWORD});
+        assert_eq!(http.post("/api/v1/session", &unknown).expect(401).json(), refused.json());
+        let me = http.sign_in("ALICE@example.com", PASSWORD);
+        assert_eq!((&me["account"]["operator"], &me["account"]["credits"]), (&json!(false), &json!(500)));
+        let old = http.cookie.clone();
+        http.sign_in("alice@example.com", PASSWORD);
+        assert_ne!(http.cookie, old, "a new session has a new token");
+        let new = http.cookie.clone();
+        http.cookie = old;
+        http.get("/api/v1/session").expect(401);
+        http.cookie = new;
+        http.delete("/api/v1/session").expect(204);
+        http.get("/api/v1/session").expect(401);
+    }
+
+    fn a_new_password_ends_the_other_sessions_and_counts_for_smtp(engine) {
+        let server = server(engine);
+        let (here, there) = (signed_in(&server, "alice@example.com"), signed_in(&server, "alice@example.com"));
+        let new = "seven-green-lanterns-by-the-river";
+        let wrong = here.post("/api/v1/account/password", &json!({"current": "x", "new": new})).expect(422);
+        assert_eq!(faults(&wrong.json()), ["current"]);
+        let weak = here.post("/api/v1/account/password", &json!({"current": PASSWORD, "new": "1234567890"})).expect(422);
+        assert_eq!(faults(&weak.json()), ["new"]);
+        here.post("/api/v1/account/password", &json!({"current": PASSWORD, "new": new})).expect(204);
+        here.get("/api/v1/session").expect(200);
+        there.get("/api/v1/session").expect(401);
+        let mut smtp = server.smtp();
+        smtp.ehlo().expect("250");
+        smtp.starttls();
+        smtp.auth_plain("alice@example.com", PASSWORD).expect("535 5.7.8");
+        smtp.auth_plain("alice@example.com", new).expect("235 2.7.0");
+    }
+
+    fn another_site_cannot_use_the_cookie(engine) {
+        let server = server(engine);
+        let mut http = signed_in(&server, "alice@example.com");
+        let message = json!({"from": "alice@example.com", "to": ["zoe@example.net"], "subject": "x", "text": "x"});
+        for origin in [Some("https://evil.example".to_owned()), Some("null".to_owned()), None] {
+            http.origin = origin;
+            http.post("/api/v1/messages", &message).expect(403);
+            http.post("/api/v1/keys", &json!({"name": "k", "scopes": ["send"]})).expect(403);
+        }
+        let own = http.get("/api/v1/messages").expect(200).json();
+        assert_eq!(own["items"], json!([]));
+    }
+}
+
+#[test]
+fn guessing_is_stopped_for_the_network_that_guesses() {
+    let server = server(crate::harness::Engine::Sqlite);
+    let http = server.http();
+    let wrong = json!({"email": "alice@example.com", "password": "not the password"});
+    for _ in 0..10 {
+        http.post("/api/v1/session", &wrong).expect(401);
+    }
+    let right = json!({"email": "alice@example.com", "password": PASSWORD});
+    let stopped = http.post("/api/v1/session", &right).expect(429);
+    assert!(stopped.header("retry-after").unwrap().parse::<u64>().unwrap() <= 300);
+}
+
+#[test]
+fn a_first_start_that_the_world_can_reach_takes_the_token() {
+    let server = Posthouse::on(crate::harness::Engine::Sqlite)
+        .set("http.public_url", "\"https://mail.example.com\"")
+        .start();
+    let http = server.http();
+    assert_eq!(
+        http.get("/api/v1/setup").expect(200).json()["token_required"],
+        true
+    );
+    let mut wanted = json!({"email": "ops@example.com", "password": PASSWORD});
+    http.post("/api/v1/setup", &wanted).expect(403);
+    wanted["token"] = "0123456789abcdef0123456789abcdef".into();
+    http.post("/api/v1/setup", &wanted).expect(403);
+    let token = std::fs::read_to_string(server.data().join("setup-token")).unwrap();
+    wanted["token"] = token.trim().into();
+    http.post("/api/v1/setup", &wanted).expect(201);
+    assert!(!server.data().join("setup-token").exists());
+}
+
+#[test]
+fn answers_tell_browsers_to_be_careful() {
+    let server = server(crate::harness::Engine::Sqlite);
+    let mut http = server.http();
+    let answer = http
+        .post(
+            "/api/v1/session",
+            &json!({"email": "alice@example.com", "password": PASSWORD}),
+        )
+        .expect(200);
+    let cookie = answer.header("set-cookie").unwrap();
+    assert!(
+        cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax") && cookie.contains("Path=/"),
+        "{cookie}"
+    );
+    assert!(!cookie.contains("Secure"), "the page came without TLS: {cookie}");
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(answer.header("referrer-policy"), Some("same-origin"));
+    http.keep_cookie(&answer);
+    let page = http.get("/app/messages");
+    let csp = page.header("content-security-policy").unwrap();
+    assert!(
+        csp.contains("frame-ancestors 'none'") && csp.contains("default-src 'self'"),
+        "{csp}"
+    );
+    let home = http.get("/").expect(307);
+    assert_eq!(home.header("location"), Some("/app"));
+    assert_eq!(
+        http.get("/nowhere").expect(404).header("content-type"),
+        Some("application/problem+json")
+    );
+    http.get("/api/v1/nowhere").expect(404);
+    http.get("/app/assets/gone.js").expect(404);
+}
