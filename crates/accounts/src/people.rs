@@ -5,7 +5,7 @@ use mail::time::Time;
 use store::{Id, Row, Tx, Value};
 
 use crate::directory::bump;
-use crate::{Accounts, AccountsError, Principal, Result, credits, password};
+use crate::{Accounts, AccountsError, Principal, Result, Via, credits, password};
 
 /// Whether an account may send.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,6 +190,22 @@ impl Accounts {
             id: secret.login,
             account: secret.account,
             email: secret.email.clone(),
+        })
+    }
+
+    /// The login that `email` names as a sender, without its password: for who runs commands on this machine, and could
+    /// set that password as well.
+    pub async fn vouched(&self, email: &str) -> Result<Principal> {
+        let address = Address::parse(email.trim())?;
+        self.refresh().await?;
+        let secret = self.login_secret(&address.login_key()).await?;
+        let secret = secret.ok_or_else(|| AccountsError::NoSuchLogin(address.to_string()))?;
+        Ok(Principal {
+            account: secret.account,
+            login: Some(secret.login),
+            email: secret.email.clone(),
+            stamp: secret.stamp,
+            via: Via::Login,
         })
     }
 

@@ -3,7 +3,7 @@
 mod listen;
 mod node;
 mod rooms;
-mod sending;
+pub mod sending;
 mod setup_token;
 mod signals;
 mod web;
@@ -91,8 +91,7 @@ impl Server {
         let rooms = Rooms::open(&config).await?;
         let now = rooms.clock.now();
         let certificates = Certificates::open(&config, now)?;
-        let node = node::identity(&config.data_dir, &rooms.ids, now)?;
-        let parts = sending::parts(&config, &rooms, node)?;
+        let parts = sending::parts(&config, &rooms)?;
         let setup_token = setup_token::current(&config.data_dir, &rooms.accounts, &rooms.ids).await?;
         let sockets = Sockets::open(&config)?;
         // Last, because it takes up what the node had in hand: from here on nothing refuses to start.

@@ -9,16 +9,16 @@ use outbound::route::{Router, RouterSettings};
 use outbound::schedule::RoutedCourier;
 use outbound::settle::Policy;
 use outbound::{Parts, Settings};
-use store::Id;
 
-use super::{AppError, Rooms};
+use super::{AppError, Rooms, node};
 use crate::config::Config;
 
 /// How long one question to a name server may take.
 const RESOLVER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What sending is built from, for a server that delivers and for a command that only accepts.
-pub fn parts(config: &Config, rooms: &Rooms, node: Id) -> Result<Parts, AppError> {
+pub fn parts(config: &Config, rooms: &Rooms) -> Result<Parts, AppError> {
+    let node = node::identity(&config.data_dir, &rooms.ids, rooms.clock.now())?;
     let delivery = &config.delivery;
     let router = Router::new(RouterSettings {
         route: delivery.route.clone(),

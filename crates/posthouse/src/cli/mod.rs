@@ -6,8 +6,10 @@ mod check;
 mod config;
 mod credential;
 mod domain;
+mod queue;
 mod restore;
 mod rooms;
+mod send;
 mod serve;
 mod table;
 
@@ -64,6 +66,11 @@ enum Command {
     /// Sending domains and the records they publish.
     #[command(subcommand)]
     Domain(domain::Action),
+    /// What waits for delivery: list it, try it now, give it up, let a destination rest.
+    #[command(subcommand)]
+    Queue(queue::Action),
+    /// Take a message on standard input, as sendmail does.
+    Send(send::Options),
     /// Look at everything the server needs and say what to do about each fault.
     Check(check::Options),
     /// Write the database into one file, beside a running server or without one.
@@ -130,7 +137,13 @@ fn execute(common: &Common, command: Command) -> Result<ExitCode, Failure> {
             });
         }
         Command::Openapi => print!("{}", crate::http::openapi()),
+        Command::Send(options) => return Ok(send::run(common, &options)),
         Command::Serve => return serve::run(common.load()?),
+        Command::Queue(action) => {
+            with_rooms(common, async |config, rooms| {
+                queue::run(config, rooms, action).await
+            })?;
+        }
         Command::Account(action) => with_rooms(common, async |_, rooms| account::run(rooms, action).await)?,
         Command::Credential(action) => {
             with_rooms(common, async |_, rooms| credential::run(rooms, action).await)?;

@@ -28,6 +28,7 @@ use crate::tls::Certificates;
 pub use api::openapi;
 pub use attempts::Attempts;
 pub use live::Live;
+pub use peer::Client;
 pub use serve::Listener;
 
 /// What an operator configured that the HTTP side shows or obeys.

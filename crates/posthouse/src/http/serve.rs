@@ -151,9 +151,6 @@ fn tower_service(
         let router = router.clone();
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(connection));
-        // What stands beside the API looks for the bare address; one socket takes IPv4 as mapped IPv6.
-        let peer = SocketAddr::new(connection.peer.ip().to_canonical(), connection.peer.port());
-        request.extensions_mut().insert(ConnectInfo(peer));
         tower::ServiceExt::oneshot(router, request)
     })
 }

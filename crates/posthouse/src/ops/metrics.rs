@@ -3,12 +3,12 @@
 //! No label names a recipient's domain or an account: their number has no bound, and neither had the answer then.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use accounts::{Accounts, Scope};
 use axum::Router;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -24,6 +24,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 use store::{Clock, Db, Histogram};
 
+use crate::http::Client;
 use crate::smtp;
 use crate::tls::Certificates;
 
@@ -81,10 +82,10 @@ pub fn routes(sources: Sources, gate: Gate) -> Router {
 
 async fn show(
     State((sources, gate)): State<(Sources, Gate)>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    client: Client,
     headers: HeaderMap,
 ) -> Response {
-    if !gate.opens(peer.ip(), &headers).await {
+    if !gate.opens(client.ip, &headers).await {
         let why = "Read metrics from an address of http.metrics_from or with the API key of an operator.\n";
         return (StatusCode::FORBIDDEN, why).into_response();
     }
@@ -316,7 +317,7 @@ impl Page<'_> {
             .bounds
             .iter()
             .map(|bound| *bound as f64 * scale)
-            .chain([f64::MAX]);
+            .chain([f64::INFINITY]);
         let buckets: Vec<(f64, u64)> = bounds.zip(histogram.counts.iter().copied()).collect();
         let count = histogram.counts.iter().sum();
         let mut encoder = self

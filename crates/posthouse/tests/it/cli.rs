@@ -3,3 +3,5 @@
 mod accounts;
 mod backup;
 mod check;
+mod queue;
+mod send;

@@ -1,0 +1,217 @@
+//! `posthouse queue`: what waits, and what an operator can do about it beside the running server.
+
+use clap::Subcommand;
+use mail::address::Domain;
+use outbound::Outbound;
+use outbound::history::{self, Filter, Summary};
+use outbound::model::{LaneKey, State};
+use outbound::spool;
+use store::Id;
+
+use super::Failure;
+use super::table::Table;
+use crate::app::{Rooms, sending};
+use crate::config::Config;
+
+/// Messages that a list names; who has more waiting looks at the console.
+const NAMED: u32 = 50;
+/// Messages that are read at a time when all are meant.
+const PAGE: u32 = 500;
+
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// List what waits, by domain and by message.
+    List,
+    /// Try waiting messages now.
+    Retry {
+        /// As `list` shows them.
+        #[arg(value_name = "MESSAGE", required_unless_present = "all")]
+        messages: Vec<String>,
+        /// Everything that waits.
+        #[arg(long, conflicts_with = "messages")]
+        all: bool,
+    },
+    /// Give waiting messages up; nobody is told.
+    Cancel {
+        #[arg(value_name = "MESSAGE", required = true)]
+        messages: Vec<String>,
+    },
+    /// Let everything that goes the way of a domain's mail wait.
+    Pause { domain: String },
+    /// Deliver again what was paused.
+    Resume {
+        /// A domain, or a lane as `list` shows it.
+        name: String,
+    },
+}
+
+pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<(), Failure> {
+    let parts = sending::parts(config, rooms).map_err(Failure::new)?;
+    let courier = parts.courier.clone();
+    let outbound = Outbound::idle(parts);
+    match action {
+        Action::List => list(config, rooms, &outbound).await,
+        Action::Retry { messages, all } => {
+            let messages = if all {
+                waiting(rooms).await?
+            } else {
+                ids(&messages)?
+            };
+            let mut recipients = 0;
+            for message in messages {
+                recipients += outbound.retry(message, None).await.map_err(Failure::new)?.rows;
+            }
+            println!("{recipients} recipients are tried now.");
+            Ok(())
+        }
+        Action::Cancel { messages } => {
+            let mut recipients = 0;
+            for message in ids(&messages)? {
+                let cancelled = outbound.cancel(message, None).await.map_err(Failure::new)?;
+                recipients += cancelled.ordinals.len();
+                if cancelled.on_the_wire > 0 {
+                    println!(
+                        "{} recipients of {message} are being delivered right now and were left alone.",
+                        cancelled.on_the_wire
+                    );
+                }
+            }
+            println!("{recipients} recipients were given up.");
+            Ok(())
+        }
+        Action::Pause { domain } => {
+            let name = Domain::parse(&domain).map_err(Failure::new)?;
+            let lane = courier.lane(name).await.map_err(|outcome| {
+                Failure::text(format!(
+                    "no way to {domain} is known: {}; pause it when there is one",
+                    outcome.reply
+                ))
+            })?;
+            outbound
+                .pause_lane(lane.clone(), None)
+                .await
+                .map_err(Failure::new)?;
+            println!("{lane} is paused; `posthouse queue resume {lane}` lets it go on.");
+            Ok(())
+        }
+        Action::Resume { name } => {
+            let paused = outbound.paused_lanes().await.map_err(Failure::new)?;
+            let lane = match paused.iter().find(|lane| lane.as_str() == name) {
+                Some(lane) => lane.clone(),
+                None => lane_of(&*courier, &name).await?,
+            };
+            if outbound.resume_lane(lane.clone()).await.map_err(Failure::new)? {
+                println!("{lane} goes on.");
+                return Ok(());
+            }
+            Err(Failure::text(format!(
+                "{lane} is not paused; `posthouse queue list` shows what is"
+            )))
+        }
+    }
+}
+
+async fn lane_of(courier: &dyn outbound::model::Courier, domain: &str) -> Result<LaneKey, Failure> {
+    let unknown = || {
+        Failure::text(format!(
+            "{domain} is not paused; `posthouse queue list` shows what is"
+        ))
+    };
+    let domain = Domain::parse(domain).map_err(|_| unknown())?;
+    courier.lane(domain).await.map_err(|_| unknown())
+}
+
+async fn list(config: &Config, rooms: &Rooms, outbound: &Outbound) -> Result<(), Failure> {
+    let give_up = config.delivery.give_up;
+    let depth = rooms
+        .db
+        .read("measure the queue", move |tx| spool::depth(tx, give_up))
+        .await
+        .map_err(Failure::new)?;
+    println!(
+        "{} recipients wait for their first attempt, {} for another one, {} are in the hands of a server.",
+        depth.queued, depth.deferred, depth.in_hand
+    );
+    for lane in outbound.paused_lanes().await.map_err(Failure::new)? {
+        println!("{lane} is paused.");
+    }
+    let mut domains: Vec<_> = depth.domains.iter().collect();
+    domains.sort_by_key(|(domain, depth)| (std::cmp::Reverse(depth.waiting), domain.as_str().to_owned()));
+    if !domains.is_empty() {
+        println!();
+        let mut table = Table::new(&["DOMAIN", "WAITING", "OLDEST"]);
+        for (domain, depth) in domains {
+            table.row([
+                domain.to_unicode().into_owned(),
+                depth.waiting.to_string(),
+                depth.oldest_at.rfc3339(),
+            ]);
+        }
+        table.print("");
+    }
+    let messages = page(rooms, None, NAMED).await?;
+    if !messages.is_empty() {
+        println!();
+        let mut table = Table::new(&["MESSAGE", "CAME IN", "FROM", "TO"]);
+        for message in &messages {
+            let more = message
+                .recipient_count
+                .saturating_sub(message.recipients.len() as u64);
+            let mut to = message.recipients.join(", ");
+            if more > 0 {
+                to = format!("{to} and {more} more");
+            }
+            table.row([
+                message.id.to_string(),
+                message.created_at.rfc3339(),
+                message.from.clone(),
+                to,
+            ]);
+        }
+        table.print("");
+    }
+    Ok(())
+}
+
+/// Messages with a recipient that waits, the oldest first, each once.
+async fn page(rooms: &Rooms, after: Option<Id>, limit: u32) -> Result<Vec<Summary>, Failure> {
+    let mut messages = Vec::new();
+    for state in [State::Queued, State::Deferred] {
+        let filter = Filter {
+            state: Some(state),
+            oldest_first: true,
+            limit,
+            after,
+            ..Filter::default()
+        };
+        let found = rooms
+            .db
+            .read("list what waits", move |tx| history::list(tx, &filter))
+            .await;
+        messages.extend(found.map_err(Failure::new)?);
+    }
+    messages.sort_by_key(|message| message.id);
+    messages.dedup_by_key(|message| message.id);
+    messages.truncate(limit as usize);
+    Ok(messages)
+}
+
+/// Every message that waits.
+async fn waiting(rooms: &Rooms) -> Result<Vec<Id>, Failure> {
+    let mut ids = Vec::new();
+    loop {
+        let page = page(rooms, ids.last().copied(), PAGE).await?;
+        if page.is_empty() {
+            return Ok(ids);
+        }
+        ids.extend(page.iter().map(|message| message.id));
+    }
+}
+
+fn ids(texts: &[String]) -> Result<Vec<Id>, Failure> {
+    let id = |text: &String| {
+        let unknown = || format!("{text} is not the id of a message; `posthouse queue list` shows them");
+        text.parse().map_err(|_| Failure::text(unknown()))
+    };
+    texts.iter().map(id).collect()
+}
