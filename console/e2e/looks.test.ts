@@ -1,7 +1,7 @@
 /** Every page in every width and both colour schemes: a picture to look at, and nothing axe objects to. */
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { accessible, launch, OPERATOR, open, picture, settled, setUp, type View } from "./browser";
+import { launch, OPERATOR, obstacles, open, picture, settled, setUp, type View } from "./browser";
 import { type Server, startServer } from "./server";
 
 const WIDTHS = [360, 768, 1440] as const;
@@ -80,15 +80,18 @@ async function fill() {
 }
 
 async function look(view: View, pages: Record<string, string>, scheme: string, width: number) {
+  const found: string[] = [];
   for (const [name, path] of Object.entries(pages)) {
     await view.page.goto(path);
     await settled(view.page);
     await picture(view.page, `${name}-${width}-${scheme}`);
-    await accessible(view.page, `${name} at ${width} px, ${scheme}`);
+    found.push(...(await obstacles(view.page, `${name} at ${width} px, ${scheme}`)));
   }
+  return found;
 }
 
 async function everywhere(pages: () => Record<string, string>, state: () => Promise<View["context"]>) {
+  const found: string[] = [];
   for (const scheme of SCHEMES) {
     for (const width of WIDTHS) {
       const view = await open(browser, server.url, {
@@ -96,11 +99,11 @@ async function everywhere(pages: () => Record<string, string>, state: () => Prom
         colorScheme: scheme,
         storageState: await (await state()).storageState(),
       });
-      await look(view, pages(), scheme, width);
-      expect(view.faults).toEqual([]);
+      found.push(...(await look(view, pages(), scheme, width)), ...view.faults);
       await view.context.close();
     }
   }
+  expect(found).toEqual([]);
 }
 
 describe("the console looks right and is accessible", () => {
