@@ -347,3 +347,15 @@ fn keys_that_do_nothing_yet_are_taken_and_named() {
         ["accounts.signup", "webhooks.allow_private"]
     );
 }
+
+#[test]
+fn the_example_for_production_is_a_configuration() {
+    let text = std::fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../deploy/posthouse.toml"
+    ))
+    .unwrap();
+    let example = config(&text, &[]).unwrap();
+    assert!(matches!(example.certificate, CertificateFrom::Acme(_)));
+    assert_eq!(example.smtp.submissions, [Listen::Every(465)]);
+}

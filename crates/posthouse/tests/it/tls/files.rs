@@ -26,14 +26,15 @@ fn with_own(identity: &Identity) -> (Setup, [PathBuf; 2]) {
 }
 
 #[test]
-fn a_first_start_makes_a_certificate_that_both_kinds_of_tls_show() {
+fn a_first_start_makes_a_certificate_that_smtp_and_http_show() {
     let server = Posthouse::on(Engine::Sqlite)
         .set("http.listen_tls", "\"127.0.0.1:0\"")
         .start();
     let made = server.data().join("tls/cert.pem");
     let pem = fs::read_to_string(made).unwrap();
-    let shown = super::shown_by(server.address("https"));
-    assert_eq!(super::der(&pem), shown);
+    for listener in ["submissions", "https"] {
+        assert_eq!(super::der(&pem), super::shown_by(server.address(listener)));
+    }
 }
 
 #[test]
