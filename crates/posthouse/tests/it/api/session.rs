@@ -1,10 +1,14 @@
 //! The first start, signing in and out, and what a browser is protected from.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
 use serde_json::json;
 
 use super::{faults, server, signed_in};
 use crate::both_engines;
-use crate::harness::{PASSWORD, Posthouse};
+use crate::harness::tls::trusting_client;
+use crate::harness::{PASSWORD, PATIENCE, Posthouse};
 
 both_engines! {
     fn the_first_start_makes_one_operator_and_signs_it_in(engine) {
@@ -143,4 +147,33 @@ fn answers_tell_browsers_to_be_careful() {
     );
     http.get("/api/v1/nowhere").expect(404);
     http.get("/app/assets/gone.js").expect(404);
+}
+
+#[test]
+fn over_tls_the_cookie_never_leaves_tls() {
+    let server = Posthouse::on(crate::harness::Engine::Sqlite)
+        .set("http.listen_tls", "\"127.0.0.1:0\"")
+        .start();
+    server.create_account("alice@example.com");
+    let stream = TcpStream::connect(server.address("https")).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+    let connection = rustls::ClientConnection::new(trusting_client(), name).unwrap();
+    let mut stream = rustls::StreamOwned::new(connection, stream);
+    let body = json!({"email": "alice@example.com", "password": PASSWORD}).to_string();
+    write!(
+        stream,
+        "POST /api/v1/session HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let cookie = answer
+        .lines()
+        .find(|line| line.to_ascii_lowercase().starts_with("set-cookie:"))
+        .unwrap();
+    assert!(cookie.ends_with("; Secure"), "{cookie}");
 }
