@@ -11,6 +11,7 @@ mod crash;
 mod delivery;
 mod dkim;
 mod harness;
+mod house;
 mod ops;
 mod outages;
 mod password;
