@@ -9,6 +9,7 @@ mod signals;
 mod web;
 mod welcome;
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,7 +81,8 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
         warn!(key, "this key has no effect in this version");
     }
     let server = Server::build(config).await?;
-    println!("{}", server.welcome());
+    // Whoever reads the welcome may have gone; that is no reason not to serve.
+    let _ = writeln!(std::io::stdout(), "{}", server.welcome());
     server.run(&mut signals).await;
     drop(held);
     Ok(())

@@ -1,5 +1,7 @@
 //! Lists on standard output: columns that line up, or one line that says what to do when there is nothing.
 
+use std::io::Write;
+
 pub struct Table {
     rows: Vec<Vec<String>>,
 }
@@ -21,7 +23,8 @@ impl Table {
             println!("{empty}");
             return;
         }
-        print!("{}", self.text());
+        // `| head` hangs up early.
+        let _ = std::io::stdout().write_all(self.text().as_bytes());
     }
 
     fn text(&self) -> String {
