@@ -2,8 +2,9 @@
 import { Button, Paper, Title } from "@mantine/core";
 import { type ErrorComponentProps, Link, Outlet, useRouter } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
-import { Empty, Failure, Lines } from "../parts/Feedback";
+import { Failure, Lines } from "../parts/Feedback";
 import { Logo } from "../parts/Logo";
+import { useTitle } from "../parts/title";
 import classes from "./Bare.module.css";
 
 export function Bare() {
@@ -50,13 +51,13 @@ export function Crashed({ error, reset }: ErrorComponentProps) {
 
 export function Missing() {
   const { t } = useTranslation();
+  useTitle(t("error.notFound"));
   return (
-    <div className={classes.alone}>
-      <Empty title={t("error.notFound")} hint={t("error.notFoundMeans")}>
-        <Button component={Link} to="/" variant="default">
-          {t("error.toOverview")}
-        </Button>
-      </Empty>
-    </div>
+    <main className={classes.alone}>
+      <BareHead title={t("error.notFound")} intro={t("error.notFoundMeans")} />
+      <Button component={Link} to="/" variant="default">
+        {t("error.toOverview")}
+      </Button>
+    </main>
   );
 }
