@@ -107,7 +107,7 @@ async function everywhere(pages: () => Record<string, string>, state: () => Prom
 }
 
 describe("the console looks right and is accessible", () => {
-  const LONG = 600_000;
+  const LONG = 1_200_000;
   const mine = async () => signedIn.context;
 
   it("before anybody has an account", () => everywhere(() => ({ setup: "/app/setup" }), mine), LONG);
