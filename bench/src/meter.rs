@@ -123,6 +123,15 @@ fn field_kib(path: &str, name: &str) -> Option<u64> {
     line.split_ascii_whitespace().next()?.parse().ok()
 }
 
+/// How busy the machine is by itself: the load of the last five minutes. Figures taken on a busy one say little but their ratio.
+pub fn load() -> String {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_ascii_whitespace()
+        .nth(1)
+        .unwrap_or("unknown")
+        .to_owned()
+}
+
 /// Reads the machine's name for the table: processor, cores, memory.
 pub fn machine() -> io::Result<String> {
     let cpu = fs::read_to_string("/proc/cpuinfo")?;

@@ -11,7 +11,7 @@ use clap::Args;
 use tokio::time::Instant;
 
 use crate::clock;
-use crate::meter::{MemoryWatch, cpu_seconds};
+use crate::meter::{self, MemoryWatch, cpu_seconds};
 use crate::relay::{self, Kind, Place, Relay};
 use crate::sink::Counts;
 use crate::source::Sent;
@@ -163,6 +163,10 @@ pub struct Figures {
 
 pub fn command(options: &Options) -> io::Result<()> {
     let mut sections = Vec::new();
+    let made = table::Circumstances {
+        rounds: options.rounds,
+        load: meter::load(),
+    };
     for workload in WORKLOADS.iter().filter(|workload| options.wants(workload)) {
         let chosen = |kind: &&Kind| {
             kind.title()
@@ -197,7 +201,7 @@ pub fn command(options: &Options) -> io::Result<()> {
                 .filter_map(|(kind, seen)| Some((kind, median(seen)?)))
                 .collect(),
         ));
-        table::write(&options.table, &options.work, options.rounds, &sections)?;
+        table::write(&options.table, &options.work, &made, &sections)?;
     }
     if sections.is_empty() {
         return Err(io::Error::other("no such workload"));

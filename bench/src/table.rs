@@ -28,31 +28,40 @@ pub fn line(figures: &Figures) -> String {
 
 type Section<'a> = (&'a Workload, Vec<(Kind, Figures)>);
 
-pub fn write(path: &Path, work: &Path, rounds: usize, sections: &[Section]) -> io::Result<()> {
-    let text = render(work, rounds, sections).map_err(io::Error::other)?;
+/// What the table says about how it was made.
+pub struct Circumstances {
+    pub rounds: usize,
+    /// Of the machine before anything was measured.
+    pub load: String,
+}
+
+pub fn write(path: &Path, work: &Path, made: &Circumstances, sections: &[Section]) -> io::Result<()> {
+    let text = render(work, made, sections).map_err(io::Error::other)?;
     fs::write(path, text)
 }
 
-fn render(work: &Path, rounds: usize, sections: &[Section]) -> Result<String, std::fmt::Error> {
+fn render(work: &Path, made: &Circumstances, sections: &[Section]) -> Result<String, std::fmt::Error> {
     let mut out = String::new();
     writeln!(out, "# What Posthouse carries\n")?;
     writeln!(
         out,
-        "Made by `make bench` on {}; files on {}; {}.\n",
+        "Made by `make bench` on {}; files on {}; load average {} before the start; {}.\n",
         meter::machine().unwrap_or_else(|_| "an unknown machine".to_owned()),
         said(Command::new("df").args(["--output=fstype"]).arg(work)),
+        made.load,
         said(Command::new("date").args(["-u", "+%Y-%m-%d %H:%M UTC"]))
     )?;
     writeln!(
         out,
-        "Source, relay and sink share the machine over loopback and pipeline their commands. Each relay in turn, {rounds}\n\
+        "Source, relay and sink share the machine over loopback and pipeline their commands. Each relay in turn, {}\n\
          rounds interleaved; the median round by its end-to-end rate. *Accepted* counts the 250 after the data, *end to end*\n\
          recipients from the start of the source to the last arrival at the sink. *CPU* is user and system time of the\n\
          relay's whole process tree for each message accepted; *peak* its memory, shared pages counted once; latency is one\n\
          transaction from MAIL to its 250 at saturation. *Ratio* is end to end beside Postfix in the same run.\n\n\
          Everything that answers 250 has synced before: Posthouse by its database's commit (SQLite in WAL mode,\n\
          synchronous=FULL), Postfix by its queue file. Postfix runs without a syslog daemon, with `main.cf` as written in\n\
-         `bench/src/relay.rs`."
+         `bench/src/relay.rs`.",
+        made.rounds
     )?;
     for (workload, relays) in sections {
         writeln!(out, "\n## {}: {}\n", workload.name, workload.says)?;
