@@ -25,6 +25,32 @@ pub fn epoch(tx: &mut Tx<'_>) -> store::Result<Epoch> {
     row.map_or(Ok(Epoch(0)), |row| row.int(0).map(Epoch))
 }
 
+/// Whether the credential that `principal` came with still counts in this transaction, whatever else changed meanwhile.
+/// Whether its account is suspended is the charge's to say.
+pub fn still_stands(tx: &mut Tx<'_>, principal: &Principal) -> store::Result<bool> {
+    let found = match principal.via {
+        Via::System => return Ok(true),
+        Via::Login | Via::Session => {
+            let Some(login) = principal.login else {
+                return Ok(false);
+            };
+            tx.query_opt(
+                "SELECT 1 FROM logins WHERE id = $1 AND stamp = $2",
+                &[login.into(), principal.stamp.into()],
+            )?
+        }
+        Via::Key(key) => tx.query_opt(
+            "SELECT 1 FROM api_keys WHERE id = $1 AND revoked_at IS NULL",
+            &[key.into()],
+        )?,
+        Via::IpRange(range) => tx.query_opt(
+            "SELECT 1 FROM ip_credentials WHERE id = $1 AND revoked_at IS NULL",
+            &[range.into()],
+        )?,
+    };
+    Ok(found.is_some())
+}
+
 /// Says that somebody may now do more or less than before. Belongs into the transaction that changes it.
 pub(crate) fn bump(tx: &mut Tx<'_>) -> store::Result<()> {
     tx.run("UPDATE changes SET version = version + 1 WHERE one = 1", &[])

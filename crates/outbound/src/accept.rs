@@ -17,8 +17,12 @@ use crate::model::{Accepted, Counters, Job, JobRecipient, Message, Refused, Subm
 use crate::schedule::{Core, Parts, Reservation};
 use crate::spool::{self, NewMessage, NewRecipient, Place};
 
-/// How often a message is checked again because accounts changed between check and commit.
-const ROUNDS: u32 = 5;
+/// How often a message is checked because accounts, anybody's, changed between check and commit. The last time only the
+/// sender's own credential counts, so that nobody's changes keep another's mail out.
+const ROUNDS: u32 = 3;
+/// Fields that do not leave: who gets a copy in secret, and a reverse-path, which only the last hop may write.
+// RFC 5322 section 3.6.3, RFC 5321 section 4.4
+const REMOVED: [&str; 3] = ["bcc", "resent-bcc", "return-path"];
 
 /// The door: what it needs to check a message and to store it.
 #[derive(Clone)]
@@ -36,6 +40,13 @@ enum Stored {
     Stale,
     NoCredits,
     Suspended,
+}
+
+/// Whose message it is, and when the rights to send it were checked.
+struct Checked {
+    principal: Principal,
+    /// The check counts as long as nothing changed since. None: the credential itself is looked at.
+    epoch: Option<Epoch>,
 }
 
 /// What is read from the header of a message on its way in.
@@ -75,12 +86,15 @@ impl Door {
         let (reading, from) = self.read(&submission, id, now)?;
         let recipients = submission.envelope.recipients.len();
         let mut new = self.new_message(&submission, reading, id, now);
-        for _ in 0..ROUNDS {
-            let epoch = self.check_rights(&submission, &from).await?;
+        for round in 1..=ROUNDS {
+            let seen = self.check_rights(&submission, &from).await?;
+            let checked = Checked {
+                principal: submission.principal.clone(),
+                epoch: (round < ROUNDS).then_some(seen),
+            };
             // In a task of its own: a client that goes away in the middle must not leave a stored message nobody delivers.
             let door = self.clone();
-            let principal = submission.principal.clone();
-            let storing = tokio::spawn(async move { door.store(new, &principal, epoch, now).await });
+            let storing = tokio::spawn(async move { door.store(new, checked, now).await });
             let (stored, same) = storing.await.map_err(|_| replies::STORAGE_ERROR)??;
             match stored {
                 Stored::Yes => return Ok(Accepted { id, recipients }),
@@ -89,7 +103,8 @@ impl Door {
                 Stored::Stale => new = same,
             }
         }
-        Err(replies::STORAGE_ERROR)
+        // Every check found the credential good and every commit found it changed.
+        Err(replies::SIGNED_OUT)
     }
 
     fn check_size(&self, submission: &Submission) -> Result<(), Reply> {
@@ -137,7 +152,7 @@ impl Door {
             from: from.clone(),
             subject: head.subject().unwrap_or_default(),
             message_id: head.message_id().unwrap_or(fresh_id),
-            content: head.rebuilt(top.as_bytes(), &["bcc", "resent-bcc"]).into(),
+            content: head.rebuilt(top.as_bytes(), &REMOVED).into(),
         };
         Ok((reading, from))
     }
@@ -222,8 +237,7 @@ impl Door {
     async fn store(
         self,
         mut new: NewMessage,
-        principal: &Principal,
-        epoch: Epoch,
+        checked: Checked,
         now: Time,
     ) -> Result<(Stored, NewMessage), Reply> {
         let recipients: Vec<JobRecipient> = new.recipients.iter().map(|one| one.recipient.clone()).collect();
@@ -236,7 +250,6 @@ impl Door {
                 recipient.place = place.clone();
             }
         }
-        let charged = principal.via != Via::System;
         let new = Arc::new(new);
         let writing = new.clone();
         // Many connections charge one account at once: by its key they queue up instead of deadlocking.
@@ -244,7 +257,7 @@ impl Door {
             .parts
             .db
             .write_for(new.message.account, "accept", move |tx| {
-                write(tx, &writing, epoch, charged)
+                write(tx, &writing, &checked)
             })
             .await
             .map_err(|error| not_stored(&error))?;
@@ -272,12 +285,16 @@ fn hand_over(core: &Arc<Core>, new: &NewMessage, recipients: Vec<JobRecipient>, 
 }
 
 /// The transaction behind every 250.
-fn write(tx: &mut Tx<'_>, new: &NewMessage, epoch: Epoch, charged: bool) -> store::Result<Stored> {
+fn write(tx: &mut Tx<'_>, new: &NewMessage, checked: &Checked) -> store::Result<Stored> {
     let message = &new.message;
-    if directory::epoch(tx)? != epoch {
+    let stands = match checked.epoch {
+        Some(epoch) => directory::epoch(tx)? == epoch,
+        None => directory::still_stands(tx, &checked.principal)?,
+    };
+    if !stands {
         return Ok(Stored::Stale);
     }
-    if charged {
+    if checked.principal.via != Via::System {
         match credits::charge(
             tx,
             message.account,

@@ -7,6 +7,7 @@ use outbound::model::{Refused, Submission};
 use outbound::route::Route;
 use outbound::{Outbound, history};
 use store::both_engines;
+use tokio_util::sync::CancellationToken;
 
 use crate::world::{MESSAGE, World, address, recipient};
 
@@ -41,6 +42,24 @@ both_engines! {
         assert!(outbound.accept(fine).await.is_ok());
         assert_eq!(world.count("SELECT COUNT(*) FROM messages").await, 1);
         assert_eq!(outbound.counters().refused, 6);
+    }
+
+    async fn changes_of_other_accounts_keep_nobodys_mail_out(test: TestDb) {
+        let world = World::new(test).await;
+        let outbound = Outbound::idle(world.parts(&Route::Capture));
+        let (db, stop) = (world.test.db.clone(), CancellationToken::new());
+        let stopped = stop.clone();
+        let busy = tokio::spawn(async move {
+            while !stopped.is_cancelled() {
+                db.write("change an account", |tx| tx.run("UPDATE changes SET version = version + 1", &[])).await.unwrap();
+            }
+        });
+        for _ in 0..50 {
+            world.accept(&outbound, &["b@there.example"]).await;
+        }
+        stop.cancel();
+        busy.await.unwrap();
+        assert_eq!(world.count("SELECT COUNT(*) FROM messages").await, 50);
     }
 
     async fn loops_and_what_is_too_big_are_refused(test: TestDb) {
