@@ -87,8 +87,7 @@ impl Core {
         None
     }
 
-    /// The signatures to put in front. An RSA signature takes about a third of a millisecond, which a worker thread bears;
-    /// handing it to another thread would cost more than it saves.
+    /// The signatures to put in front. An RSA signature is short enough for a worker thread to bear.
     async fn sign(&self, job: &Job, body: &[u8]) -> Bytes {
         let Ok(from) = Address::parse(&job.message.header_from) else {
             return Bytes::new();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mail::time::Time;
-use store::nodes::{self, HEARTBEAT, LEASE};
+use store::nodes::{self, HEARTBEAT, Heartbeat, LEASE};
 use store::{Id, Tx, events};
 
 use super::core::Core;
@@ -48,13 +48,19 @@ impl Core {
                 .parts
                 .db
                 .write("say that this node lives", move |tx| {
-                    nodes::heartbeat(tx, node, &name, now)?;
-                    if judges { free_dead(tx, node, now) } else { Ok(0) }
+                    let lease = nodes::heartbeat(tx, node, &name, now)?;
+                    let freed = if judges { free_dead(tx, node, now)? } else { 0 };
+                    Ok((lease, freed))
                 })
                 .await;
             match beat {
-                Ok(freed) => {
+                Ok((lease, freed)) => {
                     good_since.get_or_insert(now);
+                    if lease == Heartbeat::Lost {
+                        tracing::warn!(
+                            "another node took this one for dead: check clocks and load; nothing is recorded twice"
+                        );
+                    }
                     if freed > 0 {
                         tracing::warn!(recipients = freed, "taken over from a node that died");
                         self.poke.notify_one();

@@ -45,8 +45,10 @@ pub fn claim_due(tx: &mut Tx<'_>, node: Id, now: Time, limit: u64) -> Result<Vec
 pub fn claim_domain(tx: &mut Tx<'_>, node: Id, domain: &Domain, limit: u64) -> Result<Vec<Claimed>> {
     let sql = format!(
         concat!(
-            "SELECT {} FROM (SELECT * FROM recipients WHERE node IS NULL AND ",
-            "state = 'queued' AND domain = $1 ORDER BY expires_at LIMIT $2{}) r ",
+            "SELECT {} FROM (SELECT * FROM recipients WHERE node IS NULL AND state = 'queued' AND ",
+            // Says nothing new, but SQLite finds a partial index by its own words only.
+            waiting!(),
+            " AND domain = $1 ORDER BY expires_at LIMIT $2{}) r ",
             "JOIN messages m ON m.id = r.message ORDER BY r.expires_at"
         ),
         COLUMNS,
@@ -57,20 +59,35 @@ pub fn claim_domain(tx: &mut Tx<'_>, node: Id, domain: &Domain, limit: u64) -> R
 }
 
 fn take(tx: &mut Tx<'_>, node: Id, rows: &[Row]) -> Result<Vec<Claimed>> {
-    rows.iter()
-        .map(|row| {
-            let claimed = read(row)?;
-            tx.run(
-                "UPDATE recipients SET node = $3 WHERE message = $1 AND ordinal = $2",
-                &[
-                    claimed.message.id.into(),
-                    claimed.recipient.ordinal.into(),
-                    node.into(),
-                ],
-            )?;
-            Ok(claimed)
-        })
-        .collect()
+    let mut taken = Vec::with_capacity(rows.len());
+    for row in rows {
+        match read(row) {
+            Ok(claimed) => {
+                tx.run(
+                    "UPDATE recipients SET node = $3 WHERE message = $1 AND ordinal = $2",
+                    &[
+                        claimed.message.id.into(),
+                        claimed.recipient.ordinal.into(),
+                        node.into(),
+                    ],
+                )?;
+                taken.push(claimed);
+            }
+            Err(error) => set_aside(tx, row, &error)?,
+        }
+    }
+    Ok(taken)
+}
+
+/// One row that cannot be read must not keep the others waiting: it is held for a person to look at.
+fn set_aside(tx: &mut Tx<'_>, row: &Row, error: &StoreError) -> Result<()> {
+    let (message, ordinal) = (row.id(0)?, row.int(1)?);
+    tracing::error!(id = %message, ordinal, %error, "a waiting recipient cannot be read and is held");
+    let reason = format!("held: its row in the database cannot be read ({error})");
+    tx.run(
+        "UPDATE recipients SET state = 'held', reason = $3 WHERE message = $1 AND ordinal = $2",
+        &[message.into(), ordinal.into(), reason.as_str().into()],
+    )
 }
 
 fn read(row: &Row) -> Result<Claimed> {

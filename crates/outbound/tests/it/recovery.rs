@@ -33,6 +33,27 @@ both_engines! {
         drop(outbound);
     }
 
+    async fn a_row_that_cannot_be_read_is_held_and_keeps_no_other_waiting(test: TestDb) {
+        let world = World::new(test).await;
+        let waiting = Outbound::idle(world.parts(&Route::Capture));
+        let broken = world.accept(&waiting, &["first@there.example"]).await.id;
+        let fine = world.accept(&waiting, &["second@there.example"]).await.id;
+        world
+            .test
+            .db
+            .write("break a row", move |tx| {
+                tx.run("UPDATE recipients SET address = '@@broken' WHERE message = $1", &[broken.into()])
+            })
+            .await
+            .unwrap();
+        let sink = Sink::start(Script::default()).await;
+        let outbound = world.send_to(sink.address).await;
+        world.until_all(fine, "delivered").await;
+        let fates = world.until_all(broken, "held").await;
+        assert!(fates[0].contains("cannot be read"), "{fates:?}");
+        drop(outbound);
+    }
+
     async fn a_shutdown_finishes_what_is_in_flight_and_gives_the_rest_back(test: TestDb) {
         let mut world = World::new(test).await;
         world.settings.connections_per_lane = 2;
