@@ -68,7 +68,6 @@ pub const SIGN_IN_UNAVAILABLE: Reply = Reply::new(
     (4, 7, 0),
     "Signing in is not possible at the moment, try again later",
 );
-pub const TLS_UNAVAILABLE: Reply = Reply::new(454, (4, 7, 0), "TLS is not available at the moment");
 
 // Refused for good: what the client said.
 
@@ -97,13 +96,11 @@ pub const UNKNOWN_PARAMETER: Reply = Reply::new(555, (5, 5, 4), "Unknown paramet
 
 // Refused for good: policy.
 
-pub const AUTH_REQUIRED: Reply = Reply::new(530, (5, 7, 0), "Sign in first");
 pub const SIGN_IN_FAILED: Reply = Reply::new(535, (5, 7, 8), "Authentication failed");
 // RFC 4954 section 6
 pub const TLS_REQUIRED: Reply = Reply::new(538, (5, 7, 11), "Start TLS before you sign in");
 pub const AUTH_LINE_TOO_LONG: Reply = Reply::new(500, (5, 5, 6), "The credentials are too long");
 pub const RELAY_DENIED: Reply = Reply::new(550, (5, 7, 1), "Relaying is not allowed, sign in first");
-pub const NOT_ACCEPTED_HERE: Reply = Reply::new(550, (5, 7, 1), "Mail for this address is not accepted here");
 pub const SENDER_NOT_ALLOWED: Reply = Reply::new(553, (5, 7, 1), "This account may not send as this address");
 pub const FROM_NOT_ALLOWED: Reply = Reply::new(
     550,
