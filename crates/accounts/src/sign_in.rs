@@ -87,9 +87,11 @@ impl Accounts {
         }
         let password = password.to_owned();
         let secret = secret.map(Arc::clone);
+        let memory = self.inner.hasher.memory();
         let verified = spawn_blocking(move || {
             let _turn = turn;
             hash::verify(
+                &memory,
                 &password,
                 secret.as_ref().map(|secret| secret.password_hash.as_str()),
             )
