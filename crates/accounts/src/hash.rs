@@ -28,8 +28,8 @@ pub(crate) struct Hasher {
     memory: Arc<Memory>,
 }
 
-/// The working memory of hashes, used again: a flood of sign-ins on fresh memory on ever other threads would leave each
-/// thread's allocator holding some.
+/// The working memory of hashes, used again: fresh memory for each, on ever other threads, would leave the allocator
+/// holding some for every thread.
 #[derive(Default)]
 pub(crate) struct Memory(Mutex<Vec<Vec<Block>>>);
 
