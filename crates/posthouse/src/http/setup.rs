@@ -1,9 +1,12 @@
 //! The first start: who may become the first operator.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, Uri, header};
 
 use super::peer::Client;
 
@@ -30,45 +33,96 @@ pub fn is_token(data_dir: &Path, given: &str) -> bool {
 }
 
 /// Whether the token has to be shown: not on a machine that serves itself only, where the one in front of it is its owner.
-pub fn needs_token(public_url: &str, client: &Client) -> bool {
-    !(client.local && is_loopback(public_url))
+///
+/// The request has to name this machine as well: a page whose name was made to point here comes from here, too.
+pub fn needs_token(public_url: &str, client: &Client, uri: &Uri, headers: &HeaderMap) -> bool {
+    !(client.local && is_loopback(public_url) && names_this_machine(uri, headers))
+}
+
+fn names_this_machine(uri: &Uri, headers: &HeaderMap) -> bool {
+    let mut hosts = headers
+        .get_all(header::HOST)
+        .iter()
+        .map(|host| host.to_str().ok())
+        .chain(uri.authority().map(|authority| Some(authority.as_str())))
+        .peekable();
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    hosts.peek().is_some()
+        && hosts.all(|host| host.is_some_and(is_loopback_name))
+        && origins.all(|origin| origin.to_str().is_ok_and(is_loopback))
 }
 
 fn is_loopback(url: &str) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if authority.starts_with("[::1]") {
-        return true;
-    }
-    let host = authority.split(':').next().unwrap_or_default();
-    host == "localhost"
-        || host
-            .parse::<std::net::Ipv4Addr>()
-            .is_ok_and(|ip| ip.is_loopback())
+    is_loopback_name(rest.split(['/', '?', '#']).next().unwrap_or_default())
+}
+
+/// Whether a host with or without a port is this very machine.
+fn is_loopback_name(authority: &str) -> bool {
+    let Ok(authority) = authority.parse::<Authority>() else {
+        return false;
+    };
+    let host = authority.host();
+    !authority.as_str().contains('@')
+        && (host.eq_ignore_ascii_case("localhost")
+            || host == "[::1]"
+            || host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn asked_as(host: &str, origin: Option<&str>) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, host.parse().unwrap());
+        if let Some(origin) = origin {
+            headers.insert(header::ORIGIN, origin.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn a_page_under_a_foreign_name_that_points_here_needs_the_token() {
+        let names = |host: &str, origin: Option<&str>| {
+            names_this_machine(&Uri::from_static("/api/v1/setup"), &asked_as(host, origin))
+        };
+        assert!(names("localhost:8080", None));
+        assert!(names("LOCALHOST", Some("http://localhost:5173")));
+        assert!(names("127.8.0.1:8080", Some("http://[::1]:8080")));
+        assert!(names("[::1]", None));
+        assert!(!names("evil.example", None));
+        assert!(!names("evil.example:8080", Some("http://evil.example:8080")));
+        assert!(!names("localhost.evil.example", None));
+        assert!(!names("localhost@evil.example", None));
+        assert!(!names("localhost", Some("http://evil.example")));
+        assert!(!names("localhost", Some("null")));
+        assert!(!names("", None));
+        let absolute = Uri::from_static("http://evil.example/api/v1/setup");
+        assert!(!names_this_machine(&absolute, &asked_as("localhost", None)));
+        assert!(!names_this_machine(&Uri::from_static("/"), &HeaderMap::new()));
+    }
+
     #[test]
     fn the_owner_of_a_machine_that_serves_itself_needs_no_token() {
+        let headers = asked_as("localhost:8080", None);
+        let needs = |url: &str, client: &Client| needs_token(url, client, &Uri::from_static("/"), &headers);
         let local = Client {
             ip: "127.0.0.1".parse().unwrap(),
             local: true,
             tls: false,
         };
-        assert!(!needs_token("http://localhost:8080", &local));
-        assert!(!needs_token("http://127.0.0.1:8080/", &local));
-        assert!(!needs_token("http://[::1]:8080", &local));
-        assert!(needs_token("https://mail.example.com", &local));
-        assert!(needs_token("http://localhost.example.com", &local));
+        assert!(!needs("http://localhost:8080", &local));
+        assert!(!needs("http://127.0.0.1:8080/", &local));
+        assert!(!needs("http://[::1]:8080", &local));
+        assert!(needs("https://mail.example.com", &local));
+        assert!(needs("http://localhost.example.com", &local));
         let far = Client {
             ip: "192.0.2.1".parse().unwrap(),
             local: false,
             tls: false,
         };
-        assert!(needs_token("http://localhost:8080", &far));
+        assert!(needs("http://localhost:8080", &far));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The first start: making the first operator.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -49,9 +49,14 @@ struct Setup {
     responses((status = 200, description = "How things stand", body = SetupState)),
     security(()),
 )]
-async fn setup_state(State(parts): State<Parts>, client: Client) -> ApiResult<axum::Json<SetupState>> {
+async fn setup_state(
+    State(parts): State<Parts>,
+    client: Client,
+    uri: Uri,
+    headers: HeaderMap,
+) -> ApiResult<axum::Json<SetupState>> {
     let needed = !parts.accounts.has_operator().await?;
-    let token_required = needed && needs_token(&parts.settings.public_url, &client);
+    let token_required = needed && needs_token(&parts.settings.public_url, &client, &uri, &headers);
     Ok(axum::Json(SetupState {
         needed,
         token_required,
@@ -77,13 +82,14 @@ async fn setup_state(State(parts): State<Parts>, client: Client) -> ApiResult<ax
 async fn set_up(
     State(parts): State<Parts>,
     client: Client,
+    uri: Uri,
     headers: HeaderMap,
     Body(setup): Body<Setup>,
 ) -> ApiResult<Response> {
     let now = parts.clock.now();
     parts.attempts.check(client.network(), now)?;
     let data_dir = &parts.settings.data_dir;
-    if needs_token(&parts.settings.public_url, &client)
+    if needs_token(&parts.settings.public_url, &client, &uri, &headers)
         && !is_token(data_dir, setup.token.as_deref().unwrap_or_default())
     {
         if parts.accounts.has_operator().await? {

@@ -114,6 +114,33 @@ fn a_first_start_that_the_world_can_reach_takes_the_token() {
 }
 
 #[test]
+fn a_foreign_name_that_points_here_does_not_make_its_page_the_owner() {
+    let server = Posthouse::on(crate::harness::Engine::Sqlite).start();
+    let wanted = json!({"email": "evil@example.com", "password": PASSWORD}).to_string();
+    let ask = |host: &str, head: &str, body: &str| {
+        let mut stream = TcpStream::connect(server.address("http")).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let length = body.len();
+        write!(
+            stream,
+            "{head} HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let state = ask("evil.example", "GET /api/v1/setup", "");
+    assert!(state.contains("\"token_required\":true"), "{state}");
+    let refused = ask("evil.example", "POST /api/v1/setup", &wanted);
+    assert!(refused.starts_with("HTTP/1.1 403"), "{refused}");
+    assert!(refused.contains("setup token"), "{refused}");
+    let made = ask("localhost", "POST /api/v1/setup", &wanted);
+    assert!(made.starts_with("HTTP/1.1 201"), "{made}");
+}
+
+#[test]
 fn answers_tell_browsers_to_be_careful() {
     let server = server(crate::harness::Engine::Sqlite);
     let mut http = server.http();
