@@ -31,20 +31,19 @@ impl Failures {
     }
 }
 
-impl Attempts {
-    /// Refuses a network that failed too often, with the seconds it has to wait.
-    pub fn check(&self, network: IpAddr, now: Time) -> Result<(), ApiError> {
-        let all = self.0.lock();
-        match all.get(&network) {
-            Some(failures) if failures.count >= LIMIT && !failures.is_over(now) => {
-                let left = WINDOW.saturating_sub(now.since(failures.since));
-                Err(ApiError::TooManyAttempts(left.as_secs().max(1)))
-            }
-            _ => Ok(()),
-        }
-    }
+/// An attempt that counts as a failure until it is given back.
+///
+/// It is counted before the password is looked at: many attempts at once are as many as one after the other.
+#[must_use]
+pub struct Attempt {
+    attempts: Attempts,
+    network: IpAddr,
+    since: Time,
+}
 
-    pub fn failed(&self, network: IpAddr, now: Time) {
+impl Attempts {
+    /// Counts an attempt, or refuses a network that failed too often, with the seconds it has to wait.
+    pub fn reserve(&self, network: IpAddr, now: Time) -> Result<Attempt, ApiError> {
         let mut all = self.0.lock();
         if all.len() >= REMEMBERED {
             all.retain(|_, failures| !failures.is_over(now));
@@ -53,7 +52,33 @@ impl Attempts {
         if failures.is_over(now) {
             *failures = Failures { since: now, count: 0 };
         }
+        if failures.count >= LIMIT {
+            let left = WINDOW.saturating_sub(now.since(failures.since));
+            return Err(ApiError::TooManyAttempts(left.as_secs().max(1)));
+        }
         failures.count += 1;
+        Ok(Attempt {
+            attempts: self.clone(),
+            network,
+            since: failures.since,
+        })
+    }
+}
+
+impl Attempt {
+    /// It was no wrong guess.
+    pub fn give_back(self) {
+        let mut all = self.attempts.0.lock();
+        let Some(failures) = all.get_mut(&self.network) else {
+            return;
+        };
+        // The window it was counted in may be over.
+        if failures.since == self.since {
+            failures.count -= 1;
+            if failures.count == 0 {
+                all.remove(&self.network);
+            }
+        }
     }
 }
 
@@ -61,21 +86,46 @@ impl Attempts {
 mod tests {
     use super::*;
 
+    const START: Time = Time::from_secs(1_000);
+
+    fn network(last: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, last])
+    }
+
     #[test]
     fn the_eleventh_attempt_has_to_wait_until_the_window_is_over() {
         let attempts = Attempts::default();
-        let network = "192.0.2.1".parse().unwrap();
-        let start = Time::from_secs(1_000);
         for _ in 0..LIMIT {
-            attempts.check(network, start).unwrap();
-            attempts.failed(network, start);
+            let _ = attempts.reserve(network(1), START).unwrap();
         }
-        let later = start.plus(Duration::from_mins(1));
+        let later = START.plus(Duration::from_mins(1));
         assert!(matches!(
-            attempts.check(network, later),
+            attempts.reserve(network(1), later),
             Err(ApiError::TooManyAttempts(240))
         ));
-        attempts.check("192.0.2.2".parse().unwrap(), later).unwrap();
-        attempts.check(network, start.plus(WINDOW)).unwrap();
+        let _ = attempts.reserve(network(2), later).unwrap();
+        let _ = attempts.reserve(network(1), START.plus(WINDOW)).unwrap();
+    }
+
+    #[test]
+    fn attempts_in_hand_count_and_those_that_succeed_are_given_back() {
+        let attempts = Attempts::default();
+        let mut in_hand: Vec<_> = (0..LIMIT)
+            .map(|_| attempts.reserve(network(1), START).unwrap())
+            .collect();
+        assert!(attempts.reserve(network(1), START).is_err());
+        in_hand.pop().unwrap().give_back();
+        let _ = attempts.reserve(network(1), START).unwrap();
+        assert!(attempts.reserve(network(1), START).is_err());
+    }
+
+    #[test]
+    fn an_attempt_of_a_window_that_is_over_gives_nothing_back() {
+        let attempts = Attempts::default();
+        let old = attempts.reserve(network(1), START).unwrap();
+        let later = START.plus(WINDOW);
+        let _ = attempts.reserve(network(1), later).unwrap();
+        old.give_back();
+        assert_eq!(attempts.0.lock()[&network(1)].count, 1);
     }
 }

@@ -66,16 +66,18 @@ async fn change_password(
 ) -> ApiResult<StatusCode> {
     caller.needs(Scope::Account)?;
     let now = parts.clock.now();
-    parts.attempts.check(client.network(), now)?;
+    let attempt = parts.attempts.reserve(client.network(), now)?;
     let keep = caller.session.as_deref();
     let changed = parts
         .accounts
         .change_own_password(&caller.principal, &change.current, &change.new, keep)
         .await;
+    if !matches!(changed, Err(accounts::AccountsError::WrongPassword)) {
+        attempt.give_back();
+    }
     match changed {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
         Err(accounts::AccountsError::WrongPassword) => {
-            parts.attempts.failed(client.network(), now);
             Err(ApiError::invalid("current", "The current password is not right."))
         }
         Err(accounts::AccountsError::Weak(weak)) => Err(ApiError::invalid("new", weak.to_string())),

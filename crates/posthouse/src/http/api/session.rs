@@ -99,15 +99,15 @@ async fn sign_in(
     Body(sign_in): Body<SignIn>,
 ) -> ApiResult<Response> {
     let now = parts.clock.now();
-    parts.attempts.check(client.network(), now)?;
-    let Some(principal) = parts
+    let attempt = parts.attempts.reserve(client.network(), now)?;
+    let verified = parts
         .accounts
         .verify_password(&sign_in.email, &sign_in.password)
-        .await?
-    else {
-        parts.attempts.failed(client.network(), now);
-        return Err(ApiError::WrongPassword);
-    };
+        .await;
+    if !matches!(verified, Ok(None)) {
+        attempt.give_back();
+    }
+    let principal = verified?.ok_or(ApiError::WrongPassword)?;
     // Whatever session the browser had is over; the new one has a token that nobody could plant.
     if let Some(old) = session_token(&headers) {
         parts.accounts.close_session(&old).await?;

@@ -87,20 +87,21 @@ async fn set_up(
     Body(setup): Body<Setup>,
 ) -> ApiResult<Response> {
     let now = parts.clock.now();
-    parts.attempts.check(client.network(), now)?;
+    let attempt = parts.attempts.reserve(client.network(), now)?;
     let data_dir = &parts.settings.data_dir;
     if needs_token(&parts.settings.public_url, &client, &uri, &headers)
         && !is_token(data_dir, setup.token.as_deref().unwrap_or_default())
     {
         if parts.accounts.has_operator().await? {
+            attempt.give_back();
             return Err(accounts::AccountsError::AlreadySetUp.into());
         }
-        parts.attempts.failed(client.network(), now);
         return Err(ApiError::Forbidden(
             "The setup token is not right. The server printed it at its start and keeps it in `setup-token` in its data directory."
                 .to_owned(),
         ));
     }
+    attempt.give_back();
     parts
         .accounts
         .create_first_operator(setup.email.clone(), setup.password.clone())

@@ -94,6 +94,20 @@ fn guessing_is_stopped_for_the_network_that_guesses() {
 }
 
 #[test]
+fn guessing_many_at_once_is_stopped_like_one_after_the_other() {
+    let server = server(crate::harness::Engine::Sqlite);
+    let wrong = json!({"email": "alice@example.com", "password": "not the password"});
+    let mut answers: Vec<u16> = std::thread::scope(|scope| {
+        let guesses: Vec<_> = (0..40)
+            .map(|_| scope.spawn(|| server.http().post("/api/v1/session", &wrong).status))
+            .collect();
+        guesses.into_iter().map(|guess| guess.join().unwrap()).collect()
+    });
+    answers.sort_unstable();
+    assert_eq!(answers, [[401; 10].as_slice(), &[429; 30]].concat());
+}
+
+#[test]
 fn a_first_start_that_the_world_can_reach_takes_the_token() {
     let server = Posthouse::on(crate::harness::Engine::Sqlite)
         .set("http.public_url", "\"https://mail.example.com\"")
