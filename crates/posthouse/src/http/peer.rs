@@ -1,7 +1,7 @@
 //! Who is at the other end of a request: the client's address and whether the way to it is private.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::HeaderMap;
@@ -14,9 +14,23 @@ pub struct Connection {
     pub tls: bool,
 }
 
+/// In no range that anybody would trust, and not this machine.
+const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// What tells that a request came through a proxy.
+const FORWARDED: [&str; 6] = [
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "forwarded",
+    "via",
+];
+
 /// The client of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client {
+    /// [`UNKNOWN`] where a proxy asks for somebody and does not say for whom.
     pub ip: IpAddr,
     /// The request came straight from this machine and through no proxy.
     pub local: bool,
@@ -31,7 +45,7 @@ impl Client {
             let value = headers.get_all(name).iter().next_back()?.to_str().ok()?;
             Some(value.rsplit(',').next()?.trim().to_owned())
         };
-        let forwarded = headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded");
+        let forwarded = FORWARDED.iter().any(|name| headers.contains_key(*name));
         // A proxy on this machine may say for whom it asks; everybody else speaks for himself.
         if !peer.is_loopback() || !forwarded {
             return Self {
@@ -40,12 +54,15 @@ impl Client {
                 tls: connection.tls,
             };
         }
+        // Nor is the client this machine because a proxy passes on that it says so.
         let ip = last("x-forwarded-for")
             .and_then(|ip| ip.parse::<IpAddr>().ok())
-            .unwrap_or(peer);
+            .map(|ip| ip.to_canonical())
+            .filter(|ip| !ip.is_loopback())
+            .unwrap_or(UNKNOWN);
         let tls = connection.tls || last("x-forwarded-proto").as_deref() == Some("https");
         Self {
-            ip: ip.to_canonical(),
+            ip,
             local: false,
             tls,
         }
@@ -127,6 +144,22 @@ mod tests {
         assert!(client("::1", &[]).local);
         assert!(!client("127.0.0.1", &[("x-forwarded-for", "127.0.0.1")]).local);
         assert!(!client("192.0.2.7", &[]).local);
+    }
+
+    #[test]
+    fn a_client_that_the_proxy_does_not_name_is_unknown_and_not_this_machine() {
+        for header in [
+            ("forwarded", "for=192.0.2.9"),
+            ("via", "1.1 proxy"),
+            ("x-real-ip", "192.0.2.9"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-for", "unknown"),
+            ("x-forwarded-for", "127.0.0.1"),
+            ("x-forwarded-for", "::ffff:127.0.0.1"),
+        ] {
+            let client = client("127.0.0.1", &[header]);
+            assert_eq!((client.ip, client.local), (UNKNOWN, false), "{header:?}");
+        }
     }
 
     #[test]

@@ -155,6 +155,28 @@ fn a_foreign_name_that_points_here_does_not_make_its_page_the_owner() {
 }
 
 #[test]
+fn metrics_are_closed_to_whoever_comes_through_a_proxy_unnamed() {
+    let server = Posthouse::on(crate::harness::Engine::Sqlite).start();
+    server.http().get("/metrics").expect(200);
+    for header in [
+        "Forwarded: for=192.0.2.9",
+        "Via: 1.1 proxy",
+        "X-Real-IP: 192.0.2.9",
+    ] {
+        let mut stream = TcpStream::connect(server.address("http")).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(
+            stream,
+            "GET /metrics HTTP/1.1\r\nHost: localhost\r\n{header}\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 403"), "{header}: {answer}");
+    }
+}
+
+#[test]
 fn answers_tell_browsers_to_be_careful() {
     let server = server(crate::harness::Engine::Sqlite);
     let mut http = server.http();
