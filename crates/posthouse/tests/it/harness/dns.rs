@@ -27,11 +27,21 @@ pub struct Dns {
     stopped: Arc<AtomicBool>,
 }
 
+/// A port that is free for UDP may be taken for TCP by whatever else runs, so another one is tried.
+fn one_port_for_both() -> (UdpSocket, TcpListener) {
+    for _ in 0..50 {
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        if let Ok(tcp) = TcpListener::bind(udp.local_addr().unwrap()) {
+            return (udp, tcp);
+        }
+    }
+    panic!("no port is free for UDP and TCP")
+}
+
 impl Dns {
     pub fn start() -> Self {
-        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let (udp, tcp) = one_port_for_both();
         let address = udp.local_addr().unwrap();
-        let tcp = TcpListener::bind(address).unwrap();
         let zones = Arc::new(Mutex::new(Zones::default()));
         let stopped = Arc::new(AtomicBool::new(false));
         udp.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
