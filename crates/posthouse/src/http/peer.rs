@@ -70,10 +70,15 @@ impl Client {
 
     /// The network that limits count by: the address itself, or the /64 of an IPv6 client, who owns all of it.
     pub fn network(&self) -> IpAddr {
-        match self.ip {
-            IpAddr::V4(_) => self.ip,
-            IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
-        }
+        network_of(self.ip)
+    }
+}
+
+/// See [`Client::network`].
+pub fn network_of(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
     }
 }
 

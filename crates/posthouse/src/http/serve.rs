@@ -1,18 +1,21 @@
 //! The accept loop: plain and TLS connections, each with limits on time and number, closed in order at the end.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::io::Cursor;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use parking_lot::Mutex;
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
@@ -20,10 +23,14 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::peer::Connection;
+use super::peer::{Connection, network_of};
 
 /// Connections at the same time; more wait in the kernel's queue.
 const MOST_CONNECTIONS: usize = 2_000;
+/// Of them, those of one client network. A proxy on this machine brings the clients of all networks and has no limit.
+const MOST_OF_A_CLIENT: usize = 200;
+/// Octets that an HTTP/2 client sends first.
+const PREFACE: usize = 24;
 /// From connecting to the end of the TLS handshake, and from there to the end of each request's header.
 const HANDSHAKE: Duration = Duration::from_secs(15);
 const HEADER: Duration = Duration::from_secs(30);
@@ -41,11 +48,14 @@ pub struct Listener {
 pub async fn run(listeners: Vec<Listener>, router: Router, stop: CancellationToken) {
     let tracker = TaskTracker::new();
     let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let clients = Clients::default();
     for listener in listeners {
         let server = Server {
             tls: listener.tls.map(TlsAcceptor::from),
             router: router.clone(),
             room: Arc::clone(&room),
+            clients: clients.clone(),
+            header: HEADER,
             tracker: tracker.clone(),
             stop: stop.clone(),
         };
@@ -58,11 +68,51 @@ pub async fn run(listeners: Vec<Listener>, router: Router, stop: CancellationTok
     }
 }
 
+/// Open connections by client network.
+#[derive(Clone, Default)]
+struct Clients(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// One connection of a client; given back when it is dropped.
+struct Place {
+    clients: Clients,
+    network: IpAddr,
+}
+
+impl Clients {
+    fn enter(&self, ip: IpAddr) -> Option<Place> {
+        let network = network_of(ip);
+        let mut all = self.0.lock();
+        let open = all.entry(network).or_default();
+        if *open >= MOST_OF_A_CLIENT && !ip.is_loopback() {
+            return None;
+        }
+        *open += 1;
+        Some(Place {
+            clients: self.clone(),
+            network,
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut all = self.clients.0.lock();
+        if let Some(open) = all.get_mut(&self.network) {
+            *open -= 1;
+            if *open == 0 {
+                all.remove(&self.network);
+            }
+        }
+    }
+}
+
 #[derive(Clone)]
 struct Server {
     tls: Option<TlsAcceptor>,
     router: Router,
     room: Arc<Semaphore>,
+    clients: Clients,
+    header: Duration,
     tracker: TaskTracker,
     stop: CancellationToken,
 }
@@ -80,9 +130,13 @@ impl Server {
             };
             match accepted {
                 Ok((stream, peer)) => {
+                    let Some(place) = self.clients.enter(peer.ip().to_canonical()) else {
+                        tracing::debug!(%peer, "a client has too many HTTP connections");
+                        continue;
+                    };
                     let server = self.clone();
                     self.tracker.spawn(async move {
-                        let _slot = slot;
+                        let _held = (slot, place);
                         server.connection(stream, peer).await;
                     });
                 }
@@ -101,7 +155,14 @@ impl Server {
         match &self.tls {
             None => self.requests(stream, Connection { peer, tls: false }).await,
             Some(acceptor) => match timeout(HANDSHAKE, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => self.requests(stream, Connection { peer, tls: true }).await,
+                Ok(Ok(stream)) => {
+                    let connection = Connection { peer, tls: true };
+                    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                        self.streams(stream, connection).await;
+                    } else {
+                        self.requests(stream, connection).await;
+                    }
+                }
                 Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
                 Err(_) => tracing::debug!("a TLS handshake took too long"),
             },
@@ -112,18 +173,12 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let service = tower_service(self.router.clone(), connection);
-        let mut builder = Builder::new(TokioExecutor::new());
-        builder
-            .http1()
+        let service = TowerToHyperService::new(tower_service(self.router.clone(), connection));
+        // Its timer runs from the first read, so it ends those who say nothing at all, too.
+        let serving = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEADER);
-        builder
-            .http2()
-            .timer(TokioTimer::new())
-            .keep_alive_interval(HEADER)
-            .max_concurrent_streams(100);
-        let serving = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+            .header_read_timeout(self.header)
+            .serve_connection(TokioIo::new(stream), service);
         tokio::pin!(serving);
         let ended = tokio::select! {
             ended = serving.as_mut() => ended,
@@ -134,6 +189,40 @@ impl Server {
         };
         if let Err(error) = ended {
             tracing::debug!(%error, "an HTTP connection broke");
+        }
+    }
+
+    /// HTTP/2, whose timers begin with its preface only: that is waited for here.
+    async fn streams<S>(&self, stream: S, connection: Connection)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (mut read, write) = tokio::io::split(stream);
+        let mut preface = [0; PREFACE];
+        if !matches!(
+            timeout(self.header, read.read_exact(&mut preface)).await,
+            Ok(Ok(_))
+        ) {
+            tracing::debug!("an HTTP/2 connection did not begin");
+            return;
+        }
+        let stream = tokio::io::join(Cursor::new(preface).chain(read), write);
+        let service = TowerToHyperService::new(tower_service(self.router.clone(), connection));
+        let serving = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .keep_alive_interval(HEADER)
+            .max_concurrent_streams(100)
+            .serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(serving);
+        let ended = tokio::select! {
+            ended = serving.as_mut() => ended,
+            () = self.stop.cancelled() => {
+                serving.as_mut().graceful_shutdown();
+                serving.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "an HTTP/2 connection broke");
         }
     }
 }
@@ -153,4 +242,62 @@ fn tower_service(
         request.extensions_mut().insert(ConnectInfo(connection));
         tower::ServiceExt::oneshot(router, request)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncWriteExt, duplex};
+
+    use super::*;
+
+    fn server() -> Server {
+        Server {
+            tls: None,
+            router: Router::new(),
+            room: Arc::new(Semaphore::new(1)),
+            clients: Clients::default(),
+            header: Duration::from_millis(50),
+            tracker: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    const FAR: Connection = Connection {
+        peer: SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)), 4711),
+        tls: false,
+    };
+
+    #[tokio::test]
+    async fn a_client_that_says_nothing_or_one_octet_is_let_go() {
+        for said in ["", "P", "GET / HTTP/1.1\r\n"] {
+            for http2 in [false, true] {
+                let (mut near, far) = duplex(1_024);
+                near.write_all(said.as_bytes()).await.unwrap();
+                let server = server();
+                let ended = async {
+                    if http2 {
+                        server.streams(far, FAR).await;
+                    } else {
+                        server.requests(far, FAR).await;
+                    }
+                };
+                timeout(Duration::from_secs(10), ended).await.expect(said);
+            }
+        }
+    }
+
+    #[test]
+    fn a_client_has_its_limit_and_gets_its_places_back() {
+        let clients = Clients::default();
+        let enter = |ip: &str| clients.enter(ip.parse().unwrap());
+        let mut held: Vec<_> = (0..MOST_OF_A_CLIENT)
+            .map(|_| enter("2001:db8::1").unwrap())
+            .collect();
+        assert!(enter("2001:db8::ffff:1").is_none());
+        assert!(enter("2001:db8:0:1::1").is_some());
+        held.pop();
+        assert!(enter("2001:db8::2").is_some());
+        drop(held);
+        assert!(clients.0.lock().is_empty());
+    }
 }
