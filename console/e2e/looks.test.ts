@@ -1,11 +1,9 @@
 /** Every page in every width and both colour schemes: a picture to look at, and nothing axe objects to. */
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { launch, OPERATOR, obstacles, open, picture, settled, setUp, type View } from "./browser";
+import { launch, OPERATOR, open, setUp, type View } from "./browser";
+import { everywhere } from "./looks";
 import { type Server, startServer } from "./server";
-
-const WIDTHS = [360, 768, 1440] as const;
-const SCHEMES = ["light", "dark"] as const;
 
 let server: Server;
 let browser: Browser;
@@ -79,48 +77,20 @@ async function fill() {
   paths["account-of-a-customer"] = `/app/accounts/${account}`;
 }
 
-async function look(view: View, pages: Record<string, string>, scheme: string, width: number) {
-  const found: string[] = [];
-  for (const [name, path] of Object.entries(pages)) {
-    await view.page.goto(path);
-    await settled(view.page);
-    await picture(view.page, `${name}-${width}-${scheme}`);
-    found.push(...(await obstacles(view.page, `${name} at ${width} px, ${scheme}`)));
-  }
-  return found;
-}
-
-async function everywhere(pages: () => Record<string, string>, state: () => Promise<View["context"]>) {
-  const found: string[] = [];
-  for (const scheme of SCHEMES) {
-    for (const width of WIDTHS) {
-      const view = await open(browser, server.url, {
-        viewport: { width, height: width < 768 ? 740 : 900 },
-        colorScheme: scheme,
-        storageState: await (await state()).storageState(),
-      });
-      found.push(...(await look(view, pages(), scheme, width)), ...view.faults);
-      await view.context.close();
-    }
-  }
-  expect(found).toEqual([]);
-}
+const everyone = (context: View["context"], pages: Record<string, string>) =>
+  everywhere(browser, server.url, context, pages);
 
 describe("the console looks right and is accessible", () => {
   const LONG = 1_200_000;
-  const mine = async () => signedIn.context;
 
-  it("before anybody has an account", () => everywhere(() => ({ setup: "/app/setup" }), mine), LONG);
+  it("before anybody has an account", () => everyone(signedIn.context, { setup: "/app/setup" }), LONG);
 
   it(
     "before anybody is signed in",
     async () => {
       await setUp(signedIn, await server.token(), server.url);
       const nobody = (await open(browser, server.url)).context;
-      await everywhere(
-        () => ({ "sign-in": "/app/sign-in" }),
-        async () => nobody,
-      );
+      await everyone(nobody, { "sign-in": "/app/sign-in" });
     },
     LONG,
   );
@@ -128,18 +98,15 @@ describe("the console looks right and is accessible", () => {
   it(
     "while there is nothing in it",
     () =>
-      everywhere(
-        () => ({
-          "empty-overview": "/app/",
-          "empty-messages": "/app/messages",
-          "empty-inbox": "/app/inbox",
-          "empty-domains": "/app/domains",
-          "empty-keys": "/app/keys",
-          "empty-queue": "/app/queue",
-          "empty-ranges": "/app/ranges",
-        }),
-        mine,
-      ),
+      everyone(signedIn.context, {
+        "empty-overview": "/app/",
+        "empty-messages": "/app/messages",
+        "empty-inbox": "/app/inbox",
+        "empty-domains": "/app/domains",
+        "empty-keys": "/app/keys",
+        "empty-queue": "/app/queue",
+        "empty-ranges": "/app/ranges",
+      }),
     LONG,
   );
 
@@ -173,7 +140,7 @@ describe("the console looks right and is accessible", () => {
         ranges: "/app/ranges",
         "not-found": "/app/there/is/nothing",
       };
-      await everywhere(() => pages, mine);
+      await everyone(signedIn.context, pages);
     },
     LONG,
   );

@@ -35,16 +35,18 @@ function gather(event: RecipientEvent): void {
   }, GATHER_MS);
 }
 
-function open(afterGap: boolean): void {
+function open(): void {
   const opened = new EventSource("/api/v1/live");
   stream = opened;
-  if (afterGap) opened.addEventListener("open", () => tell("gap"), { once: true });
+  // What happened before the stream stood is not in it, and pages may have been answered before that.
+  opened.addEventListener("open", () => tell("gap"));
+  opened.addEventListener("gap", () => tell("gap"));
   opened.addEventListener("recipient", (event: MessageEvent<string>) => {
     gather(JSON.parse(event.data) as RecipientEvent);
   });
   opened.addEventListener("error", () => {
     if (opened.readyState !== EventSource.CLOSED || stream !== opened) return;
-    reopening = setTimeout(() => open(true), AGAIN_MS);
+    reopening = setTimeout(open, AGAIN_MS);
   });
 }
 
@@ -56,7 +58,7 @@ function close(): void {
 
 function listen(listener: Listener): () => void {
   listeners.add(listener);
-  if (!stream) open(false);
+  if (!stream) open();
   return () => {
     listeners.delete(listener);
     if (listeners.size === 0) close();

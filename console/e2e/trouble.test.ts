@@ -1,0 +1,157 @@
+/** Mail that bounces and mail that waits: what the console says of it, beside the reply as it came. */
+import type { Browser } from "playwright-core";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { launch, OPERATOR, open, picture, settled, setUp, type View } from "./browser";
+import { everywhere } from "./looks";
+import { type Server, startServer } from "./server";
+import { type Sink, startSink } from "./sink";
+
+let sink: Sink;
+let server: Server;
+let browser: Browser;
+let view: View;
+
+beforeAll(async () => {
+  sink = await startSink();
+  [server, browser] = await Promise.all([
+    startServer({ POSTHOUSE__DELIVERY__ROUTE: `smtp://127.0.0.1:${sink.port}` }),
+    launch(),
+  ]);
+  view = await open(browser, server.url);
+  await setUp(view, await server.token(), server.url);
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await server?.stop();
+  await sink?.stop();
+});
+
+afterEach(async ({ task }) => {
+  if (task.result?.state === "fail") await picture(view.page, "where-the-trouble-ended");
+});
+
+async function send(to: string[], subject: string): Promise<string> {
+  const answer = await view.context.request.post("/api/v1/messages", {
+    data: { from: OPERATOR.email, to, subject, text: "Hello" },
+    headers: { Origin: server.url },
+  });
+  expect(answer.ok(), await answer.text()).toBe(true);
+  return ((await answer.json()) as { id: string }).id;
+}
+
+/** Opens a message and waits until each recipient is in the state it ends up in. */
+async function openMessage(id: string, states: Record<string, string>) {
+  const { page } = view;
+  await page.goto(`/app/messages/${id}`);
+  for (const [address, state] of Object.entries(states)) {
+    const lane = page.getByRole("article", { name: address });
+    await lane.locator(`[data-state="${state}"]`).first().waitFor();
+  }
+  await settled(page);
+}
+
+const pages: Record<string, string> = {};
+
+describe("mail that did not arrive", () => {
+  it("says in plain words that the mailbox does not exist, with the reply as it came", async () => {
+    const id = await send(["gone@receiver.example"], "To somebody who left");
+    await openMessage(id, { "gone@receiver.example": "bounced" });
+    const lane = view.page.getByRole("article", { name: "gone@receiver.example" });
+    await lane.getByText("The mailbox does not exist").first().waitFor();
+    await lane.getByText("550 5.1.1 <gone@receiver.example> User unknown").first().waitFor();
+    pages["message-bounced"] = `/app/messages/${id}`;
+  });
+
+  it("says why mail waits and when it is tried next", async () => {
+    const id = await send(["full@receiver.example"], "To a full mailbox");
+    await openMessage(id, { "full@receiver.example": "deferred" });
+    const lane = view.page.getByRole("article", { name: "full@receiver.example" });
+    await lane.getByText("The mailbox is full").first().waitFor();
+    await lane
+      .getByText(/next try/i)
+      .first()
+      .waitFor();
+    await view.page.getByRole("button", { name: "Retry now" }).waitFor();
+    pages["message-deferred"] = `/app/messages/${id}`;
+  });
+
+  it("keeps the recipients of one message apart", async () => {
+    const id = await send(
+      [
+        "anna@receiver.example",
+        "blocked@receiver.example",
+        "greylisted@receiver.example",
+        "gone-too@receiver.example",
+      ],
+      "To four people",
+    );
+    await openMessage(id, {
+      "anna@receiver.example": "delivered",
+      "blocked@receiver.example": "bounced",
+      "greylisted@receiver.example": "deferred",
+      "gone-too@receiver.example": "bounced",
+    });
+    pages["message-of-four-fates"] = `/app/messages/${id}`;
+  });
+
+  it("leads from the overview to what failed and what waits", async () => {
+    const { page } = view;
+    await page.goto("/app/");
+    await settled(page);
+    const failures = page.getByRole("region", { name: "Latest failures" });
+    await failures.getByRole("link", { name: "gone@receiver.example" }).waitFor();
+    await page.getByRole("link", { name: "All that wait" }).click();
+    await page.getByRole("row").filter({ hasText: "full@receiver.example" }).waitFor();
+    expect(await page.getByRole("row").filter({ hasText: "gone@receiver.example" }).count()).toBe(0);
+  });
+
+  it("shows the operator how many wait for the lane", async () => {
+    const { page } = view;
+    await page.goto("/app/queue");
+    await settled(page);
+    await page
+      .getByRole("row")
+      .filter({ hasText: "receiver.example" })
+      .getByText("2", { exact: true })
+      .waitFor();
+  });
+
+  it("sees what happened between the page's answer and the opening of the live stream", async () => {
+    const { page } = view;
+    let release = () => {};
+    const released = new Promise<void>((done) => {
+      release = done;
+    });
+    await page.route("**/api/v1/live", async (route) => {
+      await released;
+      await route.continue();
+    });
+    const id = await send(["greylisted-later@receiver.example"], "While nobody listens");
+    // The page is told that the message still waits for its first try, whatever became of it meanwhile.
+    await page.route(
+      `**/api/v1/messages/${id}`,
+      async (route) => {
+        const answer = await route.fetch();
+        const early = (await answer.text()).replaceAll('"deferred"', '"queued"');
+        await route.fulfill({ response: answer, body: early });
+      },
+      { times: 1 },
+    );
+    await page.goto(`/app/messages/${id}`);
+    const lane = page.getByRole("article", { name: "greylisted-later@receiver.example" });
+    await lane.locator('[data-state="queued"]').first().waitFor();
+    release();
+    await lane.locator('[data-state="deferred"]').first().waitFor();
+    await page.unrouteAll();
+  });
+
+  it("looks right in every width and both colour schemes", async () => {
+    await everywhere(browser, server.url, view.context, {
+      ...pages,
+      "overview-with-trouble": "/app/",
+      "messages-with-trouble": "/app/messages",
+      "queue-with-trouble": "/app/queue",
+    });
+  }, 600_000);
+});
