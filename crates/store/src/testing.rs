@@ -4,6 +4,7 @@
 
 use std::env;
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::postgres::Server;
@@ -122,7 +123,11 @@ async fn new_postgres(ids: &Ids) -> Option<DatabaseUrl> {
             env::var_os("CI").is_none(),
             "{SERVER} is not set, and CI tests both engines"
         );
-        eprintln!("SKIPPED on PostgreSQL: set {SERVER}=postgres://user@host:port/db, or run `make test`");
+        // Not by eprintln!, which the test runner captures.
+        let _ = writeln!(
+            io::stderr(),
+            "SKIPPED on PostgreSQL: set {SERVER}=postgres://user@host:port/db, or run `make test`"
+        );
         return None;
     };
     let name = format!("posthouse_test_{}", ids.next(Clock::system().now())).replace('-', "_");

@@ -1,5 +1,6 @@
 //! The two databases, each test with one of its own.
 
+use std::io::Write;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -10,10 +11,19 @@ pub enum Engine {
 }
 
 /// The server in which tests make their databases: a URL that may create some.
-pub fn postgres_url() -> Option<String> {
+fn postgres_url() -> Option<String> {
     std::env::var("POSTHOUSE_TEST_POSTGRES")
         .ok()
         .filter(|url| !url.is_empty())
+}
+
+/// Whether there is a PostgreSQL to test on. Where there is none, `test` is skipped and says so where nobody captures it.
+pub fn postgres_is_here(test: &str) -> bool {
+    let here = postgres_url().is_some();
+    if !here {
+        let _ = writeln!(std::io::stderr(), "SKIPPED, no POSTHOUSE_TEST_POSTGRES: {test}");
+    }
+    here
 }
 
 /// A PostgreSQL database that lasts as long as this value.
