@@ -67,6 +67,15 @@ impl Posthouse {
         self.log.lock().unwrap().clone()
     }
 
+    /// Waits for a line of the log that contains `text`, and returns it.
+    #[track_caller]
+    pub fn wait_for_log(&self, text: &str) -> Value {
+        eventually(&format!("{text:?} in the log"), || {
+            let log = self.log.lock().unwrap();
+            log.iter().find(|line| line.to_string().contains(text)).cloned()
+        })
+    }
+
     /// Where a listener listens: `submission`, `submissions`, `inbound`, `http`.
     pub fn address(&self, listener: &str) -> SocketAddr {
         self.listening(listener)
@@ -191,6 +200,12 @@ impl Setup {
     pub fn set(mut self, key: &str, value: &str) -> Self {
         self.replace(key, value);
         self
+    }
+
+    /// A setting that names a file or a directory.
+    #[must_use]
+    pub fn set_path(self, key: &str, path: &Path) -> Self {
+        self.set(key, &format!("{:?}", path.display().to_string()))
     }
 
     fn replace(&mut self, key: &str, value: &str) {
