@@ -5,7 +5,7 @@ use crate::harness::dns::Dns;
 use crate::harness::server::Setup;
 use crate::harness::sink::Arrived;
 use crate::harness::tls::Identity;
-use crate::harness::{Act, Engine, Posthouse, Sink, Verb, eventually};
+use crate::harness::{Act, Posthouse, Sink, Verb, eventually};
 
 const ALICE: &str = "alice@example.com";
 const MESSAGE: &[u8] =
@@ -97,129 +97,124 @@ both_engines! {
         assert!(notice.contains("Final-Recipient: rfc822; busy@sink.example"), "{notice}");
         assert!(notice.contains("mailbox is full"), "{notice}");
     }
-}
 
-#[test]
-fn a_notice_that_cannot_be_delivered_makes_no_notice() {
-    let sink = Sink::start();
-    sink.always(Verb::Rcpt, "", Act::reply("550 5.1.1 nobody lives here"));
-    let server = started(Posthouse::on(Engine::Sqlite).route_to(&sink));
-    server
-        .signed_in(ALICE)
-        .submit(ALICE, &["bob@sink.example"], MESSAGE)
-        .expect("250 2.0.0");
-    let refused = |who: &str| {
-        let commands = sink.commands();
-        commands
-            .iter()
-            .filter(|line| line.starts_with(&format!("RCPT TO:<{who}")))
-            .count()
-    };
-    eventually("the notice is refused", || (refused(ALICE) == 1).then_some(()));
-    // One more mail makes one more notice, and no other: the first one's refusal made none.
-    server
-        .signed_in(ALICE)
-        .submit(ALICE, &["carol@sink.example"], MESSAGE)
-        .expect("250 2.0.0");
-    eventually("the second notice is refused", || {
-        (refused(ALICE) == 2).then_some(())
-    });
-    let null_senders = sink
-        .commands()
-        .iter()
-        .filter(|line| line.starts_with("MAIL FROM:<>"))
-        .count();
-    assert_eq!(null_senders, 2);
-}
-
-#[test]
-fn a_sender_who_wants_no_notice_gets_none() {
-    let sink = Sink::start();
-    sink.always(Verb::Rcpt, "nobody@", Act::reply("550 5.1.1 no such user"));
-    let server = started(Posthouse::on(Engine::Sqlite).route_to(&sink));
-    let mut smtp = server.signed_in(ALICE);
-    smtp.mail(ALICE).expect("250");
-    smtp.command("RCPT TO:<nobody1@sink.example> NOTIFY=NEVER")
-        .expect("250");
-    smtp.command("RCPT TO:<nobody2@sink.example> NOTIFY=FAILURE")
-        .expect("250");
-    sink.always(Verb::Rcpt, "nobody", Act::reply("550 5.1.1 no such user"));
-    smtp.data(MESSAGE).expect("250 2.0.0");
-    let notice = notice(&sink).text();
-    assert!(
-        notice.contains("nobody2@") && !notice.contains("Final-Recipient: rfc822; nobody1@"),
-        "{notice}"
-    );
-}
-
-#[test]
-fn what_the_sender_asked_of_notices_is_passed_on() {
-    let sink = Sink::start();
-    let server = started(Posthouse::on(Engine::Sqlite).route_to(&sink));
-    let mut smtp = server.signed_in(ALICE);
-    smtp.command(&format!("MAIL FROM:<{ALICE}> RET=HDRS ENVID=QQ314159"))
-        .expect("250");
-    smtp.command("RCPT TO:<bob@sink.example> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;Bob@sink.example")
-        .expect("250");
-    smtp.data(MESSAGE).expect("250 2.0.0");
-    let arrived = &sink.wait_for(1)[0];
-    assert!(arrived.mail_command.contains("RET=HDRS") && arrived.mail_command.contains("ENVID=QQ314159"));
-    assert!(
-        arrived.rcpt_commands[0].contains("NOTIFY=SUCCESS,FAILURE"),
-        "{:?}",
-        arrived.rcpt_commands
-    );
-    assert!(
-        arrived.rcpt_commands[0].contains("ORCPT=rfc822;Bob@sink.example"),
-        "{:?}",
-        arrived.rcpt_commands
-    );
-}
-
-#[test]
-fn a_connection_lost_at_any_verb_loses_and_doubles_nothing() {
-    let sink = Sink::start();
-    let server = started(Posthouse::on(Engine::Sqlite).route_to(&sink));
-    for verb in [
-        Verb::Connect,
-        Verb::Ehlo,
-        Verb::Mail,
-        Verb::Rcpt,
-        Verb::Data,
-        Verb::EndOfData,
-    ] {
-        for act in [Act::Drop, Act::ReplyAndDrop("421 4.3.2 going away".to_owned())] {
-            let before = sink.arrived().len();
-            sink.once(verb, "", act);
-            server
-                .signed_in(ALICE)
-                .submit(ALICE, &["bob@sink.example"], MESSAGE)
-                .expect("250 2.0.0");
-            assert_eq!(sink.wait_for(before + 1).len(), before + 1, "{verb:?}");
-        }
-    }
-}
-
-#[test]
-fn nonsense_from_the_far_side_is_a_reason_to_try_again() {
-    let sink = Sink::start();
-    let server = started(Posthouse::on(Engine::Sqlite).route_to(&sink));
-    for (count, nonsense) in [
-        "HTTP/1.1 200 OK",
-        "2",
-        "999 what",
-        "250-never\r\n251 mixed",
-        "\u{0}\u{1}",
-    ]
-    .iter()
-    .enumerate()
-    {
-        sink.once(Verb::Mail, "", Act::reply(nonsense));
+    fn a_notice_that_cannot_be_delivered_makes_no_notice(engine) {
+        let sink = Sink::start();
+        sink.always(Verb::Rcpt, "", Act::reply("550 5.1.1 nobody lives here"));
+        let server = started(Posthouse::on(engine).route_to(&sink));
         server
             .signed_in(ALICE)
             .submit(ALICE, &["bob@sink.example"], MESSAGE)
             .expect("250 2.0.0");
-        assert_eq!(sink.wait_for(count + 1).len(), count + 1, "{nonsense:?}");
+        let refused = |who: &str| {
+            let commands = sink.commands();
+            commands
+                .iter()
+                .filter(|line| line.starts_with(&format!("RCPT TO:<{who}")))
+                .count()
+        };
+        eventually("the notice is refused", || (refused(ALICE) == 1).then_some(()));
+        // One more mail makes one more notice, and no other: the first one's refusal made none.
+        server
+            .signed_in(ALICE)
+            .submit(ALICE, &["carol@sink.example"], MESSAGE)
+            .expect("250 2.0.0");
+        eventually("the second notice is refused", || {
+            (refused(ALICE) == 2).then_some(())
+        });
+        let null_senders = sink
+            .commands()
+            .iter()
+            .filter(|line| line.starts_with("MAIL FROM:<>"))
+            .count();
+        assert_eq!(null_senders, 2);
+    }
+
+    fn a_sender_who_wants_no_notice_gets_none(engine) {
+        let sink = Sink::start();
+        sink.always(Verb::Rcpt, "nobody@", Act::reply("550 5.1.1 no such user"));
+        let server = started(Posthouse::on(engine).route_to(&sink));
+        let mut smtp = server.signed_in(ALICE);
+        smtp.mail(ALICE).expect("250");
+        smtp.command("RCPT TO:<nobody1@sink.example> NOTIFY=NEVER")
+            .expect("250");
+        smtp.command("RCPT TO:<nobody2@sink.example> NOTIFY=FAILURE")
+            .expect("250");
+        sink.always(Verb::Rcpt, "nobody", Act::reply("550 5.1.1 no such user"));
+        smtp.data(MESSAGE).expect("250 2.0.0");
+        let notice = notice(&sink).text();
+        assert!(
+            notice.contains("nobody2@") && !notice.contains("Final-Recipient: rfc822; nobody1@"),
+            "{notice}"
+        );
+    }
+
+    fn what_the_sender_asked_of_notices_is_passed_on(engine) {
+        let sink = Sink::start();
+        let server = started(Posthouse::on(engine).route_to(&sink));
+        let mut smtp = server.signed_in(ALICE);
+        smtp.command(&format!("MAIL FROM:<{ALICE}> RET=HDRS ENVID=QQ314159"))
+            .expect("250");
+        smtp.command("RCPT TO:<bob@sink.example> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;Bob@sink.example")
+            .expect("250");
+        smtp.data(MESSAGE).expect("250 2.0.0");
+        let arrived = &sink.wait_for(1)[0];
+        assert!(arrived.mail_command.contains("RET=HDRS") && arrived.mail_command.contains("ENVID=QQ314159"));
+        assert!(
+            arrived.rcpt_commands[0].contains("NOTIFY=SUCCESS,FAILURE"),
+            "{:?}",
+            arrived.rcpt_commands
+        );
+        assert!(
+            arrived.rcpt_commands[0].contains("ORCPT=rfc822;Bob@sink.example"),
+            "{:?}",
+            arrived.rcpt_commands
+        );
+    }
+
+    fn a_connection_lost_at_any_verb_loses_and_doubles_nothing(engine) {
+        let sink = Sink::start();
+        let server = started(Posthouse::on(engine).route_to(&sink));
+        for verb in [
+            Verb::Connect,
+            Verb::Ehlo,
+            Verb::Mail,
+            Verb::Rcpt,
+            Verb::Data,
+            Verb::EndOfData,
+        ] {
+            for act in [Act::Drop, Act::ReplyAndDrop("421 4.3.2 going away".to_owned())] {
+                let before = sink.arrived().len();
+                sink.once(verb, "", act);
+                server
+                    .signed_in(ALICE)
+                    .submit(ALICE, &["bob@sink.example"], MESSAGE)
+                    .expect("250 2.0.0");
+                assert_eq!(sink.wait_for(before + 1).len(), before + 1, "{verb:?}");
+            }
+        }
+    }
+
+    fn nonsense_from_the_far_side_is_a_reason_to_try_again(engine) {
+        let sink = Sink::start();
+        let server = started(Posthouse::on(engine).route_to(&sink));
+        for (count, nonsense) in [
+            "HTTP/1.1 200 OK",
+            "2",
+            "999 what",
+            "250-never\r\n251 mixed",
+            "\u{0}\u{1}",
+        ]
+        .iter()
+        .enumerate()
+        {
+            sink.once(Verb::Mail, "", Act::reply(nonsense));
+            server
+                .signed_in(ALICE)
+                .submit(ALICE, &["bob@sink.example"], MESSAGE)
+                .expect("250 2.0.0");
+            assert_eq!(sink.wait_for(count + 1).len(), count + 1, "{nonsense:?}");
+        }
     }
 }
 
@@ -242,43 +237,43 @@ fn route(scheme: &str, sink: &Sink) -> String {
     )
 }
 
-#[test]
-fn a_smarthost_that_wants_tls_and_a_password_gets_both() {
-    for (scheme, implicit) in [("smtps", true), ("smtp+starttls", false)] {
-        let (sink, identity) = guarded(implicit);
-        let setup = Posthouse::on(Engine::Sqlite).set("delivery.route", &route(scheme, &sink));
-        let ca = setup.home().join("ca.pem");
-        std::fs::write(&ca, &identity.certificate_pem).unwrap();
-        let server = started(setup.set("delivery.ca_file", &format!("{ca:?}")));
-        server
-            .signed_in(ALICE)
-            .submit(ALICE, &["bob@sink.example"], MESSAGE)
-            .expect("250 2.0.0");
-        let arrived = &sink.wait_for(1)[0];
-        assert!(
-            arrived.tls && arrived.user.as_deref() == Some("relay-user"),
-            "{scheme}"
-        );
+both_engines! {
+    fn a_smarthost_that_wants_tls_and_a_password_gets_both(engine) {
+        for (scheme, implicit) in [("smtps", true), ("smtp+starttls", false)] {
+            let (sink, identity) = guarded(implicit);
+            let setup = Posthouse::on(engine).set("delivery.route", &route(scheme, &sink));
+            let ca = setup.home().join("ca.pem");
+            std::fs::write(&ca, &identity.certificate_pem).unwrap();
+            let server = started(setup.set_path("delivery.ca_file", &ca));
+            server
+                .signed_in(ALICE)
+                .submit(ALICE, &["bob@sink.example"], MESSAGE)
+                .expect("250 2.0.0");
+            let arrived = &sink.wait_for(1)[0];
+            assert!(
+                arrived.tls && arrived.user.as_deref() == Some("relay-user"),
+                "{scheme}"
+            );
+        }
     }
-}
 
-#[test]
-fn a_smarthost_whose_certificate_does_not_fit_is_told_nothing() {
-    for (scheme, implicit) in [("smtps", true), ("smtp+starttls", false)] {
-        let (sink, _) = guarded(implicit);
-        let server = started(Posthouse::on(Engine::Sqlite).set("delivery.route", &route(scheme, &sink)));
-        server
-            .signed_in(ALICE)
-            .submit(ALICE, &["bob@sink.example"], MESSAGE)
-            .expect("250 2.0.0");
-        eventually("it was tried twice", || (sink.connections() >= 2).then_some(()));
-        let told = sink.commands();
-        assert!(
-            !told
-                .iter()
-                .any(|line| line.starts_with("AUTH") || line.starts_with("MAIL")),
-            "{scheme}: {told:?}"
-        );
+    fn a_smarthost_whose_certificate_does_not_fit_is_told_nothing(engine) {
+        for (scheme, implicit) in [("smtps", true), ("smtp+starttls", false)] {
+            let (sink, _) = guarded(implicit);
+            let server = started(Posthouse::on(engine).set("delivery.route", &route(scheme, &sink)));
+            server
+                .signed_in(ALICE)
+                .submit(ALICE, &["bob@sink.example"], MESSAGE)
+                .expect("250 2.0.0");
+            eventually("it was tried twice", || (sink.connections() >= 2).then_some(()));
+            let told = sink.commands();
+            assert!(
+                !told
+                    .iter()
+                    .any(|line| line.starts_with("AUTH") || line.starts_with("MAIL")),
+                "{scheme}: {told:?}"
+            );
+        }
     }
 }
 
@@ -290,77 +285,76 @@ fn neighbours() -> (Sink, Sink, u16) {
     (first, second, port)
 }
 
-#[test]
-fn mail_goes_to_the_preferred_server_and_past_one_that_is_down() {
-    let (first, second, port) = neighbours();
-    let dns = Dns::start();
-    dns.mx("both.example", 10, "mx1.both.example")
-        .mx("both.example", 20, "mx2.both.example");
-    dns.address_of("mx1.both.example", "127.0.0.2")
-        .address_of("mx2.both.example", "127.0.0.3");
-    dns.mx("half.example", 10, "down.half.example")
-        .mx("half.example", 20, "mx2.half.example");
-    dns.address_of("down.half.example", "127.0.0.4")
-        .address_of("mx2.half.example", "127.0.0.3");
-    dns.address_of("plain.example", "127.0.0.3");
-    let server = started(Posthouse::on(Engine::Sqlite).resolve_with(&dns, port));
-    let mut smtp = server.signed_in(ALICE);
-    smtp.submit(
-        ALICE,
-        &["a@both.example", "b@half.example", "c@plain.example"],
-        MESSAGE,
-    )
-    .expect("250 2.0.0");
-    first.wait_for_recipient("a@both.example");
-    second.wait_for_recipient("b@half.example");
-    second.wait_for_recipient("c@plain.example");
-    assert_eq!((first.arrived().len(), second.arrived().len()), (1, 2));
-}
-
-#[test]
-fn domains_that_take_no_mail_bounce_at_once_and_broken_name_servers_wait() {
-    let (home, _, port) = neighbours();
-    let dns = Dns::start();
-    dns.mx("example.com", 10, "mx.example.com")
-        .address_of("mx.example.com", "127.0.0.2");
-    dns.null_mx("null.example");
-    dns.fail("broken.example");
-    let server = started(Posthouse::on(Engine::Sqlite).resolve_with(&dns, port));
-    let mut smtp = server.signed_in(ALICE);
-    smtp.submit(
-        ALICE,
-        &["a@null.example", "b@nowhere.example", "c@broken.example"],
-        MESSAGE,
-    )
-    .expect("250 2.0.0");
-    let statuses = eventually("both are reported", || {
-        let text: String = home.arrived().iter().map(Arrived::text).collect();
-        (text.contains("a@null.example") && text.contains("b@nowhere.example")).then_some(text)
-    });
-    assert!(
-        statuses.contains("Status: 5.1.10") && statuses.contains("Status: 5.1.2"),
-        "{statuses}"
-    );
-    assert!(
-        !statuses.contains("Final-Recipient: rfc822; c@broken.example"),
-        "{statuses}"
-    );
-    dns.mend("broken.example")
-        .address_of("broken.example", "127.0.0.2");
-    home.wait_for_recipient("c@broken.example");
-}
-
-#[test]
-fn other_servers_get_tls_where_they_offer_it_whoever_signed_their_certificate() {
-    let identity = Identity::for_names(&["mx.sink.example"]);
-    let sink = Sink::setup().at("127.0.0.2:0").starttls(&identity).start();
-    let dns = Dns::start();
-    dns.mx("sink.example", 10, "mx.sink.example")
-        .address_of("mx.sink.example", "127.0.0.2");
-    let server = started(Posthouse::on(Engine::Sqlite).resolve_with(&dns, sink.address().port()));
-    server
-        .signed_in(ALICE)
-        .submit(ALICE, &["bob@sink.example"], MESSAGE)
+both_engines! {
+    fn mail_goes_to_the_preferred_server_and_past_one_that_is_down(engine) {
+        let (first, second, port) = neighbours();
+        let dns = Dns::start();
+        dns.mx("both.example", 10, "mx1.both.example")
+            .mx("both.example", 20, "mx2.both.example");
+        dns.address_of("mx1.both.example", "127.0.0.2")
+            .address_of("mx2.both.example", "127.0.0.3");
+        dns.mx("half.example", 10, "down.half.example")
+            .mx("half.example", 20, "mx2.half.example");
+        dns.address_of("down.half.example", "127.0.0.4")
+            .address_of("mx2.half.example", "127.0.0.3");
+        dns.address_of("plain.example", "127.0.0.3");
+        let server = started(Posthouse::on(engine).resolve_with(&dns, port));
+        let mut smtp = server.signed_in(ALICE);
+        smtp.submit(
+            ALICE,
+            &["a@both.example", "b@half.example", "c@plain.example"],
+            MESSAGE,
+        )
         .expect("250 2.0.0");
-    assert!(sink.wait_for(1)[0].tls);
+        first.wait_for_recipient("a@both.example");
+        second.wait_for_recipient("b@half.example");
+        second.wait_for_recipient("c@plain.example");
+        assert_eq!((first.arrived().len(), second.arrived().len()), (1, 2));
+    }
+
+    fn domains_that_take_no_mail_bounce_at_once_and_broken_name_servers_wait(engine) {
+        let (home, _, port) = neighbours();
+        let dns = Dns::start();
+        dns.mx("example.com", 10, "mx.example.com")
+            .address_of("mx.example.com", "127.0.0.2");
+        dns.null_mx("null.example");
+        dns.fail("broken.example");
+        let server = started(Posthouse::on(engine).resolve_with(&dns, port));
+        let mut smtp = server.signed_in(ALICE);
+        smtp.submit(
+            ALICE,
+            &["a@null.example", "b@nowhere.example", "c@broken.example"],
+            MESSAGE,
+        )
+        .expect("250 2.0.0");
+        let statuses = eventually("both are reported", || {
+            let text: String = home.arrived().iter().map(Arrived::text).collect();
+            (text.contains("a@null.example") && text.contains("b@nowhere.example")).then_some(text)
+        });
+        assert!(
+            statuses.contains("Status: 5.1.10") && statuses.contains("Status: 5.1.2"),
+            "{statuses}"
+        );
+        assert!(
+            !statuses.contains("Final-Recipient: rfc822; c@broken.example"),
+            "{statuses}"
+        );
+        dns.mend("broken.example")
+            .address_of("broken.example", "127.0.0.2");
+        home.wait_for_recipient("c@broken.example");
+    }
+
+    fn other_servers_get_tls_where_they_offer_it_whoever_signed_their_certificate(engine) {
+        let identity = Identity::for_names(&["mx.sink.example"]);
+        let sink = Sink::setup().at("127.0.0.2:0").starttls(&identity).start();
+        let dns = Dns::start();
+        dns.mx("sink.example", 10, "mx.sink.example")
+            .address_of("mx.sink.example", "127.0.0.2");
+        let server = started(Posthouse::on(engine).resolve_with(&dns, sink.address().port()));
+        server
+            .signed_in(ALICE)
+            .submit(ALICE, &["bob@sink.example"], MESSAGE)
+            .expect("250 2.0.0");
+        assert!(sink.wait_for(1)[0].tls);
+    }
 }

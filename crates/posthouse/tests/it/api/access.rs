@@ -10,7 +10,7 @@ use crate::both_engines;
 const NOBODY: &str = "01a20a5d-c849-71b5-8b3c-790d5a50fb8c";
 
 /// A body that each operation understands, so that it comes to the question who may.
-fn body(operation: &str) -> Option<Value> {
+fn body_for(operation: &str) -> Option<Value> {
     Some(match operation {
         "sendMessage" => {
             json!({"from": "a@example.com", "to": ["b@example.net"], "subject": "s", "text": "t"})
@@ -27,45 +27,46 @@ fn body(operation: &str) -> Option<Value> {
     })
 }
 
-#[test]
-fn every_operation_asks_for_a_sign_in_and_its_scope() {
-    let server = server(crate::harness::Engine::Sqlite);
-    let operator = signed_in(&server, "ops@example.com");
-    let api = server.http().get("/api/v1/openapi.json").expect(200).json();
-    let all = BTreeSet::from(["send", "messages", "domains", "account", "operator"]);
-    let without = |scope: &str| {
-        let others: Vec<&str> = all.iter().copied().filter(|one| *one != scope).collect();
-        with_key(&server, &operator, &others)
-    };
-    let keys: Vec<_> = all.iter().map(|scope| (*scope, without(scope))).collect();
-    let mut checked = 0;
-    for (path, item) in api["paths"].as_object().unwrap() {
-        let url = format!(
-            "/api/v1{}",
-            path.replace("{id}", NOBODY).replace("{ordinal}", "0")
-        );
-        for (method, operation) in item.as_object().unwrap() {
-            let name = operation["operationId"].as_str().unwrap();
-            let method = method.to_uppercase();
-            let body = body(name);
-            let Some(scopes) = operation["security"][0]["key"].as_array() else {
-                continue;
-            };
-            server.http().request(&method, &url, body.as_ref()).expect(401);
-            let Some(scope) = scopes.first().and_then(Value::as_str) else {
-                continue;
-            };
-            let (_, lacking) = keys.iter().find(|(one, _)| *one == scope).unwrap();
-            let refused = lacking.request(&method, &url, body.as_ref());
-            assert_eq!(
-                refused.status, 403,
-                "{name} with a key that lacks {scope}: {}",
-                refused.text
+both_engines! {
+    fn every_operation_asks_for_a_sign_in_and_its_scope(engine) {
+        let server = server(engine);
+        let operator = signed_in(&server, "ops@example.com");
+        let api = server.http().get("/api/v1/openapi.json").expect(200).json();
+        let all = BTreeSet::from(["send", "messages", "domains", "account", "operator"]);
+        let without = |scope: &str| {
+            let others: Vec<&str> = all.iter().copied().filter(|one| *one != scope).collect();
+            with_key(&server, &operator, &others)
+        };
+        let keys: Vec<_> = all.iter().map(|scope| (*scope, without(scope))).collect();
+        let mut checked = 0;
+        for (path, item) in api["paths"].as_object().unwrap() {
+            let url = format!(
+                "/api/v1{}",
+                path.replace("{id}", NOBODY).replace("{ordinal}", "0")
             );
-            checked += 1;
+            for (method, operation) in item.as_object().unwrap() {
+                let name = operation["operationId"].as_str().unwrap();
+                let method = method.to_uppercase();
+                let body = body_for(name);
+                let Some(scopes) = operation["security"][0]["key"].as_array() else {
+                    continue;
+                };
+                server.http().request(&method, &url, body.as_ref()).expect(401);
+                let Some(scope) = scopes.first().and_then(Value::as_str) else {
+                    continue;
+                };
+                let (_, lacking) = keys.iter().find(|(one, _)| *one == scope).unwrap();
+                let refused = lacking.request(&method, &url, body.as_ref());
+                assert_eq!(
+                    refused.status, 403,
+                    "{name} with a key that lacks {scope}: {}",
+                    refused.text
+                );
+                checked += 1;
+            }
         }
+        assert!(checked > 35, "{checked} operations were checked");
     }
-    assert!(checked > 35, "{checked} operations were checked");
 }
 
 both_engines! {

@@ -92,15 +92,14 @@ both_engines! {
         let mut back = Stream::open(&server, &alice, &format!("Last-Event-ID: {last}\r\n"));
         back.until_delivered(&second);
     }
-}
 
-#[test]
-fn an_open_stream_does_not_hold_the_server_up_when_it_is_asked_to_end() {
-    let mut server = server(crate::harness::Engine::Sqlite);
-    let alice = signed_in(&server, "alice@example.com");
-    let mut stream = Stream::open(&server, &alice, "");
-    assert_eq!(server.stop(), Some(0));
-    let mut rest = String::new();
-    // The end of the chunked answer, not a broken connection.
-    stream.0.read_to_string(&mut rest).unwrap();
+    fn an_open_stream_does_not_hold_the_server_up_when_it_is_asked_to_end(engine) {
+        let mut server = server(engine);
+        let alice = signed_in(&server, "alice@example.com");
+        let mut stream = Stream::open(&server, &alice, "");
+        assert_eq!(server.stop(), Some(0));
+        let mut rest = String::new();
+        // The end of the chunked answer, not a broken connection.
+        stream.0.read_to_string(&mut rest).unwrap();
+    }
 }

@@ -68,18 +68,17 @@ both_engines! {
         let subjects: Vec<&str> = list["items"].as_array().unwrap().iter().filter_map(|m| m["subject"].as_str()).collect();
         assert_eq!(subjects, ["by SMTP", "by the API"]);
     }
-}
 
-#[test]
-fn passwords_are_judged_while_they_are_typed() {
-    let server = Posthouse::on(crate::harness::Engine::Sqlite).start();
-    let http = server.http();
-    let judge = |password: &str| {
-        let asked = json!({"password": password, "email": "alice@example.com"});
-        http.post("/api/v1/password-strength", &asked).expect(200).json()
-    };
-    assert_eq!(judge("four tired horses at the gate")["ok"], true);
-    let weak = judge("alice123");
-    assert_eq!(weak["ok"], false);
-    assert!(!weak["warning"].as_str().unwrap().is_empty());
+    fn passwords_are_judged_while_they_are_typed(engine) {
+        let server = Posthouse::on(engine).start();
+        let http = server.http();
+        let judge = |password: &str| {
+            let asked = json!({"password": password, "email": "alice@example.com"});
+            http.post("/api/v1/password-strength", &asked).expect(200).json()
+        };
+        assert_eq!(judge("four tired horses at the gate")["ok"], true);
+        let weak = judge("alice123");
+        assert_eq!(weak["ok"], false);
+        assert!(!weak["warning"].as_str().unwrap().is_empty());
+    }
 }

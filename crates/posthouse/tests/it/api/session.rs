@@ -78,165 +78,158 @@ both_engines! {
         let own = http.get("/api/v1/messages").expect(200).json();
         assert_eq!(own["items"], json!([]));
     }
-}
 
-#[test]
-fn guessing_is_stopped_for_the_network_that_guesses() {
-    let server = server(crate::harness::Engine::Sqlite);
-    let http = server.http();
-    let wrong = json!({"email": "alice@example.com", "password": "not the password"});
-    for _ in 0..10 {
-        http.post("/api/v1/session", &wrong).expect(401);
+    fn guessing_is_stopped_for_the_network_that_guesses(engine) {
+        let server = server(engine);
+        let http = server.http();
+        let wrong = json!({"email": "alice@example.com", "password": "not the password"});
+        for _ in 0..10 {
+            http.post("/api/v1/session", &wrong).expect(401);
+        }
+        let right = json!({"email": "alice@example.com", "password": PASSWORD});
+        let stopped = http.post("/api/v1/session", &right).expect(429);
+        assert!(stopped.header("retry-after").unwrap().parse::<u64>().unwrap() <= 300);
     }
-    let right = json!({"email": "alice@example.com", "password": PASSWORD});
-    let stopped = http.post("/api/v1/session", &right).expect(429);
-    assert!(stopped.header("retry-after").unwrap().parse::<u64>().unwrap() <= 300);
-}
 
-#[test]
-fn guessing_many_at_once_is_stopped_like_one_after_the_other() {
-    let server = server(crate::harness::Engine::Sqlite);
-    let wrong = json!({"email": "alice@example.com", "password": "not the password"});
-    let mut answers: Vec<u16> = std::thread::scope(|scope| {
-        let guesses: Vec<_> = (0..40)
-            .map(|_| scope.spawn(|| server.http().post("/api/v1/session", &wrong).status))
-            .collect();
-        guesses.into_iter().map(|guess| guess.join().unwrap()).collect()
-    });
-    answers.sort_unstable();
-    assert_eq!(answers, [[401; 10].as_slice(), &[429; 30]].concat());
-}
+    fn guessing_many_at_once_is_stopped_like_one_after_the_other(engine) {
+        let server = server(engine);
+        let wrong = json!({"email": "alice@example.com", "password": "not the password"});
+        let mut answers: Vec<u16> = std::thread::scope(|scope| {
+            let guesses: Vec<_> = (0..40)
+                .map(|_| scope.spawn(|| server.http().post("/api/v1/session", &wrong).status))
+                .collect();
+            guesses.into_iter().map(|guess| guess.join().unwrap()).collect()
+        });
+        answers.sort_unstable();
+        assert_eq!(answers, [[401; 10].as_slice(), &[429; 30]].concat());
+    }
 
-#[test]
-fn a_first_start_that_the_world_can_reach_takes_the_token() {
-    let server = Posthouse::on(crate::harness::Engine::Sqlite)
-        .set("http.public_url", "\"https://mail.example.com\"")
-        .start();
-    let http = server.http();
-    assert_eq!(
-        http.get("/api/v1/setup").expect(200).json()["token_required"],
-        true
-    );
-    let mut wanted = json!({"email": "ops@example.com", "password": PASSWORD});
-    http.post("/api/v1/setup", &wanted).expect(403);
-    wanted["token"] = "0123456789abcdef0123456789abcdef".into();
-    http.post("/api/v1/setup", &wanted).expect(403);
-    let token = std::fs::read_to_string(server.data().join("setup-token")).unwrap();
-    wanted["token"] = token.trim().into();
-    http.post("/api/v1/setup", &wanted).expect(201);
-    assert!(!server.data().join("setup-token").exists());
-}
+    fn a_first_start_that_the_world_can_reach_takes_the_token(engine) {
+        let server = Posthouse::on(engine)
+            .set("http.public_url", "\"https://mail.example.com\"")
+            .start();
+        let http = server.http();
+        assert_eq!(
+            http.get("/api/v1/setup").expect(200).json()["token_required"],
+            true
+        );
+        let mut wanted = json!({"email": "ops@example.com", "password": PASSWORD});
+        http.post("/api/v1/setup", &wanted).expect(403);
+        wanted["token"] = "0123456789abcdef0123456789abcdef".into();
+        http.post("/api/v1/setup", &wanted).expect(403);
+        let token = std::fs::read_to_string(server.data().join("setup-token")).unwrap();
+        wanted["token"] = token.trim().into();
+        http.post("/api/v1/setup", &wanted).expect(201);
+        assert!(!server.data().join("setup-token").exists());
+    }
 
-#[test]
-fn a_foreign_name_that_points_here_does_not_make_its_page_the_owner() {
-    let server = Posthouse::on(crate::harness::Engine::Sqlite).start();
-    let wanted = json!({"email": "evil@example.com", "password": PASSWORD}).to_string();
-    let ask = |host: &str, head: &str, body: &str| {
-        let mut stream = TcpStream::connect(server.address("http")).unwrap();
+    fn a_foreign_name_that_points_here_does_not_make_its_page_the_owner(engine) {
+        let server = Posthouse::on(engine).start();
+        let wanted = json!({"email": "evil@example.com", "password": PASSWORD}).to_string();
+        let ask = |host: &str, head: &str, body: &str| {
+            let mut stream = TcpStream::connect(server.address("http")).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            let length = body.len();
+            write!(
+                stream,
+                "{head} HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nConnection: close\r\n\
+                 Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+            )
+            .unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            answer
+        };
+        let state = ask("evil.example", "GET /api/v1/setup", "");
+        assert!(state.contains("\"token_required\":true"), "{state}");
+        let refused = ask("evil.example", "POST /api/v1/setup", &wanted);
+        assert!(refused.starts_with("HTTP/1.1 403"), "{refused}");
+        assert!(refused.contains("setup token"), "{refused}");
+        let made = ask("localhost", "POST /api/v1/setup", &wanted);
+        assert!(made.starts_with("HTTP/1.1 201"), "{made}");
+    }
+
+    fn metrics_are_closed_to_whoever_comes_through_a_proxy_unnamed(engine) {
+        let server = Posthouse::on(engine).start();
+        server.http().get("/metrics").expect(200);
+        for header in [
+            "Forwarded: for=192.0.2.9",
+            "Via: 1.1 proxy",
+            "X-Real-IP: 192.0.2.9",
+        ] {
+            let mut stream = TcpStream::connect(server.address("http")).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            write!(
+                stream,
+                "GET /metrics HTTP/1.1\r\nHost: localhost\r\n{header}\r\nConnection: close\r\n\r\n"
+            )
+            .unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 403"), "{header}: {answer}");
+        }
+    }
+
+    fn answers_tell_browsers_to_be_careful(engine) {
+        let server = server(engine);
+        let mut http = server.http();
+        let answer = http
+            .post(
+                "/api/v1/session",
+                &json!({"email": "alice@example.com", "password": PASSWORD}),
+            )
+            .expect(200);
+        let cookie = answer.header("set-cookie").unwrap();
+        assert!(
+            cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax") && cookie.contains("Path=/"),
+            "{cookie}"
+        );
+        assert!(!cookie.contains("Secure"), "the page came without TLS: {cookie}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        assert_eq!(answer.header("referrer-policy"), Some("same-origin"));
+        http.keep_cookie(&answer);
+        let page = http.get("/app/messages");
+        let csp = page.header("content-security-policy").unwrap();
+        assert!(
+            csp.contains("frame-ancestors 'none'") && csp.contains("default-src 'self'"),
+            "{csp}"
+        );
+        let home = http.get("/").expect(307);
+        assert_eq!(home.header("location"), Some("/app"));
+        assert_eq!(
+            http.get("/nowhere").expect(404).header("content-type"),
+            Some("application/problem+json")
+        );
+        http.get("/api/v1/nowhere").expect(404);
+        http.get("/app/assets/gone.js").expect(404);
+    }
+
+    fn over_tls_the_cookie_never_leaves_tls(engine) {
+        let server = Posthouse::on(engine)
+            .set("http.listen_tls", "\"127.0.0.1:0\"")
+            .start();
+        server.create_account("alice@example.com");
+        let stream = TcpStream::connect(server.address("https")).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let length = body.len();
+        let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+        let connection = rustls::ClientConnection::new(trusting_client(), name).unwrap();
+        let mut stream = rustls::StreamOwned::new(connection, stream);
+        let body = json!({"email": "alice@example.com", "password": PASSWORD}).to_string();
         write!(
             stream,
-            "{head} HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nConnection: close\r\n\
-             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+            "POST /api/v1/session HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
         )
         .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
-        answer
-    };
-    let state = ask("evil.example", "GET /api/v1/setup", "");
-    assert!(state.contains("\"token_required\":true"), "{state}");
-    let refused = ask("evil.example", "POST /api/v1/setup", &wanted);
-    assert!(refused.starts_with("HTTP/1.1 403"), "{refused}");
-    assert!(refused.contains("setup token"), "{refused}");
-    let made = ask("localhost", "POST /api/v1/setup", &wanted);
-    assert!(made.starts_with("HTTP/1.1 201"), "{made}");
-}
-
-#[test]
-fn metrics_are_closed_to_whoever_comes_through_a_proxy_unnamed() {
-    let server = Posthouse::on(crate::harness::Engine::Sqlite).start();
-    server.http().get("/metrics").expect(200);
-    for header in [
-        "Forwarded: for=192.0.2.9",
-        "Via: 1.1 proxy",
-        "X-Real-IP: 192.0.2.9",
-    ] {
-        let mut stream = TcpStream::connect(server.address("http")).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        write!(
-            stream,
-            "GET /metrics HTTP/1.1\r\nHost: localhost\r\n{header}\r\nConnection: close\r\n\r\n"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 403"), "{header}: {answer}");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let cookie = answer
+            .lines()
+            .find(|line| line.to_ascii_lowercase().starts_with("set-cookie:"))
+            .unwrap();
+        assert!(cookie.ends_with("; Secure"), "{cookie}");
     }
-}
-
-#[test]
-fn answers_tell_browsers_to_be_careful() {
-    let server = server(crate::harness::Engine::Sqlite);
-    let mut http = server.http();
-    let answer = http
-        .post(
-            "/api/v1/session",
-            &json!({"email": "alice@example.com", "password": PASSWORD}),
-        )
-        .expect(200);
-    let cookie = answer.header("set-cookie").unwrap();
-    assert!(
-        cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax") && cookie.contains("Path=/"),
-        "{cookie}"
-    );
-    assert!(!cookie.contains("Secure"), "the page came without TLS: {cookie}");
-    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
-    assert_eq!(answer.header("cache-control"), Some("no-store"));
-    assert_eq!(answer.header("referrer-policy"), Some("same-origin"));
-    http.keep_cookie(&answer);
-    let page = http.get("/app/messages");
-    let csp = page.header("content-security-policy").unwrap();
-    assert!(
-        csp.contains("frame-ancestors 'none'") && csp.contains("default-src 'self'"),
-        "{csp}"
-    );
-    let home = http.get("/").expect(307);
-    assert_eq!(home.header("location"), Some("/app"));
-    assert_eq!(
-        http.get("/nowhere").expect(404).header("content-type"),
-        Some("application/problem+json")
-    );
-    http.get("/api/v1/nowhere").expect(404);
-    http.get("/app/assets/gone.js").expect(404);
-}
-
-#[test]
-fn over_tls_the_cookie_never_leaves_tls() {
-    let server = Posthouse::on(crate::harness::Engine::Sqlite)
-        .set("http.listen_tls", "\"127.0.0.1:0\"")
-        .start();
-    server.create_account("alice@example.com");
-    let stream = TcpStream::connect(server.address("https")).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
-    let connection = rustls::ClientConnection::new(trusting_client(), name).unwrap();
-    let mut stream = rustls::StreamOwned::new(connection, stream);
-    let body = json!({"email": "alice@example.com", "password": PASSWORD}).to_string();
-    write!(
-        stream,
-        "POST /api/v1/session HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    let cookie = answer
-        .lines()
-        .find(|line| line.to_ascii_lowercase().starts_with("set-cookie:"))
-        .unwrap();
-    assert!(cookie.ends_with("; Secure"), "{cookie}");
 }

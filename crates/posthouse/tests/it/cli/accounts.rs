@@ -57,34 +57,31 @@ both_engines! {
         setup.cli(&["credential", "revoke", id], "");
         assert!(setup.cli(&["credential", "list"], "").contains("No credential"));
     }
-}
 
-#[test]
-fn a_weak_password_is_refused_with_the_reason() {
-    let setup = Posthouse::on(crate::harness::Engine::Sqlite);
-    let create = ["account", "create", "alice@example.com", "--password-stdin"];
-    let said = refusal(&setup.try_cli(&create, "password12"));
-    assert!(said.starts_with("posthouse: ") && said.len() > 30, "{said}");
-    let said = refusal(&setup.try_cli(&create, ""));
-    assert!(said.contains("standard input holds no password"), "{said}");
-}
+    fn a_weak_password_is_refused_with_the_reason(engine) {
+        let setup = Posthouse::on(engine);
+        let create = ["account", "create", "alice@example.com", "--password-stdin"];
+        let said = refusal(&setup.try_cli(&create, "password12"));
+        assert!(said.starts_with("posthouse: ") && said.len() > 30, "{said}");
+        let said = refusal(&setup.try_cli(&create, ""));
+        assert!(said.contains("standard input holds no password"), "{said}");
+    }
 
-#[test]
-fn a_password_is_never_taken_from_the_command_line() {
-    let setup = Posthouse::on(crate::harness::Engine::Sqlite);
-    let said = refusal(&setup.try_cli(&["account", "create", "alice@example.com"], PASSWORD));
-    assert!(said.contains("--password-stdin"), "{said}");
-}
+    fn a_password_is_never_taken_from_the_command_line(engine) {
+        let setup = Posthouse::on(engine);
+        let said = refusal(&setup.try_cli(&["account", "create", "alice@example.com"], PASSWORD));
+        assert!(said.contains("--password-stdin"), "{said}");
+    }
 
-#[test]
-fn an_unknown_account_is_named() {
-    let setup = Posthouse::on(crate::harness::Engine::Sqlite);
-    let said = refusal(&setup.try_cli(
-        &["account", "password", "nobody@example.com", "--password-stdin"],
-        PASSWORD,
-    ));
-    assert!(
-        said.contains("there is no account for nobody@example.com"),
-        "{said}"
-    );
+    fn an_unknown_account_is_named(engine) {
+        let setup = Posthouse::on(engine);
+        let said = refusal(&setup.try_cli(
+            &["account", "password", "nobody@example.com", "--password-stdin"],
+            PASSWORD,
+        ));
+        assert!(
+            said.contains("there is no account for nobody@example.com"),
+            "{said}"
+        );
+    }
 }

@@ -47,8 +47,8 @@ fn a_certificate_for_another_name_and_a_port_in_use_are_errors() {
     std::fs::write(&cert, other.certificate_pem).unwrap();
     std::fs::write(&key, other.key_pem).unwrap();
     let setup = setup
-        .set("tls.cert", &format!("{:?}", cert.display().to_string()))
-        .set("tls.key", &format!("{:?}", key.display().to_string()))
+        .set_path("tls.cert", &cert)
+        .set_path("tls.key", &key)
         .set("http.listen", &format!("\"{}\"", taken.local_addr().unwrap()));
     let (good, said) = check(&setup, &[]);
     assert!(!good, "{said}");

@@ -3,7 +3,7 @@
 use std::process::Output;
 
 use crate::both_engines;
-use crate::harness::{Engine, Posthouse, Sink};
+use crate::harness::{Posthouse, Sink};
 
 const MESSAGE: &str = "From: Alice <alice@example.com>\nTo: bob@example.net\nBcc: eve@example.org\nSubject: hello\n\nhello\n.\nthere";
 
@@ -36,31 +36,29 @@ both_engines! {
         assert_eq!(arrived.header("from"), ["Alice <alice@example.com>"]);
         assert!(!arrived.header("message-id").is_empty() && !arrived.header("date").is_empty());
     }
-}
 
-#[test]
-fn a_dot_alone_ends_the_message_unless_told_otherwise() {
-    let sink = Sink::start();
-    let server = Posthouse::on(Engine::Sqlite).route_to(&sink).start();
-    server.create_account("alice@example.com");
-    server.cli(&["send", "-t"], MESSAGE);
-    let text = sink.wait_for_recipient("bob@example.net").text();
-    assert!(text.ends_with("\r\nhello\r\n"), "{text}");
-}
+    fn a_dot_alone_ends_the_message_unless_told_otherwise(engine) {
+        let sink = Sink::start();
+        let server = Posthouse::on(engine).route_to(&sink).start();
+        server.create_account("alice@example.com");
+        server.cli(&["send", "-t"], MESSAGE);
+        let text = sink.wait_for_recipient("bob@example.net").text();
+        assert!(text.ends_with("\r\nhello\r\n"), "{text}");
+    }
 
-#[test]
-fn refusals_have_the_exit_codes_that_callers_of_sendmail_know() {
-    let setup = Posthouse::on(Engine::Sqlite);
-    setup.create_account("alice@example.com");
-    let (usage, said) = code(&setup.try_cli(&["send"], MESSAGE));
-    assert_eq!(usage, Some(64), "{said}");
-    let (user, said) = code(&setup.try_cli(&["send", "-f", "alice@example.com", "bob"], MESSAGE));
-    assert_eq!(user, Some(67), "{said}");
-    let (permission, said) =
-        code(&setup.try_cli(&["send", "-f", "mallory@example.com", "bob@example.net"], MESSAGE));
-    assert_eq!(permission, Some(77), "{said}");
-    assert!(said.contains("--account"), "{said}");
-    setup.cli(&["account", "credits", "alice@example.com", "-500"], "");
-    let (temporary, said) = code(&setup.try_cli(&["send", "-t"], MESSAGE));
-    assert_eq!(temporary, Some(75), "{said}");
+    fn refusals_have_the_exit_codes_that_callers_of_sendmail_know(engine) {
+        let setup = Posthouse::on(engine);
+        setup.create_account("alice@example.com");
+        let (usage, said) = code(&setup.try_cli(&["send"], MESSAGE));
+        assert_eq!(usage, Some(64), "{said}");
+        let (user, said) = code(&setup.try_cli(&["send", "-f", "alice@example.com", "bob"], MESSAGE));
+        assert_eq!(user, Some(67), "{said}");
+        let (permission, said) =
+            code(&setup.try_cli(&["send", "-f", "mallory@example.com", "bob@example.net"], MESSAGE));
+        assert_eq!(permission, Some(77), "{said}");
+        assert!(said.contains("--account"), "{said}");
+        setup.cli(&["account", "credits", "alice@example.com", "-500"], "");
+        let (temporary, said) = code(&setup.try_cli(&["send", "-t"], MESSAGE));
+        assert_eq!(temporary, Some(75), "{said}");
+    }
 }

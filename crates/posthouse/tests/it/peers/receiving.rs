@@ -31,22 +31,21 @@ both_engines! {
             );
         }
     }
-}
 
-#[test]
-fn a_postfix_takes_utf8_headers_and_addresses() {
-    let postfix = Postfix::receiving();
-    let server = Posthouse::on(crate::harness::Engine::Sqlite)
-        .set("delivery.route", &format!("\"smtp://{}\"", postfix.address()))
-        .start();
-    server.create_account(ALICE);
-    let message = corpus::utf8_headers(ALICE);
-    let mut smtp = server.signed_in(ALICE);
-    smtp.command(&format!("MAIL FROM:<{ALICE}> SMTPUTF8 BODY=8BITMIME"))
-        .expect("250");
-    smtp.rcpt("zoë@sink.example").expect("250 2.1.5");
-    smtp.data(&message.bytes).expect("250 2.0.0");
-    let kept = String::from_utf8(postfix.wait_for_mail(1).remove(0)).unwrap();
-    assert!(kept.contains("Subject: Grüße aus Łódź, 馬"), "{kept}");
-    assert!(kept.contains("Delivered-To: zoë@sink.example"), "{kept}");
+    fn a_postfix_takes_utf8_headers_and_addresses(engine) {
+        let postfix = Postfix::receiving();
+        let server = Posthouse::on(engine)
+            .set("delivery.route", &format!("\"smtp://{}\"", postfix.address()))
+            .start();
+        server.create_account(ALICE);
+        let message = corpus::utf8_headers(ALICE);
+        let mut smtp = server.signed_in(ALICE);
+        smtp.command(&format!("MAIL FROM:<{ALICE}> SMTPUTF8 BODY=8BITMIME"))
+            .expect("250");
+        smtp.rcpt("zoë@sink.example").expect("250 2.1.5");
+        smtp.data(&message.bytes).expect("250 2.0.0");
+        let kept = String::from_utf8(postfix.wait_for_mail(1).remove(0)).unwrap();
+        assert!(kept.contains("Subject: Grüße aus Łódź, 馬"), "{kept}");
+        assert!(kept.contains("Delivered-To: zoë@sink.example"), "{kept}");
+    }
 }

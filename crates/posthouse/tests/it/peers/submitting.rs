@@ -1,5 +1,8 @@
 //! Clients submit; a sink receives what Posthouse makes of it.
 
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+
 use super::clients::{ALL, Client, Login, Security};
 use super::postfix::Postfix;
 use crate::both_engines;
@@ -82,64 +85,82 @@ fn id_of(message: &[u8]) -> String {
     line.unwrap_or_default().to_owned()
 }
 
-/// What each client makes of an odd message by itself is seen at a sink that it sends to directly; Posthouse
-/// must add its trace to that and change nothing.
-#[test]
-fn odd_messages_arrive_as_each_client_sent_them() {
-    let identity = Identity::for_names(&["localhost"]);
-    let direct = Sink::setup()
-        .starttls(&identity)
-        .only_for(ALICE, PASSWORD)
-        .start();
-    let behind = Sink::start();
-    let server = Posthouse::on(crate::harness::Engine::Sqlite)
-        .route_to(&behind)
-        .start();
-    server.create_account(ALICE);
-    for client in ALL {
-        for message in corpus::messages(ALICE) {
-            let why = format!("{client:?}, {}", message.why);
-            let [control, relayed] = [
-                (&direct, direct.address()),
-                (&behind, server.address("submission")),
-            ]
-            .map(|(sink, server)| {
-                let login = Login {
-                    server,
-                    security: Security::Starttls,
-                    mechanism: "plain",
-                    user: ALICE,
-                    password: PASSWORD,
-                };
-                let before = sink.arrived().len();
-                client
-                    .send(&login, ALICE, &["bob@sink.example"], &message.bytes)
-                    .map(|()| sink.wait_for(before + 1)[before].bytes.clone())
-            });
-            match (control, relayed) {
-                (Ok(control), Ok(relayed)) => assert_only_added(&relayed, &control, &["Received"], &why),
-                (control, relayed) => panic!("{why}: direct {control:?}, relayed {relayed:?}"),
-            }
-        }
+fn by_starttls(server: SocketAddr) -> Login<'static> {
+    Login {
+        server,
+        security: Security::Starttls,
+        mechanism: "plain",
+        user: ALICE,
+        password: PASSWORD,
     }
 }
 
-#[test]
-fn the_wrong_password_is_refused_to_every_client() {
-    let server = Posthouse::on(crate::harness::Engine::Sqlite).start();
-    server.create_account(ALICE);
-    let message = &corpus::messages(ALICE)[0];
-    for client in ALL {
-        let login = Login {
-            server: server.address("submission"),
-            security: Security::Starttls,
-            mechanism: "plain",
-            user: ALICE,
-            password: "wrong-horse-at-noon-12",
-        };
-        let refused = client
-            .send(&login, ALICE, &["bob@sink.example"], &message.bytes)
-            .expect_err("refused");
-        assert!(refused.contains("535") || client == Client::Swaks, "{refused}");
+/// What a client makes of an odd message by itself, as seen at a sink that it sends to directly.
+struct Control {
+    client: Client,
+    message: corpus::Odd,
+    bytes: Vec<u8>,
+}
+
+/// Every client with every odd message. No database has a part in it, so that it is done once for all.
+fn controls() -> &'static [Control] {
+    static CONTROLS: OnceLock<Vec<Control>> = OnceLock::new();
+    CONTROLS.get_or_init(|| {
+        let identity = Identity::for_names(&["localhost"]);
+        let sink = Sink::setup()
+            .starttls(&identity)
+            .only_for(ALICE, PASSWORD)
+            .start();
+        let each = ALL.into_iter().flat_map(|client| {
+            let messages = corpus::messages(ALICE).into_iter();
+            messages.map(move |message| (client, message))
+        });
+        each.map(|(client, message)| {
+            let bytes = arrives(client, &message, sink.address(), &sink);
+            Control {
+                client,
+                message,
+                bytes,
+            }
+        })
+        .collect()
+    })
+}
+
+/// Lets the client send the message to `server`, and returns what `sink` got.
+fn arrives(client: Client, message: &corpus::Odd, server: SocketAddr, sink: &Sink) -> Vec<u8> {
+    let before = sink.arrived().len();
+    client
+        .send(&by_starttls(server), ALICE, &["bob@sink.example"], &message.bytes)
+        .unwrap_or_else(|error| panic!("{}: {error}", message.why));
+    sink.wait_for(before + 1)[before].bytes.clone()
+}
+
+both_engines! {
+    fn odd_messages_arrive_as_each_client_sent_them(engine) {
+        let sink = Sink::start();
+        let server = Posthouse::on(engine).route_to(&sink).start();
+        server.create_account(ALICE);
+        for Control { client, message, bytes } in controls() {
+            let relayed = arrives(*client, message, server.address("submission"), &sink);
+            // Posthouse adds its trace to that and changes nothing.
+            assert_only_added(&relayed, bytes, &["Received"], &format!("{client:?}, {}", message.why));
+        }
+    }
+
+    fn the_wrong_password_is_refused_to_every_client(engine) {
+        let server = Posthouse::on(engine).start();
+        server.create_account(ALICE);
+        let message = &corpus::messages(ALICE)[0];
+        for client in ALL {
+            let login = Login {
+                password: "wrong-horse-at-noon-12",
+                ..by_starttls(server.address("submission"))
+            };
+            let refused = client
+                .send(&login, ALICE, &["bob@sink.example"], &message.bytes)
+                .expect_err("refused");
+            assert!(refused.contains("535") || client == Client::Swaks, "{refused}");
+        }
     }
 }

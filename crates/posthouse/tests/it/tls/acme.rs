@@ -5,9 +5,11 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use super::{der, shown_by};
+use crate::both_engines;
 use crate::harness::dns::Dns;
 use crate::harness::tls::Identity;
-use crate::harness::{Engine, Posthouse, eventually};
+use crate::harness::{Posthouse, eventually};
 
 /// A pebble of the test's own; ended when the value goes.
 struct Pebble(Child);
@@ -54,57 +56,48 @@ fn pebble(home: &Path, proof: SocketAddr, dns: &Dns) -> (Pebble, String) {
     (pebble, format!("https://localhost:{}/dir", listen.port()))
 }
 
-#[test]
-fn a_certificate_is_fetched_shown_and_kept() {
-    let dns = Dns::start();
-    dns.address_of("mail.example.com", "127.0.0.1");
-    let proof = free();
-    let setup = Posthouse::on(Engine::Sqlite);
-    let (pebble, directory) = pebble(setup.home(), proof, &dns);
-    let authority = setup.home().join("pebble.pem");
-    let mut server = setup
-        .set("http.listen", &format!("\"{proof}\""))
-        .set("http.listen_tls", "\"127.0.0.1:0\"")
-        .set("acme.domains", "[\"mail.example.com\"]")
-        .set("acme.contact", "\"postmaster@example.com\"")
-        .set("acme.directory", &format!("{directory:?}"))
-        .set("acme.ca_file", &format!("{:?}", authority.display().to_string()))
-        .start();
+both_engines! {
+    fn a_certificate_is_fetched_shown_and_kept(engine) {
+        let dns = Dns::start();
+        dns.address_of("mail.example.com", "127.0.0.1");
+        let proof = free();
+        let setup = Posthouse::on(engine);
+        let (pebble, directory) = pebble(setup.home(), proof, &dns);
+        let authority = setup.home().join("pebble.pem");
+        let mut server = setup
+            .set("http.listen", &format!("\"{proof}\""))
+            .set("http.listen_tls", "\"127.0.0.1:0\"")
+            .set("acme.domains", "[\"mail.example.com\"]")
+            .set("acme.contact", "\"postmaster@example.com\"")
+            .set("acme.directory", &format!("{directory:?}"))
+            .set_path("acme.ca_file", &authority)
+            .start();
 
-    let own = super::der(&fs::read_to_string(server.data().join("tls/cert.pem")).unwrap());
-    let shown = eventually("the fetched certificate is shown", || {
-        Some(super::shown_by(server.address("https"))).filter(|shown| *shown != own)
-    });
-    let kept = fs::read_to_string(server.data().join("tls/acme.pem")).unwrap();
-    assert_eq!(super::der(&kept), shown);
-    let answer = server.http().get("/.well-known/acme-challenge/nothing");
-    answer.expect(404);
+        let own = der(&fs::read_to_string(server.data().join("tls/cert.pem")).unwrap());
+        let shown = eventually("the fetched certificate is shown", || {
+            Some(shown_by(server.address("https"))).filter(|shown| *shown != own)
+        });
+        let kept = fs::read_to_string(server.data().join("tls/acme.pem")).unwrap();
+        assert_eq!(der(&kept), shown);
+        let answer = server.http().get("/.well-known/acme-challenge/nothing");
+        answer.expect(404);
 
-    // The next start shows what was kept and asks nobody.
-    drop(pebble);
-    server.stop();
-    server.start_again();
-    assert_eq!(super::shown_by(server.address("https")), shown);
-}
+        // The next start shows what was kept and asks nobody.
+        drop(pebble);
+        server.stop();
+        server.start_again();
+        assert_eq!(shown_by(server.address("https")), shown);
+    }
 
-#[test]
-fn an_authority_that_cannot_be_reached_leaves_the_self_made_certificate_and_a_reason() {
-    let nobody = free();
-    let server = Posthouse::on(Engine::Sqlite)
-        .set("http.listen_tls", "\"127.0.0.1:0\"")
-        .set("acme.domains", "[\"mail.example.com\"]")
-        .set("acme.directory", &format!("\"https://{nobody}/dir\""))
-        .start();
-    eventually("the reason is in the log", || {
-        server
-            .log()
-            .iter()
-            .find(|line| {
-                line.to_string()
-                    .contains("no certificate from the ACME authority")
-            })
-            .map(|_| ())
-    });
-    let own = super::der(&fs::read_to_string(server.data().join("tls/cert.pem")).unwrap());
-    assert_eq!(super::shown_by(server.address("https")), own);
+    fn an_authority_that_cannot_be_reached_leaves_the_self_made_certificate_and_a_reason(engine) {
+        let nobody = free();
+        let server = Posthouse::on(engine)
+            .set("http.listen_tls", "\"127.0.0.1:0\"")
+            .set("acme.domains", "[\"mail.example.com\"]")
+            .set("acme.directory", &format!("\"https://{nobody}/dir\""))
+            .start();
+        server.wait_for_log("no certificate from the ACME authority");
+        let own = der(&fs::read_to_string(server.data().join("tls/cert.pem")).unwrap());
+        assert_eq!(shown_by(server.address("https")), own);
+    }
 }
