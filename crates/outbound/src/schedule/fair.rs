@@ -1,6 +1,7 @@
 //! A queue that serves its accounts in turn, so that one account's thousands do not stand before another's single mail.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use mail::time::Time;
 use store::Id;
@@ -26,7 +27,9 @@ impl FairQueue {
         }
         // Domains of one message whose lane was found one after the other go together all the same.
         match queue.back_mut() {
-            Some(last) if last.message.id == job.message.id => last.recipients.extend(job.recipients),
+            Some(last) if last.message.id == job.message.id && Arc::ptr_eq(&last.held, &job.held) => {
+                last.recipients.extend(job.recipients);
+            }
             _ => {
                 self.bytes += job.bytes();
                 queue.push_back(job);
