@@ -13,7 +13,7 @@ use mail::time::Time;
 use store::events::{self, Event};
 use store::{ErrorKind, Id, StoreError, Topic, Tx};
 
-use crate::model::{Accepted, Counters, Job, JobRecipient, Message, Refused, Submission};
+use crate::model::{Accepted, Counters, Grip, Job, JobRecipient, Message, Refused, Submission};
 use crate::schedule::{Core, Parts, Reservation};
 use crate::spool::{self, NewMessage, NewRecipient, Place};
 
@@ -205,6 +205,7 @@ impl Door {
                     orcpt: one.orcpt.clone(),
                     attempts: 0,
                     expires_at,
+                    grip: Grip::default(),
                 },
                 place: Place::Waits {
                     until: now,
@@ -240,11 +241,12 @@ impl Door {
         checked: Checked,
         now: Time,
     ) -> Result<(Stored, NewMessage), Reply> {
-        let recipients: Vec<JobRecipient> = new.recipients.iter().map(|one| one.recipient.clone()).collect();
+        let mut recipients: Vec<JobRecipient> =
+            new.recipients.iter().map(|one| one.recipient.clone()).collect();
         let reservation = self
             .scheduler
             .as_ref()
-            .map(|core| core.reserve(&recipients, new.message.size, now));
+            .map(|core| core.reserve((new.message.id, &mut recipients), new.message.size, now));
         if let Some(reservation) = &reservation {
             for (recipient, place) in new.recipients.iter_mut().zip(&reservation.places) {
                 recipient.place = place.clone();

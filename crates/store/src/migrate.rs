@@ -10,11 +10,18 @@ struct Migration {
     text: &'static str,
 }
 
-const TREE: &[Migration] = &[Migration {
-    version: 1,
-    name: "start",
-    text: include_str!("../migrations/0001_start.sql"),
-}];
+const TREE: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "start",
+        text: include_str!("../migrations/0001_start.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "in hand",
+        text: include_str!("../migrations/0002_in_hand.sql"),
+    },
+];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.
 pub(crate) fn run(tx: &mut Tx<'_>) -> Result<()> {

@@ -70,7 +70,7 @@ pub fn dead(tx: &mut Tx<'_>, now: Time) -> Result<Vec<Id>> {
         .collect()
 }
 
-/// Takes a node off the list: it stopped, or it is dead and its work is free.
+/// Takes a dead node off the list, with its work free.
 pub fn remove(tx: &mut Tx<'_>, node: Id) -> Result<()> {
     tx.run("DELETE FROM nodes WHERE id = $1", &[node.into()])
 }

@@ -42,6 +42,8 @@ counters! {
     spilled,
     /// Outcomes that were not recorded, because the recipient was no longer this node's.
     leases_lost,
+    /// Recipients that stood in the database as in hand of this node though nothing here held them.
+    recovered,
     /// Settlements that had to be tried again because the database did not take them.
     settle_retries,
 }

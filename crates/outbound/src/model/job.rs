@@ -9,7 +9,7 @@ use mail::notify::{Notify, Ret};
 use mail::time::Time;
 use store::Id;
 
-use super::Held;
+use super::{Grip, Held};
 
 /// Name of a lane: the destination site that a set of domains shares, e.g. its sorted MX hosts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,7 +51,7 @@ pub struct Message {
 }
 
 /// One recipient that still waits.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct JobRecipient {
     pub ordinal: u32,
     pub address: Address,
@@ -60,6 +60,8 @@ pub struct JobRecipient {
     /// Attempts made so far.
     pub attempts: u32,
     pub expires_at: Time,
+    /// Keeps it in hand of this process.
+    pub grip: Grip,
 }
 
 impl JobRecipient {

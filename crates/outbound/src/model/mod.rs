@@ -3,6 +3,7 @@
 mod counters;
 mod courier;
 mod depth;
+mod hands;
 mod job;
 mod next;
 mod outcome;
@@ -13,6 +14,7 @@ mod submission;
 pub use counters::{Counter, Counters, Counts};
 pub use courier::{Courier, Link, Parcel, Pending};
 pub use depth::{Depth, DomainDepth};
+pub use hands::{Grip, Hands, RecipientKey};
 pub use job::{Job, JobRecipient, LaneKey, Message};
 pub use next::{Next, Report};
 pub use outcome::{Outcome, Verdict};

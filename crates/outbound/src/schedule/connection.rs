@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::caught::{self, caught};
 use super::core::Core;
 use super::lanes::{Failure, Turn};
 use crate::model::{LaneKey, Link, Outcome, Verdict};
@@ -19,7 +20,11 @@ impl Core {
             self.follow(wake);
             return;
         };
-        match self.parts.courier.connect(domain.clone()).await {
+        let connecting = async { self.parts.courier.connect(domain.clone()).await };
+        let met = caught("connect", connecting)
+            .await
+            .unwrap_or(Err(caught::outcome(self.now())));
+        match met {
             Ok(link) => {
                 self.state.lock().lanes.connected(&lane, self.now());
                 self.serve(&lane, link).await;
@@ -77,8 +82,7 @@ impl Core {
             match turn {
                 Turn::Job(job) => {
                     patience_is_over = false;
-                    self.deliver(lane, &mut link, job).await;
-                    if !link.is_usable() {
+                    if !self.deliver(lane, &mut link, job).await {
                         break;
                     }
                 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::lanes::{Lanes, Limits, Wake};
-use crate::model::{Counters, Courier, Depth, Job, LaneKey, Room};
+use crate::model::{Counters, Courier, Depth, Hands, Job, LaneKey, RecipientKey, Room};
 use crate::settings::Settings;
 use crate::settle::Reporter;
 
@@ -38,6 +38,10 @@ pub struct Core {
     pub(super) reporter: Arc<Reporter>,
     pub(super) state: Mutex<State>,
     pub(super) room: Arc<Room>,
+    pub(super) hands: Arc<Hands>,
+    /// Held while rows are claimed and brought in hand, so that whoever holds it sees none in between; in it, how far the
+    /// comparison of the database with what is in hand has come.
+    pub(super) claiming: tokio::sync::Mutex<Option<RecipientKey>>,
     pub counters: Arc<Counters>,
     pub(super) depth: Mutex<Depth>,
     /// Calls the poller.
@@ -88,6 +92,8 @@ impl Core {
             reporter,
             state: Mutex::new(state),
             room,
+            hands: Arc::default(),
+            claiming: tokio::sync::Mutex::default(),
             counters,
             depth: Mutex::new(Depth::default()),
             poke: Notify::new(),
@@ -140,10 +146,9 @@ impl Core {
         let freed = self
             .parts
             .db
+            // The node stays on the list until its lease runs out: what an accept under way commits after this passes on with it.
             .write("give back what is in hand", move |tx| {
-                let freed = crate::spool::free(tx, node)?;
-                store::nodes::remove(tx, node)?;
-                Ok(freed)
+                crate::spool::free(tx, node)
             })
             .await;
         if let Err(error) = freed {

@@ -8,6 +8,7 @@ use mail::address::Address;
 use mail::reply::Enhanced;
 use store::{ErrorKind, StoreError, Tx};
 
+use super::caught::{self, caught};
 use super::connection::lesson;
 use super::core::Core;
 use crate::model::{Job, JobRecipient, LaneKey, Link, Outcome, Parcel, State, Verdict};
@@ -21,23 +22,39 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 impl Core {
-    /// Delivers a job and settles it. When this returns, its outcome is durable.
-    pub(super) async fn deliver(self: &Arc<Self>, lane: &LaneKey, link: &mut Box<dyn Link>, job: Job) {
+    /// Delivers a job and settles it. When this returns, its outcome is durable. False when the connection is not to be used again.
+    pub(super) async fn deliver(
+        self: &Arc<Self>,
+        lane: &LaneKey,
+        link: &mut Box<dyn Link>,
+        job: Job,
+    ) -> bool {
         let count = job.recipients.len();
+        let mut fit = true;
         if let Some((job, body)) = self.ready(job).await {
-            let parcel = Parcel {
-                reverse_path: job.message.reverse_path.clone(),
-                recipients: job.recipients.clone(),
-                ret: job.message.ret,
-                envid: job.message.envid.clone(),
-                prefix: self.sign(&job, &body).await,
-                body,
-            };
-            let outcomes = link.deliver(&parcel).await;
-            self.learn(lane, link.is_usable(), &outcomes);
-            self.settle_job(&job, Some(parcel.body), outcomes).await;
+            let sent = caught("deliver", self.send(link, &job, body.clone())).await;
+            fit = sent.is_some() && link.is_usable();
+            if let Some(outcomes) = &sent {
+                self.learn(lane, fit, outcomes);
+            }
+            let outcomes = sent.unwrap_or_else(|| vec![caught::outcome(self.now()); job.recipients.len()]);
+            self.settle_job(&job, Some(body), outcomes).await;
         }
         self.state.lock().lanes.finished(lane, count, self.now());
+        fit
+    }
+
+    /// Signs and hands over.
+    async fn send(&self, link: &mut Box<dyn Link>, job: &Job, body: Bytes) -> Vec<Outcome> {
+        let parcel = Parcel {
+            reverse_path: job.message.reverse_path.clone(),
+            recipients: job.recipients.clone(),
+            ret: job.message.ret,
+            envid: job.message.envid.clone(),
+            prefix: self.sign(job, &body).await,
+            body,
+        };
+        link.deliver(&parcel).await
     }
 
     /// The job with its body and without the recipients that are not ours to deliver any more.

@@ -1,6 +1,7 @@
 //! Bringing waiting mail to its lanes: a pure machine that decides, and the tasks that drive it.
 
 mod ask;
+mod caught;
 mod connection;
 mod core;
 mod courier;
@@ -13,6 +14,7 @@ pub mod pauses;
 mod place;
 mod poll;
 mod rate;
+mod reconcile;
 mod upkeep;
 mod view;
 

@@ -7,6 +7,7 @@ use mail::address::Domain;
 use mail::time::Time;
 use store::Id;
 
+use super::caught::{self, caught};
 use super::core::{Core, State};
 use super::lanes::{Offer, Wait, Wake};
 use crate::model::{Held, Job, JobRecipient, LaneKey, Outcome};
@@ -32,7 +33,12 @@ pub struct Reservation {
 
 impl Core {
     /// Decides where the recipients of a fresh message wait.
-    pub fn reserve(&self, recipients: &[JobRecipient], size: u64, now: Time) -> Reservation {
+    pub fn reserve(
+        &self,
+        (message, recipients): (Id, &mut [JobRecipient]),
+        size: u64,
+        now: Time,
+    ) -> Reservation {
         let mut reservation = Reservation {
             places: Vec::new(),
             spilled: Vec::new(),
@@ -54,7 +60,7 @@ impl Core {
         };
         reservation.held = Some(Arc::new(held));
         let node = self.node();
-        for recipient in recipients {
+        for recipient in recipients.iter() {
             let lane = state.route(recipient.domain(), now);
             let admitted = lane
                 .as_ref()
@@ -69,6 +75,13 @@ impl Core {
                 }
                 _ => Place::InHand(node),
             });
+        }
+        drop(state);
+        // Before they are stored: whoever finds their rows finds them in hand.
+        for (recipient, place) in recipients.iter_mut().zip(&reservation.places) {
+            if let Place::InHand(_) = place {
+                recipient.grip = self.hands.take((message, recipient.ordinal)).unwrap_or_default();
+            }
         }
         reservation
     }
@@ -134,7 +147,10 @@ impl Core {
         let found = {
             // The semaphore is never closed.
             let _permit = self.lookups.acquire().await;
-            self.parts.courier.lane(domain.clone()).await
+            let asking = async { self.parts.courier.lane(domain.clone()).await };
+            caught("look up a lane", asking)
+                .await
+                .unwrap_or(Err(caught::outcome(self.now())))
         };
         let now = self.now();
         let jobs = {

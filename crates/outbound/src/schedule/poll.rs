@@ -36,6 +36,7 @@ impl Core {
     /// One round; says how long there is nothing to do.
     async fn poll(self: &Arc<Self>) -> Duration {
         self.follow_pauses().await;
+        self.give_back_what_is_left().await;
         self.pull().await;
         loop {
             let due = match self.parts.db.peek("look for what is due", spool::first_due).await {
@@ -63,6 +64,7 @@ impl Core {
         if limit == 0 {
             return false;
         }
+        let _claiming = self.claiming.lock().await;
         let (node, now) = (self.node(), self.now());
         let claimed = self
             .parts
@@ -91,7 +93,12 @@ impl Core {
         let mut late: Vec<(Job, String)> = Vec::new();
         let mut jobs: HashMap<Id, Job> = HashMap::new();
         let held = Arc::new(self.room.hold_anyway(0, claimed.len() as u64));
-        for row in claimed {
+        for mut row in claimed {
+            // Taken from this node while it was in hand, and back with it now: it is where it was.
+            let Some(grip) = self.hands.take((row.message.id, row.recipient.ordinal)) else {
+                continue;
+            };
+            row.recipient.grip = grip;
             let job = |recipients| Job {
                 message: Arc::new(row.message.clone()),
                 body: None,
@@ -137,6 +144,7 @@ impl Core {
                 if left == 0 {
                     break;
                 }
+                let _claiming = self.claiming.lock().await;
                 let (node, limit, wanted) = (self.node(), left, domain.clone());
                 let claimed = self
                     .parts

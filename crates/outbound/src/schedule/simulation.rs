@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use store::Id;
 
 use super::lanes::{Failure, Lanes, Limits, Offer, Turn, Wait, Wake};
-use crate::model::{Job, JobRecipient, LaneKey, Message, Outcome, Room, State, Verdict};
+use crate::model::{Grip, Hands, Job, JobRecipient, LaneKey, Message, Outcome, Room, State, Verdict};
 use crate::settle::{self, Jitter, Policy, Standing};
 
 const LANES: usize = 3;
@@ -41,6 +41,11 @@ enum Event {
     Cancel(usize),
     Pull(usize),
     Crash,
+    /// The nth waiting row stands as in hand though nothing here holds it.
+    Lose(usize),
+    /// Another node took this one for dead: every row is given back, and what is in memory stays there.
+    TakenForDead,
+    Reconcile,
 }
 
 #[derive(Debug)]
@@ -53,6 +58,8 @@ struct Row {
     attempts: u32,
     recipient: JobRecipient,
     taken_by_peer: bool,
+    /// It stands as in hand, and nothing here knows.
+    lost: bool,
 }
 
 #[derive(Debug)]
@@ -66,6 +73,7 @@ struct World {
     now: Time,
     policy: Policy,
     room: Arc<Room>,
+    hands: Arc<Hands>,
     lanes: Lanes,
     rows: HashMap<(Id, u32), Row>,
     connections: Vec<(usize, Connection)>,
@@ -93,6 +101,7 @@ impl World {
             lanes: Lanes::new(LIMITS, policy.clone(), room.clone()),
             policy,
             room,
+            hands: Arc::default(),
             rows: HashMap::new(),
             connections: Vec::new(),
             paused: [false; LANES],
@@ -112,6 +121,9 @@ impl World {
             Event::Cancel(nth) => self.cancel(nth),
             Event::Pull(lane) => self.pull(lane),
             Event::Crash => self.crash(),
+            Event::Lose(nth) => self.lose(nth),
+            Event::TakenForDead => self.rows.values_mut().for_each(|row| row.in_hand = false),
+            Event::Reconcile => self.reconcile(),
         }
         self.check();
     }
@@ -124,6 +136,7 @@ impl World {
         let count = u32::from(recipients);
         let held = self.room.hold(10, u64::from(count));
         let admitted = self.lanes.admits(&key(lane), u64::from(count), 10, self.now);
+        let in_hand = held.is_some() && admitted.is_ok();
         let recipients: Vec<JobRecipient> = (0..count)
             .map(|ordinal| JobRecipient {
                 ordinal,
@@ -132,9 +145,13 @@ impl World {
                 orcpt: None,
                 attempts: 0,
                 expires_at: self.now.plus(LIFE),
+                grip: if in_hand {
+                    self.hands.take((id, ordinal)).unwrap()
+                } else {
+                    Grip::default()
+                },
             })
             .collect();
-        let in_hand = held.is_some() && admitted.is_ok();
         for recipient in &recipients {
             let wait = admitted.as_ref().err();
             let row = Row {
@@ -144,8 +161,12 @@ impl World {
                 in_hand,
                 next_at: wait.map_or(self.now, |wait| wait.until).min(recipient.expires_at),
                 attempts: 0,
-                recipient: recipient.clone(),
+                recipient: JobRecipient {
+                    grip: Grip::default(),
+                    ..recipient.clone()
+                },
                 taken_by_peer: false,
+                lost: false,
             };
             self.rows.insert((id, recipient.ordinal), row);
             if !in_hand && admitted.is_err() {
@@ -220,7 +241,16 @@ impl World {
             }
             row.in_hand = true;
             row.recipient.attempts = row.attempts;
-            let (lane, recipient) = (row.lane, row.recipient.clone());
+            let Some(grip) = self.hands.take(*at) else {
+                continue;
+            };
+            let (lane, recipient) = (
+                row.lane,
+                JobRecipient {
+                    grip,
+                    ..row.recipient.clone()
+                },
+            );
             let job = self.job(at.0, vec![recipient], held);
             self.offer(lane, job);
         }
@@ -428,12 +458,39 @@ impl World {
     fn crash(&mut self) {
         self.connections.clear();
         self.room = Room::new(ROOM.0, ROOM.1);
+        self.hands = Arc::default();
         self.lanes = Lanes::new(LIMITS, self.policy.clone(), self.room.clone());
         for row in self.rows.values_mut() {
             row.in_hand = false;
+            row.lost = false;
         }
         let keys: Vec<LaneKey> = (0..LANES).filter(|lane| self.paused[*lane]).map(key).collect();
         assert!(self.lanes.set_paused(&keys, self.now).is_empty());
+    }
+
+    fn lose(&mut self, nth: usize) {
+        let mut waiting: Vec<(Id, u32)> = self
+            .rows
+            .iter()
+            .filter(|(at, row)| row.state.is_waiting() && !row.in_hand && !self.hands.holds(**at))
+            .map(|(at, _)| *at)
+            .collect();
+        waiting.sort();
+        if waiting.is_empty() {
+            return;
+        }
+        let row = self.rows.get_mut(&waiting[nth % waiting.len()]).unwrap();
+        row.in_hand = true;
+        row.lost = true;
+    }
+
+    fn reconcile(&mut self) {
+        for (at, row) in self.rows.iter_mut().filter(|(_, row)| row.in_hand) {
+            if !self.hands.holds(*at) {
+                row.in_hand = false;
+                row.lost = false;
+            }
+        }
     }
 
     fn check(&self) {
@@ -449,11 +506,15 @@ impl World {
         }
         for (at, row) in &self.rows {
             let copies = in_memory.get(at).copied().unwrap_or(0);
+            assert_eq!(
+                copies,
+                usize::from(self.hands.holds(*at)),
+                "in hand once: {row:?}"
+            );
             if row.state.is_waiting() {
-                assert_eq!(
-                    copies,
-                    usize::from(row.in_hand),
-                    "a waiting recipient is in one place: {row:?}"
+                assert!(
+                    copies == 1 || !row.in_hand || row.lost,
+                    "a row in hand is in memory: {row:?}"
                 );
                 assert!(
                     !row.reason.is_empty() && row.next_at <= row.recipient.expires_at,
@@ -479,6 +540,7 @@ impl World {
                 return;
             }
             self.step(Event::Claim);
+            self.step(Event::Reconcile);
             self.step(Event::Pull(round % LANES));
             self.step(Event::Connect(0, true));
             self.step(Event::Deliver(round, Verdict::Delivered, true));
@@ -509,6 +571,9 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<usize>().prop_map(Event::Cancel),
         2 => (0..LANES).prop_map(Event::Pull),
         1 => Just(Event::Crash),
+        1 => any::<usize>().prop_map(Event::Lose),
+        1 => Just(Event::TakenForDead),
+        1 => Just(Event::Reconcile),
     ]
 }
 

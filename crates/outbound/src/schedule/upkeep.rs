@@ -72,6 +72,9 @@ impl Core {
                 }
             }
             self.sweep().await;
+            if let Err(error) = self.reconcile().await {
+                tracing::warn!(%error, "the database was not compared with what is in hand");
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use mail::message::Head;
 use mail::notify::Notify;
 
 use super::record::Settlement;
-use crate::model::{JobRecipient, Message, Origin, Report};
+use crate::model::{Grip, JobRecipient, Message, Origin, Report};
 use crate::spool::{NewMessage, NewRecipient, Place, Settled};
 
 /// What every report of this service says about itself.
@@ -79,6 +79,7 @@ pub fn of(settlement: &Settlement, kept: &[(&JobRecipient, &Settled)]) -> Option
                 orcpt: None,
                 attempts: 0,
                 expires_at: settlement.at.plus(reporter.give_up),
+                grip: Grip::default(),
             },
             place: Place::Waits {
                 until: settlement.at,

@@ -7,7 +7,7 @@ use mail::time::Time;
 use store::{Id, Result, Row, StoreError, Tx};
 
 use super::waiting;
-use crate::model::{JobRecipient, Message, State};
+use crate::model::{Grip, JobRecipient, Message, RecipientKey, State};
 
 /// A row taken in hand, with what its message says.
 #[derive(Clone, Debug)]
@@ -105,6 +105,7 @@ fn read(row: &Row) -> Result<Claimed> {
             orcpt: row.opt_text(4)?,
             attempts: row.int(5)? as u32,
             expires_at: row.time(6)?,
+            grip: Grip::default(),
         },
         state: state(&row.text(7)?)?,
         reason: row.text(8)?,
@@ -151,6 +152,38 @@ pub fn free(tx: &mut Tx<'_>, node: Id) -> Result<u64> {
         "UPDATE recipients SET node = NULL WHERE node = $1",
         &[node.into()],
     )
+}
+
+/// Rows a node has in hand, `limit` of them behind `after`, in the order of their keys.
+pub fn in_hand(
+    tx: &mut Tx<'_>,
+    node: Id,
+    after: Option<RecipientKey>,
+    limit: u64,
+) -> Result<Vec<RecipientKey>> {
+    let (message, ordinal) = after.map_or((Id::from_bytes([0; 16]), -1), |(message, ordinal)| {
+        (message, i64::from(ordinal))
+    });
+    tx.query(
+        "SELECT message, ordinal FROM recipients WHERE node = $1 AND (message, ordinal) > ($2, $3) \
+         ORDER BY message, ordinal LIMIT $4",
+        &[node.into(), message.into(), ordinal.into(), (limit as i64).into()],
+    )?
+    .iter()
+    .map(|row| Ok((row.id(0)?, row.int(1)? as u32)))
+    .collect()
+}
+
+/// Gives rows back that a node has in hand, to wait as they did before; says how many.
+pub fn give_back(tx: &mut Tx<'_>, node: Id, rows: &[RecipientKey]) -> Result<u64> {
+    let mut freed = 0;
+    for (message, ordinal) in rows {
+        freed += tx.execute(
+            "UPDATE recipients SET node = NULL WHERE message = $1 AND ordinal = $2 AND node = $3",
+            &[(*message).into(), (*ordinal).into(), node.into()],
+        )?;
+    }
+    Ok(freed)
 }
 
 /// Which recipients of a message this node still has in hand.

@@ -18,11 +18,14 @@ pub struct Settled {
 }
 
 /// Records one recipient under the lease of `node`; false when the lease is lost, and then nothing is recorded.
+///
+/// A COMMIT whose answer was lost is tried again. The row may have been taken up anew meanwhile, by the same node too: that its
+/// number of attempts moved tells.
 pub fn settle(tx: &mut Tx<'_>, node: Id, message: Id, settled: &Settled, now: Time) -> Result<bool> {
     let next = &settled.next;
     let changed = tx.execute(
         "UPDATE recipients SET state = $4, reason = $5, attempts = $6, next_at = $7, node = NULL, updated_at = $8 \
-         WHERE message = $1 AND ordinal = $2 AND node = $3",
+         WHERE message = $1 AND ordinal = $2 AND node = $3 AND attempts = $9",
         &[
             message.into(),
             settled.ordinal.into(),
@@ -32,6 +35,7 @@ pub fn settle(tx: &mut Tx<'_>, node: Id, message: Id, settled: &Settled, now: Ti
             settled.attempts.into(),
             next.next_at.unwrap_or(now).into(),
             now.into(),
+            (settled.attempts - u32::from(settled.outcome.is_some())).into(),
         ],
     )?;
     if changed == 0 {

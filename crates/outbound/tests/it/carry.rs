@@ -8,7 +8,7 @@ use mail::notify::Notify;
 use mail::smtp::client::Login;
 use mail::time::Time;
 use outbound::carry::{Carrier, CarrySettings, Prepared, Timeouts, Transport};
-use outbound::model::{JobRecipient, LaneKey, Outcome, Verdict};
+use outbound::model::{Grip, JobRecipient, LaneKey, Outcome, Verdict};
 use outbound::route::{Host, Plan, Route, TlsPolicy, Via};
 
 use crate::sink::{Act, Script, Sink, certificate};
@@ -73,6 +73,7 @@ fn recipients(list: &[&str]) -> Vec<JobRecipient> {
     list.iter()
         .zip(0..)
         .map(|(address, ordinal)| JobRecipient {
+            grip: Grip::default(),
             ordinal,
             address: Address::parse(address).unwrap(),
             notify: Notify::default(),

@@ -186,6 +186,11 @@ impl Sources {
             counts.leases_lost,
         )?;
         page.counter(
+            "recipients_recovered",
+            "Recipients that stood as in hand though nothing held them",
+            counts.recovered,
+        )?;
+        page.counter(
             "settle_retries",
             "Settlements the database did not take at first",
             counts.settle_retries,
