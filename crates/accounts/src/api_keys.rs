@@ -3,7 +3,7 @@
 use mail::time::Time;
 use store::{Id, Row, Value};
 
-use crate::directory::bump;
+use crate::changes::bump;
 use crate::error::checked_name;
 use crate::{Accounts, AccountsError, Principal, Result, Scope, Scopes, Via, token};
 
@@ -71,7 +71,7 @@ impl Accounts {
                         now.into(),
                     ],
                 )?;
-                bump(tx)
+                bump(tx, account)
             })
             .await?;
         Ok(NewKey { secret, key })
@@ -139,7 +139,7 @@ impl Accounts {
                     &[(&key).into(), (&account).into(), now.into()],
                 )?;
                 if revoked == 1 {
-                    bump(tx)?;
+                    bump(tx, account)?;
                 }
                 Ok(revoked)
             })

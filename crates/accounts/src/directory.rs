@@ -1,9 +1,9 @@
-//! Accounts, logins and credentials in memory, dropped as a whole when `changes.version` has moved.
+//! Accounts, logins and credentials in memory, each until its account changes.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use mail::address::{Address, Domain};
 use mail::dkim::Signer;
@@ -11,50 +11,10 @@ use moka::sync::Cache;
 use parking_lot::RwLock;
 use store::{Id, Tx, Value};
 
+use crate::changes::{self, Epoch, Known, epoch};
 use crate::people::AccountState;
 use crate::ranges::RangeTable;
 use crate::{Accounts, Principal, Result, Validity, Via, domains};
-
-/// A state of everything that says who may do what. It moves with every change of it, in the same transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Epoch(i64);
-
-/// The epoch that a transaction sees; a transaction that relies on an earlier check compares it.
-pub fn epoch(tx: &mut Tx<'_>) -> store::Result<Epoch> {
-    let row = tx.query_opt("SELECT version FROM changes WHERE one = 1", &[])?;
-    row.map_or(Ok(Epoch(0)), |row| row.int(0).map(Epoch))
-}
-
-/// Whether the credential that `principal` came with still counts in this transaction, whatever else changed meanwhile.
-/// Whether its account is suspended is the charge's to say.
-pub fn still_stands(tx: &mut Tx<'_>, principal: &Principal) -> store::Result<bool> {
-    let found = match principal.via {
-        Via::System => return Ok(true),
-        Via::Login | Via::Session => {
-            let Some(login) = principal.login else {
-                return Ok(false);
-            };
-            tx.query_opt(
-                "SELECT 1 FROM logins WHERE id = $1 AND stamp = $2",
-                &[login.into(), principal.stamp.into()],
-            )?
-        }
-        Via::Key(key) => tx.query_opt(
-            "SELECT 1 FROM api_keys WHERE id = $1 AND revoked_at IS NULL",
-            &[key.into()],
-        )?,
-        Via::IpRange(range) => tx.query_opt(
-            "SELECT 1 FROM ip_credentials WHERE id = $1 AND revoked_at IS NULL",
-            &[range.into()],
-        )?,
-    };
-    Ok(found.is_some())
-}
-
-/// Says that somebody may now do more or less than before. Belongs into the transaction that changes it.
-pub(crate) fn bump(tx: &mut Tx<'_>) -> store::Result<()> {
-    tx.run("UPDATE changes SET version = version + 1 WHERE one = 1", &[])
-}
 
 /// The password side of a login.
 pub(crate) struct LoginSecret {
@@ -75,14 +35,14 @@ struct View {
     domains: HashMap<Domain, Vec<Id>>,
 }
 
-/// Caches whose keys hold the epoch, so that what an old epoch loaded is never found under a new one.
+/// What was read, with the epoch it was read at; `known` says how long it counts.
 pub(crate) struct Directory {
-    epoch: AtomicI64,
+    known: RwLock<Known>,
     /// How many refreshes were asked for, and up to which one they are answered.
     asked: AtomicU64,
     answered: tokio::sync::Mutex<u64>,
-    secrets: Cache<(Epoch, String), Option<Arc<LoginSecret>>>,
-    views: Cache<(Epoch, Id), Option<Arc<View>>>,
+    secrets: Cache<String, (Epoch, Option<Arc<LoginSecret>>)>,
+    views: Cache<Id, (Epoch, Option<Arc<View>>)>,
     ranges: RwLock<Option<(Epoch, Arc<RangeTable<Principal>>)>>,
     /// By key ids; what a key id stands for never changes.
     signers: Cache<Vec<Id>, Arc<[Signer]>>,
@@ -91,7 +51,7 @@ pub(crate) struct Directory {
 impl Directory {
     pub(crate) fn new() -> Self {
         Self {
-            epoch: AtomicI64::new(-1),
+            known: RwLock::new(Known::nothing()),
             asked: AtomicU64::new(0),
             answered: tokio::sync::Mutex::default(),
             secrets: Cache::new(20_000),
@@ -102,17 +62,13 @@ impl Directory {
     }
 
     fn epoch(&self) -> Epoch {
-        Epoch(self.epoch.load(Ordering::Acquire))
-    }
-
-    /// Epochs only grow; a reader that was slow must not bring an old one back.
-    fn saw(&self, epoch: Epoch) {
-        self.epoch.fetch_max(epoch.0, Ordering::AcqRel);
+        self.known.read().epoch()
     }
 }
 
 impl Accounts {
-    /// Looks whether anything changed since the last call, by this process or another, and forgets what is stale.
+    /// Looks whether anything changed since the last call, by this process or another, and whom it concerns. Reads one
+    /// row while nothing does.
     pub async fn refresh(&self) -> Result<Epoch> {
         let directory = &self.inner.directory;
         let ticket = directory.asked.fetch_add(1, Ordering::AcqRel) + 1;
@@ -120,8 +76,13 @@ impl Accounts {
         // Whoever waited here while another looked shares the next look with all who waited: it begins after they asked.
         if *answered < ticket {
             let covered = directory.asked.load(Ordering::Acquire);
-            let epoch = self.inner.db.peek("read the directory's epoch", epoch).await?;
-            directory.saw(epoch);
+            let seen = self.inner.db.peek("read the directory's epoch", epoch).await?;
+            let known = directory.epoch();
+            if seen > known {
+                let changes = move |tx: &mut Tx<'_>| changes::since(tx, known);
+                let changes = self.inner.db.peek("read which accounts changed", changes).await?;
+                directory.known.write().learn(seen, &changes);
+            }
             *answered = covered;
         }
         Ok(directory.epoch())
@@ -211,11 +172,17 @@ impl Accounts {
 
     pub(crate) async fn login_secret(&self, login_key: &str) -> Result<Option<Arc<LoginSecret>>> {
         let directory = &self.inner.directory;
-        let wanted = (directory.epoch(), login_key.to_owned());
-        if let Some(known) = directory.secrets.get(&wanted) {
-            return Ok(known);
+        if let Some((at, secret)) = directory.secrets.get(login_key) {
+            let known = directory.known.read();
+            let counts = match &secret {
+                Some(secret) => known.counts(secret.account, at),
+                None => known.absence_counts(at),
+            };
+            if counts {
+                return Ok(secret);
+            }
         }
-        let key = wanted.1.clone();
+        let key = login_key.to_owned();
         let (seen, secret) = self
             .inner
             .db
@@ -223,16 +190,19 @@ impl Accounts {
                 Ok((epoch(tx)?, read_secret(tx, &key)?))
             })
             .await?;
-        directory.saw(seen);
         let secret = secret.map(Arc::new);
-        directory.secrets.insert((seen, wanted.1), secret.clone());
+        directory
+            .secrets
+            .insert(login_key.to_owned(), (seen, secret.clone()));
         Ok(secret)
     }
 
     async fn view(&self, account: Id) -> Result<Option<Arc<View>>> {
         let directory = &self.inner.directory;
-        if let Some(known) = directory.views.get(&(directory.epoch(), account)) {
-            return Ok(known);
+        if let Some((at, view)) = directory.views.get(&account)
+            && directory.known.read().counts(account, at)
+        {
+            return Ok(view);
         }
         let (seen, view) = self
             .inner
@@ -241,16 +211,15 @@ impl Accounts {
                 Ok((epoch(tx)?, read_view(tx, account)?))
             })
             .await?;
-        directory.saw(seen);
         let view = view.map(Arc::new);
-        directory.views.insert((seen, account), view.clone());
+        directory.views.insert(account, (seen, view.clone()));
         Ok(view)
     }
 
     async fn ranges(&self) -> Result<Arc<RangeTable<Principal>>> {
         let directory = &self.inner.directory;
-        if let Some((known, ranges)) = directory.ranges.read().as_ref()
-            && *known == directory.epoch()
+        if let Some((at, ranges)) = directory.ranges.read().as_ref()
+            && directory.known.read().ranges_count(*at)
         {
             return Ok(Arc::clone(ranges));
         }
@@ -261,7 +230,6 @@ impl Accounts {
                 Ok((epoch(tx)?, crate::ip_credentials::read_active(tx)?))
             })
             .await?;
-        directory.saw(seen);
         let ranges = Arc::new(RangeTable::new(ranges));
         *directory.ranges.write() = Some((seen, Arc::clone(&ranges)));
         Ok(ranges)

@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use mail::time::Time;
 use store::{Id, Row, Tx};
 
-use crate::directory::bump;
+use crate::changes::bump_ranges;
 use crate::error::checked_name;
 use crate::{Accounts, AccountsError, Principal, Result, Via, ranges};
 
@@ -63,7 +63,7 @@ impl Accounts {
                         now.into(),
                     ],
                 )?;
-                bump(tx)?;
+                bump_ranges(tx, made.account)?;
                 Ok(true)
             })
             .await?;
@@ -99,20 +99,22 @@ impl Accounts {
             .inner
             .db
             .write("revoke an IP-range credential", move |tx| {
-                let revoked = tx.execute(
-                    "UPDATE ip_credentials SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL",
+                let active = "SELECT account FROM ip_credentials WHERE id = $1 AND revoked_at IS NULL";
+                let Some(row) = tx.query_opt(active, &[(&id).into()])? else {
+                    return Ok(false);
+                };
+                tx.run(
+                    "UPDATE ip_credentials SET revoked_at = $2 WHERE id = $1",
                     &[(&id).into(), now.into()],
                 )?;
-                if revoked == 1 {
-                    bump(tx)?;
-                }
-                Ok(revoked)
+                bump_ranges(tx, row.id(0)?)?;
+                Ok(true)
             })
             .await?;
-        if revoked == 0 {
-            Err(AccountsError::NotFound("credential"))
-        } else {
+        if revoked {
             Ok(())
+        } else {
+            Err(AccountsError::NotFound("credential"))
         }
     }
 }

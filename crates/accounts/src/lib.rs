@@ -1,12 +1,13 @@
 //! Who may send: logins, passwords, sessions, credentials, credits and sending domains.
 
+pub mod changes;
 pub mod credits;
-pub mod directory;
 pub mod domains;
 pub mod password;
 pub mod ranges;
 
 mod api_keys;
+mod directory;
 mod error;
 mod hash;
 mod ip_credentials;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use store::{Clock, Db, Ids};
 
 pub use api_keys::{ApiKey, NewKey};
-pub use directory::Epoch;
+pub use changes::Epoch;
 pub use error::{AccountsError, Result};
 pub use ip_credentials::IpCredential;
 pub use people::{Account, AccountFilter, AccountSort, AccountState, Login, NewAccount};

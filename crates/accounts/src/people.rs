@@ -4,7 +4,7 @@ use mail::address::Address;
 use mail::time::Time;
 use store::{Id, Row, Tx, Value};
 
-use crate::directory::bump;
+use crate::changes::bump;
 use crate::{Accounts, AccountsError, Principal, Result, Via, credits, password};
 
 /// Whether an account may send.
@@ -164,7 +164,7 @@ impl Accounts {
                 if !unlimited && credits != 0 {
                     credits::insert_grant(tx, &credits::Grant { id: grant, account: id, at: now, amount: credits, reason: "opening credits" })?;
                 }
-                bump(tx)?;
+                bump(tx, id)?;
                 Ok(Creation::Done)
             })
             .await;
@@ -242,7 +242,7 @@ impl Accounts {
         password::check(new, &login.email)?;
         let hash = self.hash(new).await?;
         let now = self.inner.clock.now();
-        let id = login.id;
+        let (id, account) = (login.id, login.account);
         let keep = keep.map(crate::token::hash);
         let changed = self
             .inner
@@ -254,7 +254,7 @@ impl Accounts {
                 )?;
                 if changed == 1 {
                     crate::sessions::end_all_but(tx, id, keep.as_ref())?;
-                    bump(tx)?;
+                    bump(tx, account)?;
                 }
                 Ok(changed == 1)
             })
@@ -289,7 +289,7 @@ impl Accounts {
                     ],
                 )?;
                 if changed == 1 {
-                    bump(tx)?;
+                    bump(tx, account)?;
                 }
                 Ok(changed)
             })

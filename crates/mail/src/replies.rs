@@ -56,6 +56,11 @@ pub const BUSY: Reply = Reply::new(
     (4, 3, 1),
     "Too much mail is arriving at once, try again soon",
 );
+pub const ACCOUNT_CHANGES: Reply = Reply::new(
+    451,
+    (4, 3, 0),
+    "The account is being changed all the time, try again soon",
+);
 pub const TOO_MANY_RECIPIENTS: Reply = Reply::new(
     452,
     (4, 5, 3),

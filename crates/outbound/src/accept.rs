@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use accounts::credits::{self, Charge};
-use accounts::{Epoch, Principal, Validity, Via, directory};
+use accounts::{Epoch, Validity, Via, changes};
 use bytes::Bytes;
 use mail::address::Address;
 use mail::message::{Head, Trace};
@@ -17,8 +17,7 @@ use crate::model::{Accepted, Counters, Grip, Job, JobRecipient, Message, Refused
 use crate::schedule::{Core, Parts, Reservation};
 use crate::spool::{self, NewMessage, NewRecipient, Place};
 
-/// How often a message is checked because accounts, anybody's, changed between check and commit. The last time only the
-/// sender's own credential counts, so that nobody's changes keep another's mail out.
+/// How often a message is checked because its account changed between check and commit.
 const ROUNDS: u32 = 3;
 /// Fields that do not leave: who gets a copy in secret, and a reverse-path, which only the last hop may write.
 // RFC 5322 section 3.6.3, RFC 5321 section 4.4
@@ -36,17 +35,18 @@ pub struct Door {
 /// What the transaction that accepts says.
 enum Stored {
     Yes,
-    /// Somebody's rights changed since they were checked.
+    /// The account's rights changed since they were checked.
     Stale,
     NoCredits,
     Suspended,
 }
 
-/// Whose message it is, and when the rights to send it were checked.
+/// Who sends the message, and when the rights to send it were checked.
+#[derive(Clone, Copy)]
 struct Checked {
-    principal: Principal,
-    /// The check counts as long as nothing changed since. None: the credential itself is looked at.
-    epoch: Option<Epoch>,
+    via: Via,
+    /// The check counts as long as the account has not changed since.
+    at: Epoch,
 }
 
 /// What is read from the header of a message on its way in.
@@ -86,11 +86,10 @@ impl Door {
         let (reading, from) = self.read(&submission, id, now)?;
         let recipients = submission.envelope.recipients.len();
         let mut new = self.new_message(&submission, reading, id, now);
-        for round in 1..=ROUNDS {
-            let seen = self.check_rights(&submission, &from).await?;
+        for _ in 0..ROUNDS {
             let checked = Checked {
-                principal: submission.principal.clone(),
-                epoch: (round < ROUNDS).then_some(seen),
+                via: submission.principal.via,
+                at: self.check_rights(&submission, &from).await?,
             };
             // In a task of its own: a client that goes away in the middle must not leave a stored message nobody delivers.
             let door = self.clone();
@@ -103,8 +102,7 @@ impl Door {
                 Stored::Stale => new = same,
             }
         }
-        // Every check found the credential good and every commit found it changed.
-        Err(replies::SIGNED_OUT)
+        Err(replies::ACCOUNT_CHANGES)
     }
 
     fn check_size(&self, submission: &Submission) -> Result<(), Reply> {
@@ -259,7 +257,7 @@ impl Door {
             .parts
             .db
             .write_for(new.message.account, "accept", move |tx| {
-                write(tx, &writing, &checked)
+                write(tx, &writing, checked)
             })
             .await
             .map_err(|error| not_stored(&error))?;
@@ -287,16 +285,12 @@ fn hand_over(core: &Arc<Core>, new: &NewMessage, recipients: Vec<JobRecipient>, 
 }
 
 /// The transaction behind every 250.
-fn write(tx: &mut Tx<'_>, new: &NewMessage, checked: &Checked) -> store::Result<Stored> {
+fn write(tx: &mut Tx<'_>, new: &NewMessage, checked: Checked) -> store::Result<Stored> {
     let message = &new.message;
-    let stands = match checked.epoch {
-        Some(epoch) => directory::epoch(tx)? == epoch,
-        None => directory::still_stands(tx, &checked.principal)?,
-    };
-    if !stands {
-        return Ok(Stored::Stale);
-    }
-    if checked.principal.via != Via::System {
+    if checked.via != Via::System {
+        if changes::changed_since(tx, message.account, checked.at)? {
+            return Ok(Stored::Stale);
+        }
         match credits::charge(
             tx,
             message.account,

@@ -21,10 +21,19 @@ const TREE: &[Migration] = &[
         name: "in hand",
         text: include_str!("../migrations/0002_in_hand.sql"),
     },
+    Migration {
+        version: 3,
+        name: "account changes",
+        text: include_str!("../migrations/0003_account_changes.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.
 pub(crate) fn run(tx: &mut Tx<'_>) -> Result<()> {
+    apply(tx, TREE)
+}
+
+fn apply(tx: &mut Tx<'_>, tree: &[Migration]) -> Result<()> {
     if let Some(lock) = tx.engine().schema_lock() {
         tx.query(lock, &[])?;
     }
@@ -39,7 +48,7 @@ pub(crate) fn run(tx: &mut Tx<'_>) -> Result<()> {
     for row in &applied {
         check(row.int(0)?, row.int(1)?)?;
     }
-    for migration in &TREE[applied.len()..] {
+    for migration in tree.iter().skip(applied.len()) {
         let script = tx.engine().translate(migration.text);
         tx.script(&script)?;
         tx.run(
@@ -97,6 +106,61 @@ fn checksum(text: &str) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Db, Id, OpenOptions, Row, both_engines};
+
+    /// What a database of the first schema held.
+    const HELD: [&str; 4] = [
+        "SELECT id, name, state, state_reason, operator, unlimited, balance, created_at FROM accounts",
+        "SELECT id, account, login, name, prefix, secret_hash, scopes, created_at, used_at, revoked_at FROM api_keys ORDER BY id",
+        "SELECT id, account, login, name, range, created_at, used_at, revoked_at FROM ip_credentials",
+        "SELECT one, version FROM changes",
+    ];
+
+    fn fill(tx: &mut Tx<'_>, [account, key, revoked]: [Id; 3]) -> Result<()> {
+        tx.run(
+            "INSERT INTO accounts (id, name, state, state_reason, operator, unlimited, balance, created_at) \
+             VALUES ($1, 'ann@example.org', 'suspended', 'bounces', 1, 0, 41, 1795000000000000)",
+            &[(&account).into()],
+        )?;
+        for (id, revoked_at) in [(&key, None), (&revoked, Some(1_795_000_000_000_001))] {
+            tx.run(
+                "INSERT INTO api_keys (id, account, login, name, prefix, secret_hash, scopes, created_at, revoked_at) \
+                 VALUES ($1, $2, $2, 'shop', 'ph_abc', $1, 'send', 5, $3)",
+                &[id.into(), (&account).into(), revoked_at.map_or(Value::Null, Value::Int)],
+            )?;
+        }
+        tx.run(
+            "INSERT INTO ip_credentials (id, account, login, name, range, created_at, used_at) \
+             VALUES ($1, $1, $1, 'lab', '192.0.2.0/24', 5, 6)",
+            &[(&account).into()],
+        )?;
+        tx.run("UPDATE changes SET version = 73", &[])
+    }
+
+    fn held(tx: &mut Tx<'_>) -> Result<Vec<Vec<Row>>> {
+        HELD.iter().map(|sql| tx.query(sql, &[])).collect()
+    }
+
+    both_engines! {
+        async fn a_database_of_the_first_schema_is_brought_up_with_what_it_holds(test: TestDb) {
+            let options = OpenOptions { create: true, ..OpenOptions::default() };
+            let db = Db::open(&test.empty().await, options).await.unwrap();
+            db.write("make the first schema", |tx| apply(tx, &TREE[..1])).await.unwrap();
+            let ids = [test.id(), test.id(), test.id()];
+            db.write("fill it", move |tx| fill(tx, ids)).await.unwrap();
+            let before = db.read("read it", held).await.unwrap();
+            assert_eq!(before.iter().map(Vec::len).collect::<Vec<_>>(), [1, 2, 1, 1]);
+            db.migrate().await.unwrap();
+            assert_eq!(db.read("read it", held).await.unwrap(), before);
+            let newest = db.read("read the version", version_of).await.unwrap();
+            assert_eq!(newest, TREE.len() as i64);
+        }
+    }
+
+    fn version_of(tx: &mut Tx<'_>) -> Result<i64> {
+        let row = tx.query_opt("SELECT max(version) FROM schema_migrations", &[])?;
+        row.expect("an aggregate has a row").int(0)
+    }
 
     #[test]
     fn versions_count_from_one_without_a_gap() {

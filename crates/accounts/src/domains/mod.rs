@@ -11,7 +11,7 @@ use mail::time::Time;
 use store::{Db, Id, Row, Tx, Value};
 use tokio::task::spawn_blocking;
 
-use crate::directory::bump;
+use crate::changes::bump;
 use crate::{Accounts, AccountsError, Result};
 
 pub use records::{Algorithm, Answer, Findings, PublicKey, Purpose, Record};
@@ -134,7 +134,7 @@ impl Accounts {
                         ],
                     )?;
                 }
-                bump(tx)?;
+                bump(tx, account)?;
                 Ok(Adding::Done)
             })
             .await;
@@ -204,7 +204,7 @@ impl Accounts {
                         &[(&id).into(), now.into()],
                     )?;
                 }
-                if changes { bump(tx) } else { Ok(()) }
+                if changes { bump(tx, account) } else { Ok(()) }
             })
             .await?;
         self.domain(account, id).await
@@ -222,7 +222,7 @@ impl Accounts {
                 }
                 tx.run("DELETE FROM dkim_keys WHERE domain = $1", &[(&id).into()])?;
                 tx.run("DELETE FROM domains WHERE id = $1", &[(&id).into()])?;
-                bump(tx)?;
+                bump(tx, account)?;
                 Ok(true)
             })
             .await?;

@@ -1,6 +1,7 @@
 //! The accounts room on real databases, each test on both engines.
 #![cfg(test)]
 
+mod changes;
 mod credentials;
 mod credits;
 mod domains;

@@ -41,22 +41,6 @@ both_engines! {
         assert_eq!(room.accounts.still_valid(&before).await.unwrap(), Validity::SignedOut);
     }
 
-    async fn a_transaction_sees_whether_a_credential_still_stands(test: TestDb) {
-        let room = room(&test);
-        room.account("alice@example.com").await;
-        room.account("bob@example.com").await;
-        let (alice, bob) = (room.sign_in("alice@example.com").await, room.sign_in("bob@example.com").await);
-        room.accounts.set_password("alice@example.com", OTHER).await.unwrap();
-        for (principal, stands) in [(alice, false), (bob, true)] {
-            let seen = test
-                .db
-                .write("look", move |tx| accounts::directory::still_stands(tx, &principal))
-                .await
-                .unwrap();
-            assert_eq!(seen, stands);
-        }
-    }
-
     async fn a_change_beside_this_process_is_seen_at_the_next_refresh(test: TestDb) {
         let room = room(&test);
         room.account("alice@example.com").await;

@@ -6,7 +6,7 @@ use mail::reply::Reply;
 use outbound::model::{Refused, Submission};
 use outbound::route::Route;
 use outbound::{Outbound, history};
-use store::both_engines;
+use store::{Db, OpenOptions, both_engines};
 use tokio_util::sync::CancellationToken;
 
 use crate::world::{MESSAGE, World, address, recipient};
@@ -47,11 +47,13 @@ both_engines! {
     async fn changes_of_other_accounts_keep_nobodys_mail_out(test: TestDb) {
         let world = World::new(test).await;
         let outbound = Outbound::idle(world.parts(&Route::Capture));
-        let (db, stop) = (world.test.db.clone(), CancellationToken::new());
+        let other = world.other_account("bob@other.example").await;
+        let (accounts, stop) = (world.accounts.clone(), CancellationToken::new());
         let stopped = stop.clone();
         let busy = tokio::spawn(async move {
             while !stopped.is_cancelled() {
-                db.write("change an account", |tx| tx.run("UPDATE changes SET version = version + 1", &[])).await.unwrap();
+                accounts.suspend(other, "testing").await.unwrap();
+                accounts.resume(other).await.unwrap();
             }
         });
         for _ in 0..50 {
@@ -60,6 +62,48 @@ both_engines! {
         stop.cancel();
         busy.await.unwrap();
         assert_eq!(world.count("SELECT COUNT(*) FROM messages").await, 50);
+    }
+
+    async fn a_suspension_between_check_and_commit_counts(test: TestDb) {
+        // With one writer what waits is committed in its order.
+        let mut test = test;
+        test.db = Db::open(&test.url, OpenOptions { writers: 1, ..OpenOptions::default() }).await.unwrap();
+        let world = World::new(test).await;
+        let outbound = Outbound::idle(world.parts(&Route::Capture));
+        let db = world.test.db.clone();
+        let waiting = async |number| {
+            while db.stats().waiting < number {
+                tokio::task::yield_now().await;
+            }
+        };
+        let (go, gate) = std::sync::mpsc::channel::<()>();
+        let (entered, inside) = tokio::sync::oneshot::channel();
+        let mut entered = Some(entered);
+        let held = db.clone();
+        let held = tokio::spawn(async move {
+            held.write("hold the writer up", move |_| {
+                if let Some(entered) = entered.take() {
+                    let _ = entered.send(());
+                    let _ = gate.recv();
+                }
+                Ok(())
+            })
+            .await
+        });
+        inside.await.unwrap();
+        let (accounts, account) = (world.accounts.clone(), world.principal.account);
+        let suspended = tokio::spawn(async move { accounts.suspend(account, "bounces").await });
+        waiting(1).await;
+        // The check finds an account in good standing: the suspension is not committed yet.
+        let submission = world.submission(&["b@there.example"], MESSAGE);
+        let taken = tokio::spawn(async move { outbound.accept(submission).await });
+        waiting(2).await;
+        go.send(()).unwrap();
+        held.await.unwrap().unwrap();
+        suspended.await.unwrap().unwrap();
+        let Err(Refused(reply)) = taken.await.unwrap() else { panic!("it was accepted") };
+        assert_eq!(reply.text, "The account is suspended: bounces", "the reason is known from a second check");
+        assert_eq!(world.count("SELECT COUNT(*) FROM messages").await, 0);
     }
 
     async fn loops_and_what_is_too_big_are_refused(test: TestDb) {

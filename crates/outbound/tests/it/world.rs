@@ -77,6 +77,17 @@ impl World {
         }
     }
 
+    /// An account beside the one that sends.
+    pub async fn other_account(&self, email: &str) -> Id {
+        let new = NewAccount {
+            email: email.into(),
+            password: PASSWORD.into(),
+            operator: false,
+            credits: None,
+        };
+        self.accounts.create(new).await.unwrap().id
+    }
+
     pub fn parts(&self, route: &Route) -> Parts {
         let router = Router::new(RouterSettings {
             route: route.clone(),

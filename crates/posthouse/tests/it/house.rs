@@ -34,13 +34,14 @@ const OUTBOUND_MODULES: [&str; 9] = [
 ];
 
 /// Each table and the module that alone writes SQL on it.
-const TABLES: [(&str, &str); 19] = [
+const TABLES: [(&str, &str); 20] = [
+    ("account_changes", "accounts/src/changes"),
     ("accounts", "accounts/src"),
     ("api_keys", "accounts/src"),
     ("attempts", "outbound/src/spool"),
     ("bodies", "outbound/src/spool"),
     ("captured", "outbound/src/capture"),
-    ("changes", "accounts/src"),
+    ("changes", "accounts/src/changes"),
     ("credit_grants", "accounts/src/credits"),
     ("credit_usage", "accounts/src/credits"),
     ("cursors", "store/src"),
