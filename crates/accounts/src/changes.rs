@@ -27,9 +27,15 @@ pub(crate) fn epoch(tx: &mut Tx<'_>) -> store::Result<Epoch> {
     row.map_or(Ok(Epoch(0)), |row| row.int(0).map(Epoch))
 }
 
+/// Makes this transaction wait for every other that changes something, and them for it: what it finds from here on
+/// stays so until it is committed.
+pub(crate) fn alone(tx: &mut Tx<'_>) -> store::Result<()> {
+    tx.run("UPDATE changes SET version = version WHERE one = 1", &[])
+}
+
 /// Says that `account` may now do more or less than before. Belongs into the transaction that changes it.
 ///
-/// The one row of `changes` makes other changes wait until this one is committed. So epochs are committed in their order: whoever sees one sees the changes of all before it.
+/// It waits like [`alone`]. So epochs are committed in their order: whoever sees one sees the changes of all before it.
 pub(crate) fn bump(tx: &mut Tx<'_>, account: Id) -> store::Result<()> {
     tx.run("UPDATE changes SET version = version + 1 WHERE one = 1", &[])?;
     tx.run(

@@ -4,7 +4,7 @@ use mail::address::Address;
 use mail::time::Time;
 use store::{Id, Row, Tx, Value};
 
-use crate::changes::bump;
+use crate::changes::{self, bump};
 use crate::{Accounts, AccountsError, Principal, Result, Via, credits, password};
 
 /// Whether an account may send.
@@ -149,6 +149,7 @@ impl Accounts {
             .inner
             .db
             .write("create an account", move |tx| {
+                changes::alone(tx)?;
                 if !allowed(tx)? {
                     return Ok(Creation::NotAllowed);
                 }
