@@ -1,11 +1,14 @@
 //! API keys: shown once, stored as a hash, limited to their scopes.
 
 use mail::time::Time;
-use store::{Id, Row, Value};
+use store::{Id, Row, Tx, Value};
 
-use crate::changes::bump;
+use crate::changes::{self, bump};
 use crate::error::checked_name;
 use crate::{Accounts, AccountsError, Principal, Result, Scope, Scopes, Via, token};
+
+/// The most keys of one account that are not revoked.
+pub const MOST_KEYS: i64 = 100;
 
 /// A key as lists show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,9 +57,14 @@ impl Accounts {
             used_at: None,
         };
         let (made, account, hash) = (key.clone(), who.account, token::hash(&secret));
-        self.inner
+        let fits = self
+            .inner
             .db
             .write("create an API key", move |tx| {
+                changes::alone(tx)?;
+                if count(tx, account)? >= MOST_KEYS {
+                    return Ok(false);
+                }
                 tx.run(
                     "INSERT INTO api_keys (id, account, login, name, prefix, secret_hash, scopes, created_at) \
                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -71,9 +79,17 @@ impl Accounts {
                         now.into(),
                     ],
                 )?;
-                bump(tx, account)
+                bump(tx, account)?;
+                Ok(true)
             })
             .await?;
+        if !fits {
+            return Err(AccountsError::TooMany {
+                most: MOST_KEYS,
+                of: "API keys",
+                remedy: "revoke one that nothing uses any more",
+            });
+        }
         Ok(NewKey { secret, key })
     }
 
@@ -150,6 +166,12 @@ impl Accounts {
             Ok(())
         }
     }
+}
+
+fn count(tx: &mut Tx<'_>, account: Id) -> store::Result<i64> {
+    let sql = "SELECT COUNT(*) FROM api_keys WHERE account = $1 AND revoked_at IS NULL";
+    let row = tx.query_opt(sql, &[(&account).into()])?;
+    row.map_or(Ok(0), |row| row.int(0))
 }
 
 fn holder_of(row: &Row) -> store::Result<(Principal, Scopes)> {

@@ -44,6 +44,12 @@ pub enum AccountsError {
     TopLevelDomain(String),
     #[error("the range {0} stands for an account already")]
     RangeExists(String),
+    #[error("the account has {most} {of}, the most that one can have; {remedy}")]
+    TooMany {
+        most: i64,
+        of: &'static str,
+        remedy: &'static str,
+    },
     #[error("the account has no limit, so there is nothing to add to")]
     Unlimited,
     #[error("the account has {0} credits; it cannot have fewer than none")]

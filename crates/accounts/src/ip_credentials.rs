@@ -4,9 +4,18 @@ use ipnet::IpNet;
 use mail::time::Time;
 use store::{Id, Row, Tx};
 
-use crate::changes::bump_ranges;
+use crate::changes::{self, bump_ranges};
 use crate::error::checked_name;
 use crate::{Accounts, AccountsError, Principal, Result, Via, ranges};
+
+/// The most ranges of one account that are not revoked.
+pub const MOST_RANGES: i64 = 100;
+
+enum Creation {
+    Done,
+    Exists,
+    TooMany,
+}
 
 /// A range and the account it stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,14 +51,20 @@ impl Accounts {
             used_at: None,
         };
         let made = credential.clone();
-        let fresh = self
+        let creation = self
             .inner
             .db
             .write("create an IP-range credential", move |tx| {
+                changes::alone(tx)?;
                 // Two accounts on one range would leave it to chance whose mail it is.
                 let taken = "SELECT id FROM ip_credentials WHERE range = $1 AND revoked_at IS NULL";
                 if tx.query_opt(taken, &[(&made.range).into()])?.is_some() {
-                    return Ok(false);
+                    return Ok(Creation::Exists);
+                }
+                let others = "SELECT COUNT(*) FROM ip_credentials WHERE account = $1 AND revoked_at IS NULL";
+                let others = tx.query_opt(others, &[(&made.account).into()])?;
+                if others.map_or(Ok(0), |row| row.int(0))? >= MOST_RANGES {
+                    return Ok(Creation::TooMany);
                 }
                 tx.run(
                     "INSERT INTO ip_credentials (id, account, login, name, range, created_at) \
@@ -64,13 +79,17 @@ impl Accounts {
                     ],
                 )?;
                 bump_ranges(tx, made.account)?;
-                Ok(true)
+                Ok(Creation::Done)
             })
             .await?;
-        if fresh {
-            Ok(credential)
-        } else {
-            Err(AccountsError::RangeExists(credential.range))
+        match creation {
+            Creation::Done => Ok(credential),
+            Creation::Exists => Err(AccountsError::RangeExists(credential.range)),
+            Creation::TooMany => Err(AccountsError::TooMany {
+                most: MOST_RANGES,
+                of: "IP-range credentials",
+                remedy: "revoke one that nothing uses any more, or let in a range around several of them",
+            }),
         }
     }
 

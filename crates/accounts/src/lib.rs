@@ -22,10 +22,10 @@ use std::sync::Arc;
 
 use store::{Clock, Db, Ids};
 
-pub use api_keys::{ApiKey, NewKey};
+pub use api_keys::{ApiKey, MOST_KEYS, NewKey};
 pub use changes::Epoch;
 pub use error::{AccountsError, Result};
-pub use ip_credentials::IpCredential;
+pub use ip_credentials::{IpCredential, MOST_RANGES};
 pub use people::{Account, AccountFilter, AccountSort, AccountState, Login, NewAccount};
 pub use principal::{Principal, Validity, Via};
 pub use scopes::{Scope, Scopes};

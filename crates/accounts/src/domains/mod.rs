@@ -11,10 +11,13 @@ use mail::time::Time;
 use store::{Db, Id, Row, Tx, Value};
 use tokio::task::spawn_blocking;
 
-use crate::changes::bump;
+use crate::changes::{self, bump};
 use crate::{Accounts, AccountsError, Result};
 
 pub use records::{Algorithm, Answer, Findings, PublicKey, Purpose, Record};
+
+/// The most domains of one account.
+pub const MOST_DOMAINS: i64 = 1_000;
 
 /// How a domain came to be verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +102,11 @@ impl Accounts {
         if !name.as_str().contains('.') {
             return Err(AccountsError::TopLevelDomain(name.to_unicode().into_owned()));
         }
+        // Keys take a while to make: what is refused is refused before.
+        let wanted = name.clone();
+        let look = move |tx: &mut Tx<'_>| may_add(tx, account, &wanted);
+        let looked = self.inner.db.read("look at the sending domains", look).await?;
+        refused(looked, &name)?;
         let pairs = spawn_blocking(keys::generate)
             .await
             .map_err(|_| AccountsError::KeyGeneration)??;
@@ -109,12 +117,10 @@ impl Accounts {
             .inner
             .db
             .write("add a sending domain", move |tx| {
-                if tx.query_opt("SELECT id FROM accounts WHERE id = $1", &[(&account).into()])?.is_none() {
-                    return Ok(Adding::NoAccount);
-                }
-                let known = "SELECT id FROM domains WHERE account = $1 AND name = $2";
-                if tx.query_opt(known, &[(&account).into(), wanted.as_str().into()])?.is_some() {
-                    return Ok(Adding::Exists);
+                changes::alone(tx)?;
+                let adding = may_add(tx, account, &wanted)?;
+                if adding != Adding::Done {
+                    return Ok(adding);
                 }
                 let taken = taken_selectors(tx, &wanted)?;
                 insert_domain(tx, id, account, &wanted, trusted.then_some(now), now)?;
@@ -137,16 +143,9 @@ impl Accounts {
                 bump(tx, account)?;
                 Ok(Adding::Done)
             })
-            .await;
-        match added {
-            Ok(Adding::Done) => self.domain(account, id).await,
-            Ok(Adding::NoAccount) => Err(AccountsError::NotFound("account")),
-            Ok(Adding::Exists) => Err(AccountsError::DomainExists(name.to_unicode().into_owned())),
-            Err(error) if error.kind() == store::ErrorKind::Unique => {
-                Err(AccountsError::DomainExists(name.to_unicode().into_owned()))
-            }
-            Err(error) => Err(error.into()),
-        }
+            .await?;
+        refused(added, &name)?;
+        self.domain(account, id).await
     }
 
     /// The account's domains by name.
@@ -246,10 +245,47 @@ impl Accounts {
     }
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Adding {
     Done,
     Exists,
     NoAccount,
+    TooMany,
+}
+
+/// Whether `account` can have `name` beside what it has.
+fn may_add(tx: &mut Tx<'_>, account: Id, name: &Domain) -> store::Result<Adding> {
+    let known = "SELECT id FROM accounts WHERE id = $1";
+    if tx.query_opt(known, &[(&account).into()])?.is_none() {
+        return Ok(Adding::NoAccount);
+    }
+    let known = "SELECT id FROM domains WHERE account = $1 AND name = $2";
+    if tx
+        .query_opt(known, &[(&account).into(), name.as_str().into()])?
+        .is_some()
+    {
+        return Ok(Adding::Exists);
+    }
+    let others = "SELECT COUNT(*) FROM domains WHERE account = $1";
+    let others = tx.query_opt(others, &[(&account).into()])?;
+    Ok(if others.map_or(Ok(0), |row| row.int(0))? < MOST_DOMAINS {
+        Adding::Done
+    } else {
+        Adding::TooMany
+    })
+}
+
+fn refused(adding: Adding, name: &Domain) -> Result<()> {
+    match adding {
+        Adding::Done => Ok(()),
+        Adding::Exists => Err(AccountsError::DomainExists(name.to_unicode().into_owned())),
+        Adding::NoAccount => Err(AccountsError::NotFound("account")),
+        Adding::TooMany => Err(AccountsError::TooMany {
+            most: MOST_DOMAINS,
+            of: "sending domains",
+            remedy: "remove one that nobody sends from any more, or add it to another account",
+        }),
+    }
 }
 
 fn insert_domain(

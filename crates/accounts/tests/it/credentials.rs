@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use accounts::{AccountsError, Principal, Scope, Scopes, Validity, Via};
+use accounts::{AccountsError, MOST_KEYS, MOST_RANGES, Principal, Scope, Scopes, Validity, Via};
 use store::both_engines;
 
 use crate::room::room;
@@ -94,5 +94,57 @@ both_engines! {
         let nobody = room.accounts.create_ip_credential("c@example.com", "198.51.100.0/24", "x").await;
         assert!(matches!(nobody, Err(AccountsError::NoSuchLogin(_))));
         assert_eq!(room.accounts.ip_credentials().await.unwrap().len(), 1);
+    }
+
+    async fn an_account_has_at_most_a_hundred_keys_and_a_revoked_one_makes_room(test: TestDb) {
+        let room = room(&test);
+        let account = room.account("alice@example.com").await;
+        room.account("bob@example.com").await;
+        let (alice, bob) = (room.sign_in("alice@example.com").await, room.sign_in("bob@example.com").await);
+        let make = async |who: &Principal| {
+            room.accounts.create_key(who, &Scopes::of_a_person(false), "k", scopes(&[Scope::Send])).await
+        };
+        // Many at once make no more than one after the other.
+        let wanted: Vec<_> = (0..MOST_KEYS + 20)
+            .map(|_| {
+                let (accounts, alice) = (room.accounts.clone(), alice.clone());
+                tokio::spawn(async move {
+                    let held = Scopes::of_a_person(false);
+                    accounts.create_key(&alice, &held, "k", scopes(&[Scope::Send])).await.is_ok()
+                })
+            })
+            .collect();
+        let mut made = 0;
+        for one in wanted {
+            made += i64::from(one.await.unwrap());
+        }
+        assert_eq!(made, MOST_KEYS);
+        let refused = make(&alice).await.unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "the account has 100 API keys, the most that one can have; revoke one that nothing uses any more"
+        );
+        make(&bob).await.expect("another account has its own limit");
+        let keys = room.accounts.keys(account.id).await.unwrap();
+        room.accounts.revoke_key(account.id, keys[0].id).await.unwrap();
+        make(&alice).await.expect("there is room again");
+    }
+
+    async fn an_account_has_at_most_a_hundred_ranges(test: TestDb) {
+        let room = room(&test);
+        room.account("lab@example.com").await;
+        room.account("bob@example.com").await;
+        let let_in = async |email: &str, number: i64| {
+            room.accounts.create_ip_credential(email, &format!("10.0.{number}.0/24"), "").await
+        };
+        let mut last = None;
+        for number in 0..MOST_RANGES {
+            last = Some(let_in("lab@example.com", number).await.unwrap());
+        }
+        let refused = let_in("lab@example.com", 200).await.unwrap_err();
+        assert!(matches!(refused, AccountsError::TooMany { most: 100, .. }), "{refused}");
+        let_in("bob@example.com", 200).await.expect("another account has its own limit");
+        room.accounts.revoke_ip_credential(last.unwrap().id).await.unwrap();
+        let_in("lab@example.com", 201).await.expect("there is room again");
     }
 }

@@ -1,9 +1,9 @@
 //! Sending domains: keys, verification, who may send and sign.
 
 use accounts::AccountsError;
-use accounts::domains::{Answer, Findings, SendingDomain, VerifiedBy};
+use accounts::domains::{Answer, Findings, MOST_DOMAINS, SendingDomain, VerifiedBy};
 use mail::address::{Address, Domain};
-use store::both_engines;
+use store::{Id, both_engines};
 
 use crate::room::room;
 
@@ -30,6 +30,33 @@ fn selectors(domain: &SendingDomain) -> Vec<&str> {
 }
 
 both_engines! {
+    async fn an_account_has_at_most_a_thousand_domains(test: TestDb) {
+        let room = room(&test);
+        let account = room.account("agency@example.com").await;
+        let domain = room.accounts.add_domain(account.id, "one.example", false).await.unwrap();
+        // As many rows as would otherwise take a thousand RSA keys to make.
+        let ids: Vec<Id> = (1..MOST_DOMAINS).map(|_| test.id()).collect();
+        test.db
+            .write("fill the account", move |tx| {
+                for id in &ids {
+                    tx.run(
+                        "INSERT INTO domains (id, account, name, state, verified_by, created_at, findings) \
+                         VALUES ($1, $2, $3, 'pending', '', 0, '{}')",
+                        &[id.into(), (&account.id).into(), format!("{id}.example").as_str().into()],
+                    )?;
+                }
+                Ok(())
+            })
+            .await
+            .unwrap();
+        let refused = room.accounts.add_domain(account.id, "more.example", false).await.unwrap_err();
+        assert!(matches!(refused, AccountsError::TooMany { most: 1_000, .. }), "{refused}");
+        let again = room.accounts.add_domain(account.id, "one.example", false).await.unwrap_err();
+        assert!(matches!(again, AccountsError::DomainExists(_)), "{again}");
+        room.accounts.remove_domain(account.id, domain.id).await.unwrap();
+        room.accounts.add_domain(account.id, "more.example", false).await.expect("there is room again");
+    }
+
     async fn a_new_domain_has_two_keys_and_waits_for_its_records(test: TestDb) {
         let room = room(&test);
         let account = room.account("a@example.com").await;

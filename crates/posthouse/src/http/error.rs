@@ -195,6 +195,7 @@ impl From<AccountsError> for ApiError {
             | AccountsError::AlreadySetUp
             | AccountsError::DomainExists(_)
             | AccountsError::RangeExists(_)
+            | AccountsError::TooMany { .. }
             | AccountsError::Unlimited => Self::Conflict(said),
         }
     }

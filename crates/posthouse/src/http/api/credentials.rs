@@ -95,7 +95,7 @@ struct CreateCredential {
     post, path = "/credentials", tag = "credentials", operation_id = "createCredential", request_body = CreateCredential,
     responses(
         (status = 201, description = "In force", body = CredentialView),
-        (status = 409, description = "The range stands for an account already", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The range stands for an account already, or the account has as many as it can have", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The range or the address is not accepted", body = Problem, content_type = "application/problem+json"),
     ),
     security(("key" = ["operator"]), ("session" = [])),

@@ -167,7 +167,7 @@ struct AddDomain {
     post, path = "/domains", tag = "domains", operation_id = "addDomain", request_body = AddDomain,
     responses(
         (status = 201, description = "Added", body = DomainView),
-        (status = 409, description = "The account has it already", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The account has it already, or as many as it can have", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The name is no domain to send from", body = Problem, content_type = "application/problem+json"),
     ),
     security(("key" = ["domains"]), ("session" = [])),

@@ -140,6 +140,7 @@ struct CreateKey {
     responses(
         (status = 201, description = "Created", body = CreatedKey),
         (status = 403, description = "A scope goes beyond what you hold", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The account has as many keys as it can have", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The name or the scopes are not accepted", body = Problem, content_type = "application/problem+json"),
     ),
     security(("key" = ["account"]), ("session" = [])),
