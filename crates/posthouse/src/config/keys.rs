@@ -156,8 +156,9 @@ settings! {
         key: Option<PathBuf> = "",
     }
 
-    /// A certificate from an ACME authority such as Let's Encrypt, renewed by itself. Naming a domain here accepts
-    /// the authority's terms of service.
+    /// A certificate from an ACME authority such as Let's Encrypt, renewed by itself when a third of its life is left.
+    /// What fails is tried again after growing waits, and at once on SIGHUP. Naming a domain here accepts the
+    /// authority's terms of service.
     acme: Acme {
         /// The names the certificate is for. It is fetched as soon as there is one. Port 80 of each name has to reach
         /// an address of `http.listen`.

@@ -10,6 +10,7 @@ use instant_acme::{
 use mail::time::Time;
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use store::Clock;
+use tokio::sync::Notify;
 use tracing::{info, warn};
 
 use super::challenges::Challenges;
@@ -30,7 +31,10 @@ const PATIENCE: [Duration; 4] = [
 /// Why no certificate was issued.
 #[derive(Debug, thiserror::Error)]
 pub enum AcmeError {
-    #[error("the ACME authority {directory} did not answer as it should while {doing}: {source}")]
+    #[error(
+        "the ACME authority {directory} did not answer as it should while {doing}: {source}; see that this machine reaches \
+         it, and correct acme.directory or acme.ca_file"
+    )]
     Authority {
         directory: String,
         doing: &'static str,
@@ -70,8 +74,8 @@ impl<'a> Keeper<'a> {
         }
     }
 
-    /// Orders whenever a certificate is due, for ever. `changed` is called after each new one.
-    pub async fn run(&self, clock: &Clock, changed: impl Fn()) {
+    /// Orders whenever a certificate is due, for ever. `changed` is called after each new one; `again` ends a wait.
+    pub async fn run(&self, clock: &Clock, again: &Notify, changed: impl Fn()) {
         let mut failures = 0;
         loop {
             let wait = if self.due(clock.now()) {
@@ -85,14 +89,21 @@ impl<'a> Keeper<'a> {
                     Err(error) => {
                         let wait = PATIENCE[failures.min(PATIENCE.len() - 1)];
                         failures += 1;
-                        warn!(%error, next_try_in_seconds = wait.as_secs(), "no certificate from the ACME authority");
+                        warn!(
+                            %error,
+                            next_try_in_seconds = wait.as_secs(),
+                            "no certificate from the ACME authority, the one in force stays; SIGHUP tries at once"
+                        );
                         wait
                     }
                 }
             } else {
                 LOOK_EVERY
             };
-            tokio::time::sleep(wait).await;
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = again.notified() => {}
+            }
         }
     }
 
@@ -151,13 +162,13 @@ impl<'a> Keeper<'a> {
             );
             self.told("saying that the proof is ready", challenge.set_ready().await)?;
         }
-        let status = self.told(
-            "waiting for the proof",
-            order.poll_ready(&RetryPolicy::default()).await,
-        )?;
-        match status {
+        let polled = order.poll_ready(&RetryPolicy::default()).await;
+        // An order that failed may repeat its authorization's error, but not which name that is about.
+        if order.state().status == OrderStatus::Invalid {
+            return Err(self.why_not(order).await);
+        }
+        match self.told("waiting for the proof", polled)? {
             OrderStatus::Ready | OrderStatus::Valid => Ok(()),
-            OrderStatus::Invalid => Err(self.why_not(order).await),
             other => Err(AcmeError::Ended(other)),
         }
     }

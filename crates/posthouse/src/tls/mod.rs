@@ -16,6 +16,7 @@ use rustls::ServerConfig;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use store::Clock;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -54,6 +55,8 @@ struct Inner {
     smtp: Arc<ServerConfig>,
     https: Arc<ServerConfig>,
     challenges: Challenges,
+    /// Rung when what stood in an authority's way may have been mended.
+    again: Notify,
 }
 
 /// The files a certificate is read from.
@@ -127,6 +130,7 @@ impl Certificates {
             facts: ArcSwap::from_pointee(pair.facts),
             seen: Mutex::new(seen),
             challenges: Challenges::default(),
+            again: Notify::new(),
         })))
     }
 
@@ -176,7 +180,7 @@ impl Certificates {
     }
 
     /// Watches the files until told to stop; `hangup` is rung by SIGHUP.
-    pub async fn watch(self, clock: Clock, hangup: Arc<tokio::sync::Notify>, stop: CancellationToken) {
+    pub async fn watch(self, clock: Clock, hangup: Arc<Notify>, stop: CancellationToken) {
         let mut look = tokio::time::interval(LOOK_EVERY);
         let mut age = tokio::time::interval(AGE_EVERY);
         loop {
@@ -186,6 +190,7 @@ impl Certificates {
                 () = hangup.notified() => {
                     info!("asked to reload");
                     *self.0.seen.lock() = None;
+                    self.0.again.notify_one();
                 }
                 _ = age.tick() => if let Files::Kept { own, .. } = &self.0.from
                     && let Err(reason) = own.renew(clock.now())
@@ -212,7 +217,7 @@ impl Certificates {
         let keeper = acme::Keeper::new(acme, &dir, file, &self.0.challenges);
         tokio::select! {
             () = stop.cancelled() => {}
-            () = keeper.run(&clock, || self.reload()) => {}
+            () = keeper.run(&clock, &self.0.again, || self.reload()) => {}
         }
     }
 }

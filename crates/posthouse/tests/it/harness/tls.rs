@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rcgen::{CertificateParams, KeyPair};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
@@ -17,13 +18,29 @@ pub struct Identity {
 
 impl Identity {
     pub fn for_names(names: &[&str]) -> Self {
+        Self::made(|_| {}, names)
+    }
+
+    /// One whose life from 1950 to 2059 has less than a third left, whenever the test runs.
+    pub fn near_its_end(names: &[&str]) -> Self {
+        let years = |params: &mut CertificateParams| {
+            params.not_before = rcgen::date_time_ymd(1950, 1, 1);
+            params.not_after = rcgen::date_time_ymd(2059, 1, 1);
+        };
+        Self::made(years, names)
+    }
+
+    fn made(change: impl FnOnce(&mut CertificateParams), names: &[&str]) -> Self {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-        let made = rcgen::generate_simple_self_signed(names).unwrap();
+        let mut params = CertificateParams::new(names).unwrap();
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let made = params.self_signed(&key).unwrap();
         Self {
-            certificate_pem: made.cert.pem(),
-            key_pem: made.signing_key.serialize_pem(),
-            certificate: made.cert.der().clone(),
-            key: PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap(),
+            certificate_pem: made.pem(),
+            key_pem: key.serialize_pem(),
+            certificate: made.der().clone(),
+            key: PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
         }
     }
 

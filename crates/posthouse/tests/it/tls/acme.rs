@@ -1,13 +1,14 @@
 //! A certificate from an ACME authority: Debian's pebble, which comes for the proof to our own HTTP listener.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use super::{der, shown_by};
 use crate::both_engines;
 use crate::harness::dns::Dns;
+use crate::harness::server::{Setup, signal};
 use crate::harness::tls::Identity;
 use crate::harness::{Posthouse, eventually};
 
@@ -26,52 +27,76 @@ fn free() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-/// Starts a pebble that looks for proofs at `proof` and asks `dns` where that is; returns its directory's address.
-fn pebble(home: &Path, proof: SocketAddr, dns: &Dns) -> (Pebble, String) {
-    let identity = Identity::for_names(&["localhost"]);
-    fs::write(home.join("pebble.pem"), &identity.certificate_pem).unwrap();
-    fs::write(home.join("pebble-key.pem"), &identity.key_pem).unwrap();
-    let listen = free();
-    let config = serde_json::json!({"pebble": {
-        "listenAddress": listen.to_string(),
-        "managementListenAddress": free().to_string(),
-        "certificate": home.join("pebble.pem"),
-        "privateKey": home.join("pebble-key.pem"),
-        "httpPort": proof.port(),
-        "tlsPort": free().port(),
-    }});
-    fs::write(home.join("pebble.json"), config.to_string()).unwrap();
-    let child = Command::new("pebble")
-        .arg("-config")
-        .arg(home.join("pebble.json"))
-        .args(["-dnsserver", &dns.address().to_string()])
-        .env("PEBBLE_VA_NOSLEEP", "1")
-        .env("PEBBLE_AUTHZREUSE", "0")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("Debian's package pebble is installed");
-    let pebble = Pebble(child);
-    eventually("pebble listens", || std::net::TcpStream::connect(listen).ok());
-    (pebble, format!("https://localhost:{}/dir", listen.port()))
+/// Where pebble will be, and where it will look for proofs: known before it starts.
+struct Authority {
+    listen: SocketAddr,
+    proof: SocketAddr,
+    identity: Identity,
+}
+
+impl Authority {
+    fn to_be() -> Self {
+        Self {
+            listen: free(),
+            proof: free(),
+            identity: Identity::for_names(&["localhost"]),
+        }
+    }
+
+    /// A server to be that asks this authority.
+    fn asked_by(&self, setup: Setup) -> Setup {
+        let ca = setup.home().join("pebble.pem");
+        fs::write(&ca, &self.identity.certificate_pem).unwrap();
+        setup
+            .set("http.listen", &format!("\"{}\"", self.proof))
+            .set("http.listen_tls", "\"127.0.0.1:0\"")
+            .set("acme.domains", "[\"mail.example.com\"]")
+            .set("acme.contact", "\"postmaster@example.com\"")
+            .set(
+                "acme.directory",
+                &format!("\"https://localhost:{}/dir\"", self.listen.port()),
+            )
+            .set_path("acme.ca_file", &ca)
+    }
+
+    /// Starts it; it asks `dns` where the names are.
+    fn start(&self, home: &Path, dns: &Dns) -> Pebble {
+        let [config, cert, key] = ["pebble.json", "pebble.pem", "pebble-key.pem"].map(|file| home.join(file));
+        fs::write(&cert, &self.identity.certificate_pem).unwrap();
+        fs::write(&key, &self.identity.key_pem).unwrap();
+        let settings = serde_json::json!({"pebble": {
+            "listenAddress": self.listen.to_string(),
+            "managementListenAddress": free().to_string(),
+            "certificate": cert,
+            "privateKey": key,
+            "httpPort": self.proof.port(),
+            "tlsPort": free().port(),
+        }});
+        fs::write(&config, settings.to_string()).unwrap();
+        let child = Command::new("pebble")
+            .arg("-config")
+            .arg(&config)
+            .args(["-dnsserver", &dns.address().to_string()])
+            .env("PEBBLE_VA_NOSLEEP", "1")
+            .env("PEBBLE_AUTHZREUSE", "0")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("Debian's package pebble is installed");
+        let pebble = Pebble(child);
+        eventually("pebble listens", || TcpStream::connect(self.listen).ok());
+        pebble
+    }
 }
 
 both_engines! {
     fn a_certificate_is_fetched_shown_and_kept(engine) {
         let dns = Dns::start();
         dns.address_of("mail.example.com", "127.0.0.1");
-        let proof = free();
-        let setup = Posthouse::on(engine);
-        let (pebble, directory) = pebble(setup.home(), proof, &dns);
-        let authority = setup.home().join("pebble.pem");
-        let mut server = setup
-            .set("http.listen", &format!("\"{proof}\""))
-            .set("http.listen_tls", "\"127.0.0.1:0\"")
-            .set("acme.domains", "[\"mail.example.com\"]")
-            .set("acme.contact", "\"postmaster@example.com\"")
-            .set("acme.directory", &format!("{directory:?}"))
-            .set_path("acme.ca_file", &authority)
-            .start();
+        let authority = Authority::to_be();
+        let setup = authority.asked_by(Posthouse::on(engine));
+        let pebble = authority.start(setup.home(), &dns);
+        let mut server = setup.start();
 
         let own = der(&fs::read_to_string(server.data().join("tls/cert.pem")).unwrap());
         let shown = eventually("the fetched certificate is shown", || {
@@ -79,14 +104,53 @@ both_engines! {
         });
         let kept = fs::read_to_string(server.data().join("tls/acme.pem")).unwrap();
         assert_eq!(der(&kept), shown);
-        let answer = server.http().get("/.well-known/acme-challenge/nothing");
-        answer.expect(404);
+        server.http().get("/.well-known/acme-challenge/nothing").expect(404);
 
         // The next start shows what was kept and asks nobody.
         drop(pebble);
         server.stop();
         server.start_again();
         assert_eq!(shown_by(server.address("https")), shown);
+    }
+
+    fn a_certificate_near_its_end_stays_while_the_authority_fails_and_is_renewed_under_open_sessions(engine) {
+        let dns = Dns::start();
+        let authority = Authority::to_be();
+        let setup = authority.asked_by(Posthouse::on(engine));
+        let old = Identity::near_its_end(&["mail.example.com"]);
+        fs::create_dir_all(setup.data().join("tls")).unwrap();
+        let kept = setup.data().join("tls/acme.pem");
+        fs::write(&kept, format!("{}{}", old.key_pem, old.certificate_pem)).unwrap();
+        let home = setup.home().to_owned();
+        let server = setup.start();
+        let old = der(&old.certificate_pem);
+        let shown = || ["https", "submissions"].map(|listener| shown_by(server.address(listener)));
+
+        // Nobody answers.
+        let said = server.wait_for_log("no certificate from the ACME authority").to_string();
+        assert!(said.contains("correct acme.directory or acme.ca_file"), "{said}");
+        assert!(said.contains("\"next_try_in_seconds\":300"), "{said}");
+        assert_eq!(shown(), [(); 2].map(|()| old.clone()));
+        server.create_account("alice@example.com");
+        let mut open = server.signed_in("alice@example.com");
+
+        // The authority cannot find us.
+        let _pebble = authority.start(&home, &dns);
+        signal(server.pid(), "HUP");
+        let said = server.wait_for_log("could not verify mail.example.com").to_string();
+        assert!(said.contains("port 80 of mail.example.com has to reach an address of http.listen"), "{said}");
+        assert!(said.contains("\"next_try_in_seconds\":1200"), "{said}");
+        assert_eq!(shown(), [(); 2].map(|()| old.clone()));
+
+        dns.address_of("mail.example.com", "127.0.0.1");
+        signal(server.pid(), "HUP");
+        eventually("every listener shows one new certificate", || {
+            let [https, submissions] = shown();
+            (https == submissions && https != old).then_some(())
+        });
+        assert_eq!(der(&fs::read_to_string(&kept).unwrap()), shown_by(server.address("https")));
+        let message = b"From: alice@example.com\r\nSubject: still here\r\n\r\nhello\r\n";
+        open.submit("alice@example.com", &["bob@example.net"], message).expect("250 2.0.0");
     }
 
     fn an_authority_that_cannot_be_reached_leaves_the_self_made_certificate_and_a_reason(engine) {
