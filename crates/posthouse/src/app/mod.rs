@@ -27,7 +27,7 @@ use self::welcome::Welcome;
 use crate::config::Config;
 use crate::http;
 use crate::ops::data_dir::{DataDir, DataDirError};
-use crate::ops::{self, metrics};
+use crate::ops::{self, Connections, metrics};
 use crate::smtp::{Smtp, SmtpSettings};
 use crate::tls::{Certificates, TlsError};
 
@@ -154,10 +154,13 @@ impl Server {
             certificates.server_config(),
             stop.clone(),
         );
+        let [http, https] = [(); 2].map(|()| Arc::<Connections>::default());
+        let web = [("http", Arc::clone(&http)), ("https", Arc::clone(&https))];
         let sources = metrics::Sources {
             db: rooms.db.clone(),
             outbound: outbound.clone(),
             smtp: smtp.counters(),
+            connections: smtp.connections().into_iter().chain(web).collect(),
             certificates: certificates.clone(),
             clock: rooms.clock.clone(),
         };
@@ -176,7 +179,7 @@ impl Server {
             attempts: http::Attempts::default(),
         };
         tasks.spawn(smtp.serve(sockets.take_smtp()));
-        let listeners = web::listeners(sockets.http, sockets.https, &certificates);
+        let listeners = web::listeners((sockets.http, &http), (sockets.https, &https), &certificates);
         tasks.spawn(http::serve(listeners, parts, also, stop.clone()));
         tasks.close();
 

@@ -1,9 +1,12 @@
 //! What the HTTP side is told of this installation.
 
+use std::sync::Arc;
+
 use outbound::route::Route;
 
 use crate::config::Config;
 use crate::http::{HttpSettings, Listener, Security, SmtpPort};
+use crate::ops::Connections;
 use crate::tls::Certificates;
 
 use super::listen::{Bound, Sockets};
@@ -39,14 +42,20 @@ pub fn settings(config: &Config, sockets: &Sockets) -> HttpSettings {
 }
 
 /// The HTTP sockets, each with TLS or without.
-pub fn listeners(http: Vec<Bound>, https: Vec<Bound>, certificates: &Certificates) -> Vec<Listener> {
-    let plain = http.into_iter().map(|bound| Listener {
+pub fn listeners(
+    http: (Vec<Bound>, &Arc<Connections>),
+    https: (Vec<Bound>, &Arc<Connections>),
+    certificates: &Certificates,
+) -> Vec<Listener> {
+    let plain = http.0.into_iter().map(|bound| Listener {
         socket: bound.socket,
         tls: None,
+        connections: Arc::clone(http.1),
     });
-    let tls = https.into_iter().map(|bound| Listener {
+    let tls = https.0.into_iter().map(|bound| Listener {
         socket: bound.socket,
         tls: Some(certificates.https_config()),
+        connections: Arc::clone(https.1),
     });
     plain.chain(tls).collect()
 }

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::peer::{Connection, network_of};
+use crate::ops::Connections;
 
 /// Connections at the same time; more wait in the kernel's queue.
 const MOST_CONNECTIONS: usize = 2_000;
@@ -42,6 +43,7 @@ pub struct Listener {
     pub socket: TcpListener,
     /// TLS with this configuration, or none.
     pub tls: Option<Arc<ServerConfig>>,
+    pub connections: Arc<Connections>,
 }
 
 /// Serves `router` on every listener until told to stop, then finishes the requests in hand.
@@ -55,6 +57,7 @@ pub async fn run(listeners: Vec<Listener>, router: Router, stop: CancellationTok
             router: router.clone(),
             room: Arc::clone(&room),
             clients: clients.clone(),
+            connections: listener.connections,
             header: HEADER,
             tracker: tracker.clone(),
             stop: stop.clone(),
@@ -112,6 +115,7 @@ struct Server {
     router: Router,
     room: Arc<Semaphore>,
     clients: Clients,
+    connections: Arc<Connections>,
     header: Duration,
     tracker: TaskTracker,
     stop: CancellationToken,
@@ -131,12 +135,14 @@ impl Server {
             match accepted {
                 Ok((stream, peer)) => {
                     let Some(place) = self.clients.enter(peer.ip().to_canonical()) else {
+                        self.connections.turn_away();
                         tracing::debug!(%peer, "a client has too many HTTP connections");
                         continue;
                     };
                     let server = self.clone();
+                    let open = self.connections.open();
                     self.tracker.spawn(async move {
-                        let _held = (slot, place);
+                        let _held = (slot, place, open);
                         server.connection(stream, peer).await;
                     });
                 }
@@ -256,6 +262,7 @@ mod tests {
             router: Router::new(),
             room: Arc::new(Semaphore::new(1)),
             clients: Clients::default(),
+            connections: Arc::default(),
             header: Duration::from_millis(50),
             tracker: TaskTracker::new(),
             stop: CancellationToken::new(),

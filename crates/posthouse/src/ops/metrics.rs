@@ -25,6 +25,7 @@ use prometheus_client::registry::{Registry, Unit};
 use store::{Clock, Db, Histogram};
 
 use crate::http::Client;
+use crate::ops::Connections;
 use crate::smtp;
 use crate::tls::Certificates;
 
@@ -37,6 +38,8 @@ pub struct Sources {
     pub db: Db,
     pub outbound: Outbound,
     pub smtp: Arc<smtp::Counters>,
+    /// By the name of the kind of listener.
+    pub connections: Arc<[(&'static str, Arc<Connections>)]>,
     pub certificates: Certificates,
     pub clock: Clock,
 }
@@ -115,6 +118,7 @@ impl Collector for Sources {
         let mut page = Page(encoder);
         self.sending(&mut page)?;
         self.queue(&mut page)?;
+        self.connections(&mut page)?;
         self.doors(&mut page)?;
         self.commits(&mut page)?;
         let left = self.certificates.facts().not_after.as_secs() - self.clock.now().as_secs();
@@ -229,23 +233,42 @@ impl Sources {
         )
     }
 
+    fn connections(&self, page: &mut Page<'_>) -> fmt::Result {
+        let counted: Vec<_> = self
+            .connections
+            .iter()
+            .map(|(listener, connections)| (*listener, connections.counted()))
+            .collect();
+        page.by_listener(
+            ("connections", "Open connections of clients", MetricType::Gauge),
+            counted
+                .iter()
+                .map(|(listener, counted)| (*listener, counted.open)),
+        )?;
+        page.by_listener(
+            (
+                "connections_opened",
+                "Connections of clients that were taken",
+                MetricType::Counter,
+            ),
+            counted
+                .iter()
+                .map(|(listener, counted)| (*listener, counted.opened)),
+        )?;
+        page.by_listener(
+            (
+                "connections_turned_away",
+                "Connections of clients over a limit",
+                MetricType::Counter,
+            ),
+            counted
+                .iter()
+                .map(|(listener, counted)| (*listener, counted.turned_away)),
+        )
+    }
+
     fn doors(&self, page: &mut Page<'_>) -> fmt::Result {
         let smtp = self.smtp.snapshot();
-        page.gauge(
-            "smtp_connections",
-            "Open SMTP connections of clients",
-            smtp.connections as i64,
-        )?;
-        page.counter(
-            "smtp_connections_opened",
-            "SMTP connections that were taken",
-            smtp.connections_total,
-        )?;
-        page.counter(
-            "smtp_connections_turned_away",
-            "SMTP connections over a limit",
-            smtp.connections_turned_away,
-        )?;
         page.counter(
             "smtp_tls_handshakes",
             "TLS handshakes of SMTP clients",
@@ -310,6 +333,24 @@ impl Page<'_> {
 
     fn gauge(&mut self, name: &str, help: &str, value: i64) -> fmt::Result {
         ConstGauge::new(value).encode(self.0.encode_descriptor(name, help, None, MetricType::Gauge)?)
+    }
+
+    /// One number for each kind of listener.
+    fn by_listener(
+        &mut self,
+        (name, help, kind): (&str, &str, MetricType),
+        values: impl Iterator<Item = (&'static str, u64)>,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, None, kind)?;
+        for (listener, value) in values {
+            let labels = [("listener", listener)];
+            let encoder = family.encode_family(&labels)?;
+            match kind {
+                MetricType::Counter => ConstCounter::new(value).encode(encoder)?,
+                _ => ConstGauge::new(value as i64).encode(encoder)?,
+            }
+        }
+        Ok(())
     }
 
     fn histogram(

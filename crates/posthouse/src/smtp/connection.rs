@@ -25,6 +25,7 @@ use super::budget::Share;
 use super::clock::{Patience, Transfer};
 use super::slots::Slot;
 use super::{Counters, Door, Kind, Shared};
+use crate::ops::Open;
 
 /// Room for a read while commands are exchanged.
 const READ: usize = 8 * 1024;
@@ -54,6 +55,8 @@ pub(super) struct Connection {
     pub(super) tls: Option<String>,
     /// Until the connection is as good as over.
     pub(super) slot: Option<Slot>,
+    /// Counts this connection while it lasts.
+    _open: Open,
     transfer: Option<Transfer>,
     share: Share,
     waits: Waits,
@@ -83,7 +86,6 @@ enum Wait {
 
 impl Connection {
     pub fn new(shared: Arc<Shared>, door: Door, peer: SocketAddr, slot: Slot) -> Self {
-        Counters::add(&shared.counters.opened, 1);
         let tls = if door.kind == Kind::Submissions {
             Tls::Active
         } else {
@@ -96,6 +98,7 @@ impl Connection {
         Self {
             id: shared.next_connection.fetch_add(1, Ordering::Relaxed),
             session: Session::new(Arc::clone(&door.session), tls),
+            _open: door.connections.open(),
             door,
             peer,
             input: BytesMut::with_capacity(READ),
@@ -309,12 +312,6 @@ impl Connection {
         // Whoever goes on talking is cut off.
         let _: Result<(), _> = timeout(LINGER, drained).await;
         Ok(())
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        Counters::add(&self.shared.counters.closed, 1);
     }
 }
 

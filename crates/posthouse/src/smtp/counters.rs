@@ -1,12 +1,9 @@
-//! What the listeners count, as plain numbers that only grow (but for the open connections).
+//! What the listeners count of what is said to them, as plain numbers that only grow.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Debug, Default)]
 pub struct Counters {
-    pub(super) opened: AtomicU64,
-    pub(super) closed: AtomicU64,
-    pub(super) turned_away: AtomicU64,
     pub(super) tls_handshakes: AtomicU64,
     pub(super) tls_failures: AtomicU64,
     pub(super) commands: AtomicU64,
@@ -22,11 +19,6 @@ pub struct Counters {
 /// The numbers at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Connections that are open now.
-    pub connections: u64,
-    pub connections_total: u64,
-    /// Connections refused because there were too many.
-    pub connections_turned_away: u64,
     pub tls_handshakes: u64,
     pub tls_failures: u64,
     pub commands: u64,
@@ -48,13 +40,7 @@ impl Counters {
 
     pub fn snapshot(&self) -> Snapshot {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        // In this order, so that a connection that ends meanwhile is not counted below zero.
-        let closed = read(&self.closed);
-        let opened = read(&self.opened);
         Snapshot {
-            connections: opened - closed,
-            connections_total: opened,
-            connections_turned_away: read(&self.turned_away),
             tls_handshakes: read(&self.tls_handshakes),
             tls_failures: read(&self.tls_failures),
             commands: read(&self.commands),

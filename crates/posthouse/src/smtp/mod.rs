@@ -31,6 +31,7 @@ use self::budget::Budget;
 use self::connection::Connection;
 use self::slots::{Slots, client_of};
 use crate::config::{BareLf, Config};
+use crate::ops::Connections;
 
 /// Bytes of messages that may be arriving at a time, over all connections.
 const BYTES_IN_FLIGHT: usize = 256 * 1024 * 1024;
@@ -108,6 +109,9 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// In the order of their declaration.
+    pub const ALL: [Self; 3] = [Self::Submission, Self::Submissions, Self::Inbound];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Submission => "submission",
@@ -126,6 +130,8 @@ struct Shared {
     slots: Slots,
     budget: Budget,
     counters: Arc<Counters>,
+    /// In the order of [`Kind::ALL`].
+    connections: [Arc<Connections>; 3],
     next_connection: AtomicU64,
     stop: CancellationToken,
 }
@@ -152,9 +158,15 @@ impl Smtp {
             slots,
             budget: Budget::new(BYTES_IN_FLIGHT),
             counters: Arc::default(),
+            connections: Default::default(),
             next_connection: AtomicU64::new(1),
             stop,
         }))
+    }
+
+    /// The connections of each kind of listener.
+    pub fn connections(&self) -> [(&'static str, Arc<Connections>); 3] {
+        Kind::ALL.map(|kind| (kind.as_str(), Arc::clone(&self.0.connections[kind as usize])))
     }
 
     pub fn counters(&self) -> Arc<Counters> {
@@ -167,10 +179,14 @@ impl Smtp {
         // Ends what is still there when the time to drain is over.
         let abort = CancellationToken::new();
         for (kind, listener) in listeners {
-            let session = Arc::new(self.0.settings.session(kind));
+            let door = Door {
+                kind,
+                session: Arc::new(self.0.settings.session(kind)),
+                connections: Arc::clone(&self.0.connections[kind as usize]),
+            };
             let accepting = accept(
                 Arc::clone(&self.0),
-                Door { kind, session },
+                door,
                 listener,
                 (tracker.clone(), abort.clone()),
             );
@@ -197,6 +213,7 @@ impl Smtp {
 struct Door {
     kind: Kind,
     session: Arc<server::Config>,
+    connections: Arc<Connections>,
 }
 
 async fn accept(
@@ -219,7 +236,7 @@ async fn accept(
         };
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let Some(slot) = shared.slots.take(client_of(peer.ip())) else {
-            Counters::add(&shared.counters.turned_away, 1);
+            door.connections.turn_away();
             debug!(listener = door.kind.as_str(), client = %peer.ip(), "too many connections, one was turned away");
             turn_away(door.kind, &stream);
             continue;
