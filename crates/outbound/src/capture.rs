@@ -74,11 +74,10 @@ pub fn list(tx: &mut Tx<'_>, filter: &InboxFilter) -> Result<Vec<Captured>> {
     let mut conditions = Conditions::default();
     conditions.add("account = $", filter.account);
     conditions.add("id < $", filter.after);
-    if let Some(pattern) = &pattern {
-        let clause = "(lower(address) LIKE $1 ESCAPE '\\' OR lower(header_from) LIKE $1 ESCAPE '\\' \
-                      OR lower(subject) LIKE $2 ESCAPE '\\')";
-        conditions.add_two(clause, pattern, pattern);
-    }
+    conditions.add(
+        "(lower(address) LIKE $ ESCAPE '\\' OR lower(header_from) LIKE $ ESCAPE '\\' OR lower(subject) LIKE $ ESCAPE '\\')",
+        pattern.as_deref(),
+    );
     let sql = format!(
         "SELECT {COLUMNS} FROM captured{} ORDER BY id DESC LIMIT {}",
         conditions.sql(),

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use mail::time::Time;
 use store::events::{self, Logged};
-use store::{Id, Result, Row, StoreError, Tx, Value};
+use store::{Id, Result, Row, StoreError, Tx};
 
-use super::{first_id_at, like};
+use super::{Conditions, first_id_at, like};
 use crate::model::{Origin, State};
 
 /// Recipients that a list names before it says "and 12 more".
@@ -114,43 +114,30 @@ pub fn list(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<Summary>> {
     } else {
         "m.id < $"
     };
+    let mut conditions = Conditions::default();
+    conditions.add("m.account = $", filter.account);
+    conditions.add("m.id = $", exact);
+    conditions.add(
+        "(lower(m.header_from) LIKE $ ESCAPE '\\' OR lower(m.subject) LIKE $ ESCAPE '\\' \
+         OR lower(m.message_id) LIKE $ ESCAPE '\\' OR EXISTS (SELECT 1 FROM recipients r \
+         WHERE r.message = m.id AND lower(r.address) LIKE $ ESCAPE '\\'))",
+        pattern.as_deref(),
+    );
+    conditions.add(
+        "EXISTS (SELECT 1 FROM recipients r WHERE r.message = m.id AND r.state = $)",
+        filter.state.map(State::as_str),
+    );
     // Identifiers are ordered by time, so a range of time is a range of the index.
-    let clauses: [(&str, Option<Value<'_>>); 7] = [
-        ("m.account = $", filter.account.map(Value::from)),
-        ("m.id = $", exact.map(Value::from)),
-        (
-            "(lower(m.header_from) LIKE $ ESCAPE '\\' OR lower(m.subject) LIKE $ ESCAPE '\\' \
-             OR lower(m.message_id) LIKE $ ESCAPE '\\' OR EXISTS (SELECT 1 FROM recipients r \
-             WHERE r.message = m.id AND lower(r.address) LIKE $ ESCAPE '\\'))",
-            pattern.as_ref().map(Value::from),
-        ),
-        (
-            "EXISTS (SELECT 1 FROM recipients r WHERE r.message = m.id AND r.state = $)",
-            filter.state.map(|state| Value::from(state.as_str())),
-        ),
-        ("m.id >= $", filter.since.map(|since| first_id_at(since).into())),
-        ("m.id < $", filter.until.map(|until| first_id_at(until).into())),
-        (beyond, filter.after.map(Value::from)),
-    ];
-    let mut wheres = String::from("1 = 1");
-    let mut values = Vec::new();
-    for (clause, value) in clauses
-        .into_iter()
-        .filter_map(|(clause, value)| Some((clause, value?)))
-    {
-        values.push(value);
-        wheres.push_str(" AND ");
-        wheres.push_str(&clause.replace('$', &format!("${}", values.len())));
-    }
+    conditions.add("m.id >= $", filter.since.map(first_id_at));
+    conditions.add("m.id < $", filter.until.map(first_id_at));
+    conditions.add(beyond, filter.after);
     let order = if filter.oldest_first { "ASC" } else { "DESC" };
-    values.push(filter.limit.into());
-    let rows = tx.query(
-        &format!(
-            "SELECT {COLUMNS} FROM messages m WHERE {wheres} ORDER BY m.id {order} LIMIT ${}",
-            values.len()
-        ),
-        &values,
-    )?;
+    let sql = format!(
+        "SELECT {COLUMNS} FROM messages m{} ORDER BY m.id {order} LIMIT {}",
+        conditions.sql(),
+        filter.limit
+    );
+    let rows = tx.query(&sql, conditions.values())?;
     rows.iter().map(|row| summary(tx, row)).collect()
 }
 

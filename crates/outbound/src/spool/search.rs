@@ -10,25 +10,13 @@ pub(crate) struct Conditions<'a> {
 }
 
 impl<'a> Conditions<'a> {
-    /// Adds a condition when there is a value; `$` in it stands for the value.
+    /// Adds a condition when there is a value; every `$` in it stands for the value.
     pub fn add(&mut self, clause: &str, value: Option<impl Into<Value<'a>>>) {
         if let Some(value) = value {
             self.values.push(value.into());
             self.clauses
                 .push(clause.replace('$', &format!("${}", self.values.len())));
         }
-    }
-
-    /// Adds a condition on two texts, `$1` and `$2` in it.
-    pub fn add_two(&mut self, clause: &str, first: &'a str, second: &'a str) {
-        let before = self.values.len();
-        self.values.extend([Value::Text(first), Value::Text(second)]);
-        // The second one first, so that what it becomes is not taken for the other.
-        let clause = clause
-            .replace("$2", "$second")
-            .replace("$1", &format!("${}", before + 1));
-        self.clauses
-            .push(clause.replace("$second", &format!("${}", before + 2)));
     }
 
     pub fn sql(&self) -> String {
@@ -66,13 +54,13 @@ mod tests {
         let mut conditions = Conditions::default();
         conditions.add("a = $", Some(1_i64));
         conditions.add("b = $", None::<i64>);
-        conditions.add_two("(c LIKE $1 OR d = $2 OR e LIKE $1)", "x", "y");
+        conditions.add("(c LIKE $ OR d LIKE $)", Some("x"));
         conditions.add("f > $", Some(2_i64));
         assert_eq!(
             conditions.sql(),
-            " WHERE a = $1 AND (c LIKE $2 OR d = $3 OR e LIKE $2) AND f > $4"
+            " WHERE a = $1 AND (c LIKE $2 OR d LIKE $2) AND f > $3"
         );
-        assert_eq!(conditions.values().len(), 4);
+        assert_eq!(conditions.values().len(), 3);
     }
 
     #[test]
