@@ -1,5 +1,5 @@
-//! Load, `kill -9` at random moments, restart: every mail that got its 250 arrives, and only what was
-//! in flight at a kill may arrive twice.
+//! Load, `kill -9` at random moments, restart: every mail that got its 250 arrives, only what was in flight at a kill
+//! may arrive twice, and the credits are those of the mail that is stored.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
+
+use store::{DatabaseUrl, Db, OpenOptions};
 
 use crate::both_engines;
 use crate::harness::sink::Arrived;
@@ -56,6 +58,48 @@ fn sender(ledger: &Ledger, server: SocketAddr) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The credits of [`ALICE`], as the database has them.
+#[derive(Debug)]
+struct Books {
+    balance: i64,
+    granted: i64,
+    used: i64,
+    /// The recipients of all mail that is stored.
+    recipients: i64,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn books(database: &DatabaseUrl) -> Books {
+    let options = OpenOptions {
+        create: false,
+        ..OpenOptions::default()
+    };
+    let db = Db::open(database, options).await.unwrap();
+    let sum = |column: &str, table: &str| {
+        format!("(SELECT CAST(COALESCE(SUM({column}), 0) AS BIGINT) FROM {table} WHERE account = a.id)")
+    };
+    let sql = format!(
+        "SELECT a.balance, {}, {}, {} FROM accounts a WHERE a.name = $1",
+        sum("amount", "credit_grants"),
+        sum("amount", "credit_usage"),
+        sum("recipients", "messages"),
+    );
+    let books = db.read("read the books", move |tx| {
+        let row = tx
+            .query_opt(&sql, &[ALICE.into()])?
+            .expect("the account is there");
+        Ok(Books {
+            balance: row.int(0)?,
+            granted: row.int(1)?,
+            used: row.int(2)?,
+            recipients: row.int(3)?,
+        })
+    });
+    let books = books.await.unwrap();
+    db.close().await.unwrap();
+    books
 }
 
 /// A small generator with a seed that is printed: a failing run can be looked into.
@@ -116,6 +160,9 @@ both_engines! {
             // Not where the load stands still, but anywhere in it.
             thread::park_timeout(Duration::from_micros(dice.roll(20_000) as u64));
             server.kill();
+            let books = books(&server.database());
+            assert_eq!(books.balance, books.granted - books.used, "{books:?} (seed {seed})");
+            assert_eq!(books.used, books.recipients, "{books:?} (seed {seed})");
             for sender in senders {
                 sender.join().expect("replies as they must be");
             }

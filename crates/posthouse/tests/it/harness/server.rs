@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use serde_json::Value;
+use store::DatabaseUrl;
 use tempfile::TempDir;
 
 use super::dns::Dns;
@@ -137,6 +138,14 @@ impl Posthouse {
 
     pub fn data(&self) -> PathBuf {
         self.setup.data()
+    }
+
+    /// Where the data is, to look at it beside the server.
+    pub fn database(&self) -> DatabaseUrl {
+        match &self.setup.database {
+            Some(database) => DatabaseUrl::Postgres(database.url()),
+            None => DatabaseUrl::Sqlite(self.data().join("posthouse.db")),
+        }
     }
 
     /// Ends the server as a power cut would, without a word.
