@@ -16,5 +16,6 @@ mod ops;
 mod outages;
 mod password;
 mod peers;
+mod readme;
 mod smtp_raw;
 mod tls;

@@ -168,7 +168,8 @@ impl Posthouse {
     pub fn start_again(&mut self) {
         assert!(self.child.is_none(), "still running");
         self.log.lock().unwrap().clear();
-        self.child = Some(self.setup.spawn(&self.log));
+        self.setup.write_config();
+        self.child = Some(spawn(self.setup.command(&["serve"]), &self.log));
         self.wait_until_it_listens();
     }
 
@@ -349,8 +350,16 @@ impl Setup {
     /// Starts the server and waits until every listener listens.
     #[track_caller]
     pub fn start(self) -> Posthouse {
+        self.write_config();
+        let command = self.command(&["serve"]);
+        self.start_by(command)
+    }
+
+    /// The same by a command of the test's own, which may have its settings from elsewhere.
+    #[track_caller]
+    pub fn start_by(self, command: Command) -> Posthouse {
         let log = Arc::new(Mutex::new(Vec::new()));
-        let child = Some(self.spawn(&log));
+        let child = Some(spawn(command, &log));
         let mut server = Posthouse {
             child,
             log,
@@ -364,39 +373,37 @@ impl Setup {
     #[track_caller]
     pub fn start_refused(&self) -> (i32, String) {
         self.write_config();
-        let mut child = self
-            .command(&["serve"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = quiet(self.command(&["serve"]));
         let status = eventually("the server refuses to start", || child.try_wait().unwrap()).code();
         let said = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
         let code = status.expect("an exit code");
         assert_ne!(code, 0, "the server ended well: {said}");
         (code, said)
     }
+}
 
-    fn spawn(&self, log: &Arc<Mutex<Vec<Value>>>) -> Child {
-        self.write_config();
-        let mut child = self
-            .command(&["serve"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let log = Arc::clone(log);
-        thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                let value = serde_json::from_str(&line).unwrap_or(Value::String(line));
-                log.lock().unwrap().push(value);
-            }
-        });
-        child
-    }
+/// Starts a server and keeps its log.
+fn spawn(command: Command, log: &Arc<Mutex<Vec<Value>>>) -> Child {
+    let mut child = quiet(command);
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    let log = Arc::clone(log);
+    thread::spawn(move || {
+        for line in stderr.lines().map_while(Result::ok) {
+            let value = serde_json::from_str(&line).unwrap_or(Value::String(line));
+            log.lock().unwrap().push(value);
+        }
+    });
+    child
+}
+
+/// Starts a command that is heard on standard error only.
+fn quiet(mut command: Command) -> Child {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
 }
 
 /// Sends a signal by name to a process of the test's own.
