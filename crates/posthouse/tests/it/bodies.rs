@@ -11,13 +11,9 @@ both_engines! {
         let sink = Sink::start();
         let server = Posthouse::on(engine).route_to(&sink).start();
         server.create_account(ALICE);
-        let mut smtp = server.signed_in(ALICE);
-        for message in corpus::messages(ALICE) {
-            let before = sink.arrived().len();
-            smtp.submit(ALICE, &["bob@sink.example"], &message.bytes).expect("250 2.0.0");
-            let arrived = &sink.wait_for(before + 1)[before];
-            assert_only_added(&arrived.bytes, &message.bytes, &["Received"], message.why);
-        }
+        corpus::relay_all(&mut server.signed_in(ALICE), ALICE, &sink, |why, becomes, arrived| {
+            assert_only_added(arrived, becomes, &["Received"], why);
+        });
     }
 }
 

@@ -1,5 +1,7 @@
 //! Odd but lawful messages, as they must arrive: byte for byte.
 
+use crate::harness::{Sink, Smtp};
+
 /// A message and why it is in here.
 pub struct Odd {
     pub why: &'static str,
@@ -22,6 +24,8 @@ pub fn messages(sender: &str) -> Vec<Odd> {
         Odd { why, bytes }
     };
     let longest_line = format!("\r\n{}\r\nafter\r\n", "x".repeat(998));
+    // RFC 5322 section 2.1.1 forbids it, and it arrives none the less.
+    let longer_line = format!("\r\n{}.\r\n.{}\r\n", "x".repeat(2000), "y".repeat(4000));
     vec![
         odd("plain", "Subject: plain\r\n", b"\r\nhello\r\n"),
         odd("eight bit body", "Subject: 8bit\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n", "\r\ngrüße, żółw, 馬\r\n".as_bytes()),
@@ -29,6 +33,9 @@ pub fn messages(sender: &str) -> Vec<Odd> {
         odd("dot lines", "Subject: dots\r\n", b"\r\n.\r\n..\r\n...\r\n.a\r\n. \r\na.\r\n.\r\n"),
         odd("longest line", "Subject: 998\r\n", longest_line.as_bytes()),
         odd("longest line of dots", "Subject: dots\r\n", format!("\r\n{}\r\n", ".".repeat(998)).as_bytes()),
+        odd("only dots", "Subject: dots\r\n", b"\r\n.\r\n.\r\n..\r\n.\r\n"),
+        odd("longer than the longest line", "Subject: 4000\r\n", longer_line.as_bytes()),
+        odd("a longer header line", &format!("Subject: 1200\r\nX-Long: {}\r\n", "h".repeat(1200)), b"\r\nhello\r\n"),
         odd("empty body", "Subject: empty\r\n", b"\r\n"),
         odd("only headers", "Subject: no empty line behind this\r\n", b""),
         odd("empty lines at the end", "Subject: trailing\r\n", b"\r\ntext\r\n\r\n\r\n\r\n"),
@@ -53,6 +60,58 @@ pub fn utf8_headers(sender: &str) -> Odd {
     Odd {
         why: "UTF-8 headers",
         bytes: text.into_bytes(),
+    }
+}
+
+/// Messages that lack what every message has, each with what it becomes.
+fn unfinished(sender: &str) -> [(Odd, Vec<u8>); 2] {
+    let head = |id: &str| {
+        format!(
+            "From: <{sender}>\r\nTo: <bob@sink.example>\r\nDate: Mon, 23 Nov 2026 20:00:00 +0000\r\n\
+             Message-ID: <{id}@corpus.example>\r\nSubject: unfinished\r\n"
+        )
+    };
+    let odd = |why, sent: String, becomes: String| {
+        let bytes = sent.into_bytes();
+        (Odd { why, bytes }, becomes.into_bytes())
+    };
+    let (line, text) = (head("line"), head("separator"));
+    [
+        // On the way a message is whole lines: RFC 5321 section 4.1.1.4.
+        odd(
+            "no final newline",
+            format!("{line}\r\nthe end"),
+            format!("{line}\r\nthe end\r\n"),
+        ),
+        // Without the empty line, the next server could take the text for fields.
+        odd(
+            "no separator",
+            format!("{text}this line is no field\r\nnor is: this one\r\n"),
+            format!("{text}\r\nthis line is no field\r\nnor is: this one\r\n"),
+        ),
+    ]
+}
+
+/// Sends every message, those too that not every client can send; `look` gets why it is in here, what has to arrive,
+/// and what did.
+pub fn relay_all(smtp: &mut Smtp, sender: &str, sink: &Sink, mut look: impl FnMut(&str, &[u8], &[u8])) {
+    let whole = messages(sender).into_iter().chain([utf8_headers(sender)]);
+    let whole = whole.map(|message| {
+        let becomes = message.bytes.clone();
+        (message, becomes)
+    });
+    for (message, becomes) in whole.chain(unfinished(sender)) {
+        let before = sink.arrived().len();
+        let utf8 = if message.why == "UTF-8 headers" {
+            " SMTPUTF8"
+        } else {
+            ""
+        };
+        smtp.command(&format!("MAIL FROM:<{sender}> BODY=8BITMIME{utf8}"))
+            .expect("250");
+        smtp.rcpt("bob@sink.example").expect("250");
+        smtp.data(&message.bytes).expect("250 2.0.0");
+        look(message.why, &becomes, &sink.wait_for(before + 1)[before].bytes);
     }
 }
 

@@ -60,8 +60,9 @@ both_engines! {
         server.create_account(ALICE);
         let postfix = Postfix::relaying_through(server.address("submission"), ALICE, PASSWORD);
         let mut messages = corpus::messages(ALICE);
-        // Postfix itself takes the space out of "X-Odd :".
-        messages.retain(|message| message.why != "odd header spacing");
+        // Postfix itself takes the space out of "X-Odd :", and breaks lines that are too long.
+        let mended = ["odd header spacing", "longer than the longest line", "a longer header line"];
+        messages.retain(|message| !mended.contains(&message.why));
         let mut smtp = postfix.smtp();
         for message in &messages {
             smtp.submit(ALICE, &["bob@sink.example"], &message.bytes).expect("250");
