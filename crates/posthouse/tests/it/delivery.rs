@@ -195,6 +195,17 @@ both_engines! {
         }
     }
 
+    fn a_message_whose_last_reply_was_lost_is_sent_again(engine) {
+        let sink = Sink::start();
+        let server = started(Posthouse::on(engine).route_to(&sink));
+        sink.once(Verb::EndOfData, "", Act::KeepAndDrop);
+        server.signed_in(ALICE).submit(ALICE, &["bob@sink.example"], MESSAGE).expect("250 2.0.0");
+        for arrived in sink.wait_for(2) {
+            assert_eq!(arrived.recipients, ["bob@sink.example"]);
+            assert!(arrived.bytes.ends_with(MESSAGE));
+        }
+    }
+
     fn nonsense_from_the_far_side_is_a_reason_to_try_again(engine) {
         let sink = Sink::start();
         let server = started(Posthouse::on(engine).route_to(&sink));
@@ -297,19 +308,23 @@ both_engines! {
             .mx("half.example", 20, "mx2.half.example");
         dns.address_of("down.half.example", "127.0.0.4")
             .address_of("mx2.half.example", "127.0.0.3");
-        dns.address_of("plain.example", "127.0.0.3");
+        dns.address_of("plain.example", "127.0.0.3")
+            .alias("alias.example", "both.example");
         let server = started(Posthouse::on(engine).resolve_with(&dns, port));
         let mut smtp = server.signed_in(ALICE);
         smtp.submit(
             ALICE,
-            &["a@both.example", "b@half.example", "c@plain.example"],
+            &["a@both.example", "b@half.example", "c@plain.example", "d@alias.example"],
             MESSAGE,
         )
         .expect("250 2.0.0");
         first.wait_for_recipient("a@both.example");
         second.wait_for_recipient("b@half.example");
         second.wait_for_recipient("c@plain.example");
-        assert_eq!((first.arrived().len(), second.arrived().len()), (1, 2));
+        first.wait_for_recipient("d@alias.example");
+        let recipients = |sink: &Sink| sink.arrived().iter().map(|arrived| arrived.recipients.len()).sum::<usize>();
+        assert_eq!((recipients(&first), recipients(&second)), (2, 2));
+        assert!(first.arrived().iter().all(|arrived| arrived.helo == "mail.example.com"));
     }
 
     fn domains_that_take_no_mail_bounce_at_once_and_broken_name_servers_wait(engine) {

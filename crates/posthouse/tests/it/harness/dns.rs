@@ -17,7 +17,6 @@ struct Zones {
     records: BTreeMap<String, Vec<RData>>,
     /// Names whose servers are out of order.
     broken: BTreeSet<String>,
-    asked: Vec<(String, RecordType)>,
 }
 
 /// Answers authoritatively; a name without a record does not exist.
@@ -105,16 +104,6 @@ impl Dns {
         self
     }
 
-    pub fn forget(&self, name: &str) -> &Self {
-        self.zones.lock().unwrap().records.remove(&key(name));
-        self
-    }
-
-    /// Every question that was asked.
-    pub fn asked(&self) -> Vec<(String, RecordType)> {
-        self.zones.lock().unwrap().asked.clone()
-    }
-
     fn add(&self, name: &str, data: RData) -> &Self {
         self.zones
             .lock()
@@ -183,11 +172,7 @@ fn answer(zones: &Mutex<Zones>, packet: &[u8]) -> Option<Message> {
     reply.metadata.recursion_desired = request.metadata.recursion_desired;
     reply.metadata.recursion_available = true;
     reply.add_query(query.clone());
-    let mut zones = zones.lock().unwrap();
-    zones
-        .asked
-        .push((key(&query.name().to_ascii()), query.query_type()));
-    let (code, records) = look_up(&zones, &query);
+    let (code, records) = look_up(&zones.lock().unwrap(), &query);
     reply.metadata.response_code = code;
     reply.add_answers(records);
     Some(reply)

@@ -14,11 +14,6 @@
 //!     }
 //! }
 //! ```
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "a harness offers what some test will want; each module uses a part"
-)]
 
 pub mod disk;
 pub mod dns;

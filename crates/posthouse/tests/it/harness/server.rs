@@ -173,11 +173,6 @@ impl Posthouse {
         self.wait_until_it_listens();
     }
 
-    /// Changes the setting for the next start.
-    pub fn change(&mut self, key: &str, value: &str) {
-        self.setup.replace(key, value);
-    }
-
     fn wait_until_it_listens(&mut self) {
         let wanted = self.setup.wanted_listeners();
         eventually("every listener listens", || {
@@ -221,12 +216,6 @@ impl Setup {
     fn replace(&mut self, key: &str, value: &str) {
         self.settings.retain(|(given, _)| given != key);
         self.settings.push((key.to_owned(), value.to_owned()));
-    }
-
-    #[must_use]
-    pub fn unset(mut self, key: &str) -> Self {
-        self.settings.retain(|(given, _)| given != key);
-        self
     }
 
     #[must_use]

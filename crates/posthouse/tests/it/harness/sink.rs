@@ -40,8 +40,6 @@ pub enum Act {
     Drop,
     /// Takes the message in, and goes before it says so.
     KeepAndDrop,
-    /// Says nothing any more.
-    Hang,
 }
 
 impl Act {
@@ -115,7 +113,6 @@ struct Shared {
     arrived: Mutex<Vec<Arrived>>,
     commands: Mutex<Vec<String>>,
     connections: AtomicUsize,
-    open: AtomicUsize,
     stopped: AtomicBool,
 }
 
@@ -166,13 +163,6 @@ impl SinkSetup {
         self
     }
 
-    /// The EHLO keywords, instead of PIPELINING, 8BITMIME, SMTPUTF8, ENHANCEDSTATUSCODES and DSN.
-    #[must_use]
-    pub fn capabilities(mut self, keywords: &[&str]) -> Self {
-        self.offer.capabilities = keywords.iter().map(|&keyword| keyword.to_owned()).collect();
-        self
-    }
-
     pub fn start(self) -> Sink {
         let listener = TcpListener::bind(&self.address).unwrap();
         let address = listener.local_addr().unwrap();
@@ -187,10 +177,8 @@ impl SinkSetup {
                 let offer = self.offer.clone();
                 thread::spawn(move || {
                     let number = shared.connections.fetch_add(1, Ordering::SeqCst);
-                    shared.open.fetch_add(1, Ordering::SeqCst);
                     // The peer going away in the middle is part of the tests.
                     let _ = Conversation::new(&shared, offer, number, stream).run();
-                    shared.open.fetch_sub(1, Ordering::SeqCst);
                 });
             }
         });
@@ -282,10 +270,6 @@ impl Sink {
 
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
-    }
-
-    pub fn open_connections(&self) -> usize {
-        self.shared.open.load(Ordering::SeqCst)
     }
 }
 
@@ -549,12 +533,6 @@ impl<'a> Conversation<'a> {
                 Err(Over)
             }
             Act::Drop | Act::KeepAndDrop => Err(Over),
-            Act::Hang => {
-                while !self.shared.stopped.load(Ordering::SeqCst) {
-                    thread::park_timeout(Duration::from_millis(50));
-                }
-                Err(Over)
-            }
         }
     }
 
