@@ -7,7 +7,7 @@ use store::{Id, Result, Topic};
 
 use crate::accept::Door;
 use crate::capture::{self, Captured, InboxFilter};
-use crate::model::{Accepted, Counters, Counts, Depth, LaneKey, Refused, Submission};
+use crate::model::{Accepted, Counters, Counts, Depth, LaneKey, Refused, Submission, Unrecorded, Window};
 use crate::schedule::{Core, LaneView, Parts, pauses};
 use crate::settle;
 use crate::spool::history::{self, Detail, Filter, Summary};
@@ -168,6 +168,14 @@ impl Outbound {
 
     pub fn counters(&self) -> Counts {
         self.0.counters.snapshot()
+    }
+
+    /// What the next hop took and is not recorded yet.
+    pub fn unrecorded(&self) -> Window {
+        self.0.core.as_ref().map_or_else(
+            || Unrecorded::default().snapshot(),
+            |core| core.unrecorded.snapshot(),
+        )
     }
 
     /// Messages, page by page.

@@ -27,7 +27,7 @@ pub use db::Db;
 pub use dialect::Engine;
 pub use error::{ErrorKind, Result, StoreError};
 pub use ids::{Id, Ids, NotAnId};
-pub use stats::{BATCH_BOUNDS, CommitStats, Histogram, LATENCY_BOUNDS};
+pub use stats::{BATCH_BOUNDS, CommitStats, Histogram, LATENCY_BOUNDS, Latencies};
 pub use tx::Tx;
 pub use url::{DatabaseUrl, NotADatabase, OpenOptions};
 pub use value::{Row, Value};

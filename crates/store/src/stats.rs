@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// Upper bounds of the batch-size buckets, in closures per commit.
 pub const BATCH_BOUNDS: [u64; 10] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
-/// Upper bounds of the latency buckets, in microseconds from BEGIN to the end of COMMIT.
+/// Upper bounds of the latency buckets, in microseconds.
 pub const LATENCY_BOUNDS: [u64; 12] = [
     250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 512_000, 2_048_000,
 ];
@@ -22,7 +22,7 @@ pub struct CommitStats {
     pub waiting: u64,
     /// Commits by closures per commit, one bucket per [`BATCH_BOUNDS`] and one above.
     pub batch: Histogram,
-    /// Commits by microseconds, one bucket per [`LATENCY_BOUNDS`] and one above.
+    /// Commits by microseconds from BEGIN to the end of COMMIT, one bucket per [`LATENCY_BOUNDS`] and one above.
     pub latency: Histogram,
 }
 
@@ -40,19 +40,39 @@ pub(crate) struct Counters {
     writes: AtomicU64,
     rollbacks: AtomicU64,
     batch: [AtomicU64; BATCH_BOUNDS.len() + 1],
-    latency: [AtomicU64; LATENCY_BOUNDS.len() + 1],
-    latency_sum: AtomicU64,
+    latency: Latencies,
+}
+
+/// How long something took, counted in the buckets of [`LATENCY_BOUNDS`].
+#[derive(Debug, Default)]
+pub struct Latencies {
+    counts: [AtomicU64; LATENCY_BOUNDS.len() + 1],
+    sum: AtomicU64,
+}
+
+impl Latencies {
+    pub fn add(&self, took: Duration) {
+        let micros = took.as_micros() as u64;
+        self.counts[bucket(&LATENCY_BOUNDS, micros)].fetch_add(1, Ordering::Relaxed);
+        self.sum.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    pub fn snapshot(&self) -> Histogram {
+        Histogram {
+            bounds: &LATENCY_BOUNDS,
+            counts: read(&self.counts),
+            sum: self.sum.load(Ordering::Relaxed),
+        }
+    }
 }
 
 impl Counters {
     pub(crate) fn committed(&self, closures: usize, took: Duration) {
         let closures = closures as u64;
-        let micros = took.as_micros() as u64;
         self.commits.fetch_add(1, Ordering::Relaxed);
         self.writes.fetch_add(closures, Ordering::Relaxed);
         self.batch[bucket(&BATCH_BOUNDS, closures)].fetch_add(1, Ordering::Relaxed);
-        self.latency[bucket(&LATENCY_BOUNDS, micros)].fetch_add(1, Ordering::Relaxed);
-        self.latency_sum.fetch_add(micros, Ordering::Relaxed);
+        self.latency.add(took);
     }
 
     pub(crate) fn rolled_back(&self) {
@@ -60,7 +80,6 @@ impl Counters {
     }
 
     pub(crate) fn snapshot(&self, waiting: usize) -> CommitStats {
-        let read = |counts: &[AtomicU64]| counts.iter().map(|c| c.load(Ordering::Relaxed)).collect();
         let writes = self.writes.load(Ordering::Relaxed);
         CommitStats {
             commits: self.commits.load(Ordering::Relaxed),
@@ -72,13 +91,13 @@ impl Counters {
                 counts: read(&self.batch),
                 sum: writes,
             },
-            latency: Histogram {
-                bounds: &LATENCY_BOUNDS,
-                counts: read(&self.latency),
-                sum: self.latency_sum.load(Ordering::Relaxed),
-            },
+            latency: self.latency.snapshot(),
         }
     }
+}
+
+fn read(counts: &[AtomicU64]) -> Vec<u64> {
+    counts.iter().map(|count| count.load(Ordering::Relaxed)).collect()
 }
 
 fn bucket(bounds: &[u64], value: u64) -> usize {

@@ -10,6 +10,7 @@ mod outcome;
 mod room;
 mod state;
 mod submission;
+mod unrecorded;
 
 pub use counters::{Counter, Counters, Counts};
 pub use courier::{Courier, Link, Parcel, Pending};
@@ -21,3 +22,4 @@ pub use outcome::{Outcome, Verdict};
 pub use room::{Held, Room};
 pub use state::State;
 pub use submission::{Accepted, Origin, Refused, Submission};
+pub use unrecorded::{Taken, Unrecorded, Window};

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::lanes::{Lanes, Limits, Wake};
-use crate::model::{Counters, Courier, Depth, Hands, Job, LaneKey, RecipientKey, Room};
+use crate::model::{Counters, Courier, Depth, Hands, Job, LaneKey, RecipientKey, Room, Unrecorded};
 use crate::settings::Settings;
 use crate::settle::Reporter;
 
@@ -43,6 +43,7 @@ pub struct Core {
     /// comparison of the database with what is in hand has come.
     pub(super) claiming: tokio::sync::Mutex<Option<RecipientKey>>,
     pub counters: Arc<Counters>,
+    pub unrecorded: Arc<Unrecorded>,
     pub(super) depth: Mutex<Depth>,
     /// Calls the poller.
     pub(super) poke: Notify,
@@ -95,6 +96,7 @@ impl Core {
             hands: Arc::default(),
             claiming: tokio::sync::Mutex::default(),
             counters,
+            unrecorded: Arc::default(),
             depth: Mutex::new(Depth::default()),
             poke: Notify::new(),
             lookups: Semaphore::new(LOOKUPS),

@@ -34,11 +34,14 @@ impl Core {
         if let Some((job, body)) = self.ready(job).await {
             let sent = caught("deliver", self.send(link, &job, body.clone())).await;
             fit = sent.is_some() && link.is_usable();
+            let (delivered, _) = lesson(sent.as_deref().unwrap_or_default());
+            let taken = self.unrecorded.taken(u64::from(delivered));
             if let Some(outcomes) = &sent {
                 self.learn(lane, fit, outcomes);
             }
             let outcomes = sent.unwrap_or_else(|| vec![caught::outcome(self.now()); job.recipients.len()]);
             self.settle_job(&job, Some(body), outcomes).await;
+            taken.recorded();
         }
         self.state.lock().lanes.finished(lane, count, self.now());
         fit

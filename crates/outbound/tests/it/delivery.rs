@@ -1,13 +1,86 @@
 //! A message from the door to the sink, and what is recorded of it.
 
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use store::both_engines;
+use mail::address::Domain;
+use mail::reply::Enhanced;
+use outbound::Outbound;
+use outbound::model::{Courier, LaneKey, Link, Outcome, Parcel, Pending, Verdict};
+use outbound::route::Route;
+use store::{Clock, both_engines};
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::sink::{Act, Script, Sink};
-use crate::world::World;
+use crate::world::{World, until};
+
+/// Takes a message for every permit.
+#[derive(Clone)]
+struct Gate(Arc<Semaphore>, Clock);
+
+impl Courier for Gate {
+    fn lane(&self, _: Domain) -> Pending<'_, Result<LaneKey, Outcome>> {
+        Box::pin(async { Ok(LaneKey::new("gate")) })
+    }
+
+    fn connect(&self, _: Domain) -> Pending<'_, Result<Box<dyn Link>, Outcome>> {
+        Box::pin(async { Ok(Box::new(self.clone()) as Box<dyn Link>) })
+    }
+}
+
+impl Link for Gate {
+    fn deliver<'a>(&'a mut self, parcel: &'a Parcel) -> Pending<'a, Vec<Outcome>> {
+        Box::pin(async {
+            self.0.acquire().await.unwrap().forget();
+            let taken =
+                Outcome::without_reply(Verdict::Delivered, Enhanced::new(2, 0, 0), "taken", self.1.now());
+            vec![taken; parcel.recipients.len()]
+        })
+    }
+
+    fn is_usable(&self) -> bool {
+        true
+    }
+
+    fn close(self: Box<Self>) -> Pending<'static, ()> {
+        Box::pin(async {})
+    }
+}
 
 both_engines! {
+    async fn what_is_taken_and_not_recorded_yet_is_counted(test: TestDb) {
+        let world = World::new(test).await;
+        let gate = Gate(Arc::new(Semaphore::new(0)), world.clock.clone());
+        let mut parts = world.parts(&Route::Capture);
+        parts.courier = Arc::new(gate.clone());
+        let outbound = Outbound::start(parts).await.unwrap();
+        let message = world.accept(&outbound, &["b@there.example"]).await.id;
+        // Somebody else's transaction keeps the row until it is told to end.
+        let (end, ended) = mpsc::channel::<()>();
+        let (begin, begun) = oneshot::channel();
+        let (db, mut begin) = (world.test.db.clone(), Some(begin));
+        let keeping = tokio::spawn(async move {
+            db.write("keep a row", move |tx| {
+                tx.run("UPDATE recipients SET reason = reason WHERE message = $1", &[message.into()])?;
+                tx.query("SELECT 1 FROM recipients WHERE message = $1", &[message.into()])?;
+                begin.take().map(|begin| begin.send(()));
+                let _ = ended.recv();
+                Ok(())
+            })
+            .await
+        });
+        begun.await.unwrap();
+        assert_eq!(outbound.unrecorded().recipients, 0);
+        gate.0.add_permits(1);
+        until("it was taken", async || outbound.unrecorded().recipients == 1).await;
+        assert_eq!(outbound.unrecorded().took.counts.iter().sum::<u64>(), 0);
+        drop(end);
+        keeping.await.unwrap().unwrap();
+        until("it is recorded", async || outbound.unrecorded().recipients == 0).await;
+        assert_eq!(outbound.unrecorded().took.counts.iter().sum::<u64>(), 1);
+        assert!(world.fates(message).await[0].starts_with("delivered"));
+    }
+
     async fn a_message_is_delivered_and_its_rows_say_so(test: TestDb) {
         let world = World::new(test).await;
         let sink = Sink::start(Script::default()).await;

@@ -198,7 +198,19 @@ impl Sources {
             "settle_retries",
             "Settlements the database did not take at first",
             counts.settle_retries,
-        )
+        )?;
+        let window = self.outbound.unrecorded();
+        page.gauge(
+            "recipients_unrecorded",
+            "Recipients the next hop took and the database does not say yet: a crash now would send to them again",
+            window.recipients as i64,
+        )?;
+        let latency = (
+            "settle_latency",
+            "From the 250 of the next hop to the end of the COMMIT that records it",
+            Some(Unit::Seconds),
+        );
+        page.histogram(latency, &window.took, 1e-6)
     }
 
     fn queue(&self, page: &mut Page<'_>) -> fmt::Result {

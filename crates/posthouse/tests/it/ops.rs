@@ -56,12 +56,14 @@ both_engines! {
             ("queue_queued", 0.0),
             ("queue_deferred", 1.0),
             ("queue_in_hand", 0.0),
+            ("recipients_unrecorded", 0.0),
+            ("recipients_recovered_total", 0.0),
         ];
         let text = eventually("every fate is counted", || {
             let text = metrics(&server);
             wanted.iter().all(|(name, value)| metric(&text, name) == Some(*value)).then_some(text)
         });
-        for moved in ["commits_total", "commit_writes_total", "commit_batch_size_sum", "commit_batch_size_count", "commit_latency_seconds_count"] {
+        for moved in ["commits_total", "commit_writes_total", "commit_batch_size_sum", "commit_batch_size_count", "commit_latency_seconds_count", "settle_latency_seconds_count", "settle_latency_seconds_sum"] {
             assert!(metric(&text, moved) > metric(&before, moved), "{moved}: {text}");
         }
         for last in ["commit_batch_size_bucket{le=\"+Inf\"}", "commit_latency_seconds_bucket{le=\"+Inf\"}"] {
