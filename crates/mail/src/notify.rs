@@ -39,7 +39,8 @@ pub enum Notify {
 }
 
 impl Default for Notify {
-    /// Without NOTIFY a sender is told of failures.
+    /// Without NOTIFY a sender is told of failures. RFC 3461 section 4.1 would allow delays too. Other servers leave them out unless
+    /// their operator wants them, most of those who send here are programs, and what waits says why in console and API.
     fn default() -> Self {
         Self::On {
             success: false,
@@ -56,6 +57,10 @@ impl Notify {
 
     pub fn wants_failure(self) -> bool {
         matches!(self, Self::On { failure: true, .. })
+    }
+
+    pub fn wants_delay(self) -> bool {
+        matches!(self, Self::On { delay: true, .. })
     }
 
     /// As on the wire; empty for the default, which is best left unsaid.

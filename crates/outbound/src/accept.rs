@@ -203,6 +203,7 @@ impl Door {
                     orcpt: one.orcpt.clone(),
                     attempts: 0,
                     expires_at,
+                    warned: false,
                     grip: Grip::default(),
                 },
                 place: Place::Waits {

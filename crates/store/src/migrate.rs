@@ -26,6 +26,11 @@ const TREE: &[Migration] = &[
         name: "account changes",
         text: include_str!("../migrations/0003_account_changes.sql"),
     },
+    Migration {
+        version: 4,
+        name: "delay reports",
+        text: include_str!("../migrations/0004_delay_reports.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

@@ -60,6 +60,8 @@ pub struct JobRecipient {
     /// Attempts made so far.
     pub attempts: u32,
     pub expires_at: Time,
+    /// Its sender was told that it takes long.
+    pub warned: bool,
     /// Keeps it in hand of this process.
     pub grip: Grip,
 }

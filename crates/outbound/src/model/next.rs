@@ -20,6 +20,8 @@ pub struct Next {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Report {
     Failed,
+    /// Not there yet, and still being tried.
+    Delayed,
     /// Handed to a server that will not report further.
     Relayed,
 }

@@ -169,8 +169,10 @@ impl Core {
                         State::Deferred
                     },
                     attempts: recipient.attempts,
+                    created_at: job.message.created_at,
                     expires_at: recipient.expires_at,
                     notify: recipient.notify,
+                    warned: recipient.warned,
                 };
                 let attempts = recipient.attempts + 1;
                 let jitter = Jitter::of(job.message.id.as_bytes(), recipient.ordinal, attempts);

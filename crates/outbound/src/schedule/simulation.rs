@@ -94,6 +94,7 @@ impl World {
         let policy = Policy {
             retry: vec![Duration::from_mins(1), Duration::from_mins(10)],
             give_up: LIFE,
+            warn_after: Duration::ZERO,
         };
         let room = Room::new(ROOM.0, ROOM.1);
         Self {
@@ -145,6 +146,7 @@ impl World {
                 orcpt: None,
                 attempts: 0,
                 expires_at: self.now.plus(LIFE),
+                warned: false,
                 grip: if in_hand {
                     self.hands.take((id, ordinal)).unwrap()
                 } else {
@@ -391,8 +393,10 @@ impl World {
             let standing = Standing {
                 state: row.state,
                 attempts: row.attempts,
+                created_at: job.message.created_at,
                 expires_at: one.expires_at,
                 notify: one.notify,
+                warned: one.warned,
             };
             let outcome = Outcome::without_reply(verdict, Enhanced::new(4, 0, 0), "said", self.now);
             let next = settle::next(&standing, &outcome, &self.policy, Jitter::NONE, self.now).unwrap();

@@ -17,6 +17,8 @@ pub struct Policy {
     pub retry: Vec<Duration>,
     /// Age at which a recipient is given up.
     pub give_up: Duration,
+    /// Age from which a failed attempt is reported to who asked for that; zero: never.
+    pub warn_after: Duration,
 }
 
 impl Default for Policy {
@@ -26,6 +28,7 @@ impl Default for Policy {
         Self {
             retry: minutes.to_vec(),
             give_up: Duration::from_hours(5 * 24),
+            warn_after: Duration::from_hours(4),
         }
     }
 }
@@ -69,8 +72,22 @@ pub struct Standing {
     pub state: State,
     /// Attempts made before this one.
     pub attempts: u32,
+    pub created_at: Time,
     pub expires_at: Time,
     pub notify: Notify,
+    /// The sender was told already that it takes long.
+    pub warned: bool,
+}
+
+impl Standing {
+    /// Whether the sender is now told that it takes long: when he asked for that, and once.
+    // RFC 3461 section 4.1: NOTIFY=DELAY, after a time that we choose.
+    fn warns(&self, policy: &Policy, now: Time) -> bool {
+        self.notify.wants_delay()
+            && !self.warned
+            && !policy.warn_after.is_zero()
+            && now >= self.created_at.plus(policy.warn_after)
+    }
 }
 
 /// The only place where an outcome becomes a state. `None`: the recipient is not waiting, so an outcome changes nothing.
@@ -111,7 +128,7 @@ pub fn next(
                 state: State::Deferred,
                 reason: reason(&format!("next try after {}", outcome.summary())),
                 next_at: Some(now.plus(gap).min(standing.expires_at)),
-                report: None,
+                report: standing.warns(policy, now).then_some(Report::Delayed),
             }
         }
     })
@@ -161,8 +178,10 @@ mod tests {
         Standing {
             state,
             attempts: 0,
+            created_at: NOW,
             expires_at: NOW.plus(Duration::from_hours(1)),
             notify: Notify::default(),
+            warned: false,
         }
     }
 
@@ -239,6 +258,60 @@ mod tests {
         };
         let next = next(&asked(success), &passed_on, &Policy::default(), Jitter::NONE, NOW);
         assert_eq!(next.unwrap().report, None);
+    }
+
+    #[test]
+    fn a_delay_is_reported_once_to_who_asked_and_only_when_it_is_long() {
+        let hours = |hours| Duration::from_hours(hours);
+        for (notify, age, warned, warn_after, verdict, expected) in [
+            (
+                "DELAY",
+                hours(4),
+                false,
+                hours(4),
+                Verdict::Deferred,
+                Some(Report::Delayed),
+            ),
+            (
+                "FAILURE,DELAY",
+                hours(90),
+                false,
+                hours(4),
+                Verdict::Deferred,
+                Some(Report::Delayed),
+            ),
+            ("DELAY", hours(3), false, hours(4), Verdict::Deferred, None),
+            ("DELAY", hours(4), true, hours(4), Verdict::Deferred, None),
+            ("DELAY", hours(90), false, Duration::ZERO, Verdict::Deferred, None),
+            ("DELAY", hours(4), false, hours(4), Verdict::Delivered, None),
+            ("DELAY", hours(4), false, hours(4), Verdict::Bounced, None),
+            ("", hours(90), false, hours(4), Verdict::Deferred, None),
+            ("NEVER", hours(90), false, hours(4), Verdict::Deferred, None),
+            (
+                "SUCCESS,FAILURE",
+                hours(90),
+                false,
+                hours(4),
+                Verdict::Deferred,
+                None,
+            ),
+        ] {
+            let standing = Standing {
+                created_at: NOW.minus(age),
+                notify: Notify::parse(notify),
+                warned,
+                ..standing(State::Deferred)
+            };
+            let policy = Policy {
+                warn_after,
+                ..Policy::default()
+            };
+            let next = next(&standing, &outcome(verdict), &policy, Jitter::NONE, NOW).unwrap();
+            assert_eq!(
+                next.report, expected,
+                "{notify} {age:?} {warned} {warn_after:?} {verdict:?}"
+            );
+        }
     }
 
     #[test]

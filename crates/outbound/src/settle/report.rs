@@ -79,6 +79,7 @@ pub fn of(settlement: &Settlement, kept: &[(&JobRecipient, &Settled)]) -> Option
                 orcpt: None,
                 attempts: 0,
                 expires_at: settlement.at.plus(reporter.give_up),
+                warned: false,
                 grip: Grip::default(),
             },
             place: Place::Waits {
@@ -96,6 +97,7 @@ fn reported<'a>(
 ) -> Option<Reported<'a>> {
     let action = match settled.next.report? {
         Report::Failed => Action::Failed,
+        Report::Delayed => Action::Delayed,
         // The local inbox is the end of the way, not a hop on it.
         Report::Relayed if settlement.captured.is_some() => Action::Delivered,
         Report::Relayed => Action::Relayed,
@@ -110,6 +112,7 @@ fn reported<'a>(
         reply: outcome.map_or(settled.next.reason.as_str(), |outcome| outcome.reply.as_str()),
         host: outcome.and_then(|outcome| outcome.host.as_deref()),
         last_attempt: outcome.map(|outcome| outcome.at),
-        retry_until: None,
+        // RFC 3464 section 2.3.9
+        retry_until: (action == Action::Delayed).then_some(recipient.expires_at),
     })
 }

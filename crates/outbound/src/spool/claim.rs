@@ -24,7 +24,8 @@ pub struct Claimed {
 pub(super) const AT_ONCE: Time = Time::EPOCH;
 
 const COLUMNS: &str = "r.message, r.ordinal, r.address, r.notify, r.orcpt, r.attempts, r.expires_at, r.state, r.reason, \
-     r.next_at, m.account, m.reverse_path, m.header_from, m.subject, m.ret, m.envid, m.size, m.recipients, m.created_at";
+     r.next_at, m.account, m.reverse_path, m.header_from, m.subject, m.ret, m.envid, m.size, m.recipients, m.created_at, \
+     r.warned_at";
 
 /// Takes rows that are due and nobody's, the longest due first.
 pub fn claim_due(tx: &mut Tx<'_>, node: Id, now: Time, limit: u64) -> Result<Vec<Claimed>> {
@@ -105,6 +106,7 @@ fn read(row: &Row) -> Result<Claimed> {
             orcpt: row.opt_text(4)?,
             attempts: row.int(5)? as u32,
             expires_at: row.time(6)?,
+            warned: row.opt_time(19)?.is_some(),
             grip: Grip::default(),
         },
         state: state(&row.text(7)?)?,

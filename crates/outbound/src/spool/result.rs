@@ -4,7 +4,7 @@ use mail::time::Time;
 use store::{Id, Result, Tx};
 
 use super::waiting;
-use crate::model::{Next, Outcome};
+use crate::model::{Next, Outcome, Report};
 
 /// One recipient with its outcome and what follows from it.
 #[derive(Clone, Debug)]
@@ -43,6 +43,12 @@ pub fn settle(tx: &mut Tx<'_>, node: Id, message: Id, settled: &Settled, now: Ti
     }
     if let Some(outcome) = &settled.outcome {
         insert_attempt(tx, message, settled, outcome)?;
+    }
+    if next.report == Some(Report::Delayed) {
+        tx.run(
+            "UPDATE recipients SET warned_at = $3 WHERE message = $1 AND ordinal = $2",
+            &[message.into(), settled.ordinal.into(), now.into()],
+        )?;
     }
     Ok(true)
 }

@@ -73,6 +73,7 @@ fn recipients(list: &[&str]) -> Vec<JobRecipient> {
     list.iter()
         .zip(0..)
         .map(|(address, ordinal)| JobRecipient {
+            warned: false,
             grip: Grip::default(),
             ordinal,
             address: Address::parse(address).unwrap(),

@@ -64,6 +64,7 @@ impl World {
             retry: Policy {
                 retry: vec![Duration::from_millis(50)],
                 give_up: Duration::from_hours(1),
+                ..Policy::default()
             },
             idle_connection: Duration::from_millis(300),
             ..Settings::new(test.id(), "us.example")

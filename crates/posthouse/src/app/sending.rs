@@ -41,6 +41,7 @@ pub fn parts(config: &Config, rooms: &Rooms) -> Result<Parts, AppError> {
         retry: Policy {
             retry: delivery.retry.clone(),
             give_up: delivery.give_up,
+            warn_after: delivery.warn_after,
         },
         connections_per_lane: delivery.connections_per_lane.get() as usize,
         max_message_size: config.smtp.max_message_size.0,

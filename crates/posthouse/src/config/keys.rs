@@ -182,6 +182,8 @@ settings! {
         retry: Vec<Duration> = "1m, 5m, 15m, 30m, 1h, 2h, 4h, 6h",
         /// How long delivery is tried before the message goes back to its sender.
         give_up: Duration = "5d",
+        /// From which age on a failed try is reported to a sender who asked for that (NOTIFY=DELAY), once. `"0s"`: never.
+        warn_after: Duration = "4h",
         /// The most connections at a time to one destination.
         connections_per_lane: NonZeroU32 = "20",
         /// Name servers to ask. Empty: the system's.

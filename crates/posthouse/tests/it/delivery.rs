@@ -98,6 +98,42 @@ both_engines! {
         assert!(notice.contains("mailbox is full"), "{notice}");
     }
 
+    fn who_asked_to_hear_of_a_delay_hears_of_it_once(engine) {
+        let sink = Sink::start();
+        sink.always(Verb::Rcpt, "busy", Act::reply("451 4.2.0 come back later"));
+        let mut server = started(Posthouse::on(engine).route_to(&sink).set("delivery.warn_after", "\"1s\""));
+        let mut smtp = server.signed_in(ALICE);
+        smtp.mail(ALICE).expect("250");
+        for (who, notify) in [("busy.asked", " NOTIFY=FAILURE,DELAY"), ("busy.silent", ""), ("busy.never", " NOTIFY=NEVER")] {
+            smtp.command(&format!("RCPT TO:<{who}@sink.example>{notify}")).expect("250");
+        }
+        smtp.command("DATA").expect("354");
+        smtp.send(&[MESSAGE, b".\r\n"].concat());
+        smtp.reply().expect("250 2.0.0");
+
+        let notice = notice(&sink).text();
+        for line in [
+            "Subject: Your message is delayed",
+            "Final-Recipient: rfc822; busy.asked@sink.example",
+            "Action: delayed",
+            "Status: 4.2.0",
+            "Diagnostic-Code: smtp; 451 4.2.0 come back later",
+            "Will-Retry-Until: ",
+        ] {
+            assert!(notice.contains(line), "{line} is missing:\n{notice}");
+        }
+        assert!(!notice.contains("busy.silent") && !notice.contains("busy.never"), "{notice}");
+        // A new start, and more attempts that fail, make no second one.
+        let tries = || sink.commands().iter().filter(|line| line.starts_with("RCPT TO:<busy.asked")).count();
+        assert_eq!(server.stop(), Some(0));
+        let before = tries();
+        server.start_again();
+        eventually("it is tried again and again", || (tries() >= before + 3).then_some(()));
+        sink.relent();
+        sink.wait_for_recipient("busy.asked@sink.example");
+        assert_eq!(sink.arrived().iter().filter(|arrived| arrived.from.is_empty()).count(), 1);
+    }
+
     fn a_notice_that_cannot_be_delivered_makes_no_notice(engine) {
         let sink = Sink::start();
         sink.always(Verb::Rcpt, "", Act::reply("550 5.1.1 nobody lives here"));
