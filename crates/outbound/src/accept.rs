@@ -80,6 +80,9 @@ impl Door {
     }
 
     async fn check_and_store(&self, submission: Submission) -> Result<Accepted, Reply> {
+        if !self.parts.db.has_room() {
+            return Err(replies::STORAGE_FULL);
+        }
         let now = self.parts.clock.now();
         let id = self.parts.ids.next(now);
         self.check_size(&submission)?;

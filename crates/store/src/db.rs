@@ -15,6 +15,7 @@ use crate::ids::{Id, Ids};
 use crate::link::{Link, Mode};
 use crate::migrate;
 use crate::postgres;
+use crate::room::Disk;
 use crate::sqlite;
 use crate::stats::CommitStats;
 use crate::tx::Tx;
@@ -31,6 +32,7 @@ struct Inner {
     shared: Shared,
     threads: Mutex<Vec<JoinHandle<()>>>,
     peekers: Option<Peekers>,
+    disk: Option<Disk>,
     _listener: Option<postgres::Listener>,
     /// Dropped last: it outlives the writer it works for.
     _checkpointer: Option<sqlite::Checkpointer>,
@@ -42,6 +44,7 @@ struct Parts {
     writers: Vec<Link>,
     readers: Vec<Link>,
     peekers: Option<Peekers>,
+    disk: Option<Disk>,
     checkpointer: Option<sqlite::Checkpointer>,
     /// Where other processes hear the bell.
     bell: Option<postgres::Server>,
@@ -73,6 +76,7 @@ impl Db {
             writers: vec![writer],
             readers,
             peekers: Some(peekers),
+            disk: Some(Disk::of(path.to_owned())),
             checkpointer: Some(checkpointer),
             bell: None,
         })
@@ -106,6 +110,7 @@ impl Db {
             writers,
             readers,
             peekers,
+            disk,
             checkpointer,
             bell,
         } = parts;
@@ -124,6 +129,7 @@ impl Db {
             shared,
             threads: Mutex::default(),
             peekers,
+            disk,
             _listener: listener,
             _checkpointer: checkpointer,
         };
@@ -236,6 +242,12 @@ impl Db {
     /// A bell that is rung after commits that [`Tx::ring`] for `topic`.
     pub fn bell(&self, topic: Topic) -> Bell {
         self.0.shared.bells.listen(topic)
+    }
+
+    /// Whether there is room for more than what has to be written about what is here already. A server elsewhere is not asked: its
+    /// errors tell.
+    pub fn has_room(&self) -> bool {
+        self.0.disk.as_ref().is_none_or(Disk::has_room)
     }
 
     pub fn stats(&self) -> CommitStats {

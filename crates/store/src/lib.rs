@@ -13,6 +13,7 @@ mod link;
 mod migrate;
 pub mod nodes;
 mod postgres;
+mod room;
 mod sqlite;
 mod stats;
 pub mod testing;

@@ -29,6 +29,9 @@ impl Health {
         if self.stop.is_cancelled() {
             return Err("stopping".to_owned());
         }
+        if !self.db.has_room() {
+            return Err("the disk is almost full".to_owned());
+        }
         let asked = self.db.read("see whether the database answers", |tx| {
             tx.query("SELECT 1", &[]).map(|_| ())
         });

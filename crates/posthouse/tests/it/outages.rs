@@ -110,6 +110,56 @@ fn a_database_that_goes_away_stops_the_accepting_and_loses_nothing() {
 }
 
 #[test]
+fn the_last_of_the_disk_is_kept_for_the_results_of_deliveries() {
+    let disk = Disk::mount("64m");
+    let sink = Sink::start();
+    sink.always(Verb::Mail, "", Act::reply("451 4.3.2 not yet"));
+    let server = Posthouse::on(Engine::Sqlite)
+        .environment("POSTHOUSE__SERVER__DATA_DIR", &disk.path().display().to_string())
+        .route_to(&sink)
+        .retry_fast()
+        .start();
+    server.cli(
+        &["account", "create", ALICE, "--password-stdin"],
+        crate::harness::PASSWORD,
+    );
+    for number in 0..5 {
+        attempt(&server, number).unwrap().expect("250 2.0.0");
+    }
+    assert_eq!(server.http().get("/readyz").status, 200);
+
+    // Everything is taken but 6 of the 8 MiB that are reserved.
+    let filler = disk.path().join("filler");
+    let _ = fs::write(&filler, vec![0; 64 << 20]);
+    let file = fs::OpenOptions::new().write(true).open(&filler).unwrap();
+    file.set_len(file.metadata().unwrap().len() - (6 << 20)).unwrap();
+    drop(file);
+    eventually("it is noticed", || {
+        (server.http().get("/readyz").status == 503).then_some(())
+    });
+    attempt(&server, 10).unwrap().expect("452 4.3.1");
+
+    sink.relent();
+    for number in 0..5 {
+        sink.wait_for_recipient(&format!("r{number}@sink.example"));
+    }
+    eventually("the results are recorded", || {
+        let text = server.http().get("/metrics").expect(200).text;
+        text.lines()
+            .any(|line| line == "posthouse_recipients_delivered_total 5")
+            .then_some(())
+    });
+    attempt(&server, 11).unwrap().expect("452 4.3.1");
+
+    fs::remove_file(&filler).unwrap();
+    eventually("it accepts again by itself", || {
+        (attempt(&server, 12)?.code() == 250).then_some(())
+    });
+    sink.wait_for_recipient("r12@sink.example");
+    assert_eq!(sink.arrived().len(), 6);
+}
+
+#[test]
 fn a_full_disk_answers_452_and_loses_nothing() {
     let disk = Disk::mount("24m");
     let sink = Sink::start();
