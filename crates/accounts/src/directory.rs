@@ -28,6 +28,8 @@ pub(crate) struct LoginSecret {
 /// What has to be known of one account to judge its principals and senders.
 struct View {
     state: AccountState,
+    /// Opened by itself; counts while no domain is verified.
+    sandbox: bool,
     stamps: HashMap<Id, i64>,
     keys: HashSet<Id>,
     senders: HashSet<String>,
@@ -122,6 +124,16 @@ impl Accounts {
         }
         Ok(self.view(principal.account).await?.is_some_and(|view| {
             view.domains.contains_key(sender.domain()) || view.senders.contains(&sender.login_key())
+        }))
+    }
+
+    /// Whether the account may send to `recipient`: from the sandbox, to its own confirmed login addresses only.
+    pub async fn may_send_to(&self, principal: &Principal, recipient: &Address) -> Result<bool> {
+        if principal.via == Via::System {
+            return Ok(true);
+        }
+        Ok(self.view(principal.account).await?.is_some_and(|view| {
+            !view.sandbox || !view.domains.is_empty() || view.senders.contains(&recipient.login_key())
         }))
     }
 
@@ -275,13 +287,14 @@ fn read_secret(tx: &mut Tx<'_>, login_key: &str) -> store::Result<Option<LoginSe
 
 fn read_view(tx: &mut Tx<'_>, account: Id) -> store::Result<Option<View>> {
     let Some(row) = tx.query_opt(
-        "SELECT state, state_reason FROM accounts WHERE id = $1",
+        "SELECT state, state_reason, sandbox FROM accounts WHERE id = $1",
         &[(&account).into()],
     )?
     else {
         return Ok(None);
     };
     let state = AccountState::from_columns(&row.text(0)?, row.text(1)?);
+    let sandbox = row.bool(2)?;
     let mut stamps = HashMap::new();
     let mut senders = HashSet::new();
     let logins = "SELECT id, stamp, login_key, confirmed FROM logins WHERE account = $1";
@@ -302,6 +315,7 @@ fn read_view(tx: &mut Tx<'_>, account: Id) -> store::Result<Option<View>> {
     let domains = domains::read_signing_keys(tx, account)?;
     Ok(Some(View {
         state,
+        sandbox,
         stamps,
         keys,
         senders,

@@ -36,6 +36,16 @@ pub enum AccountsError {
     NotFound(&'static str),
     #[error("the current password is not right")]
     WrongPassword,
+    #[error("the link is used up or too old; ask for a new one")]
+    LinkGone,
+    #[error("too many requests of this kind; try again in {} minutes", minutes(.0))]
+    TooOften(std::time::Duration),
+    #[error("the invitation is for {0}")]
+    NotInvited(String),
+    #[error("a country is its two-letter code, such as FR")]
+    BadCountry,
+    #[error("a time zone has a name such as Europe/Paris")]
+    BadTimeZone,
     #[error("an operator exists already; sign in instead")]
     AlreadySetUp,
     #[error("{0} is among the account's domains already")]
@@ -64,6 +74,10 @@ pub enum AccountsError {
     NoScope,
     #[error("nobody can give a key the scope `{0}` without holding it")]
     ScopeNotHeld(Scope),
+}
+
+fn minutes(wait: &std::time::Duration) -> u64 {
+    wait.as_secs().div_ceil(60).max(1)
 }
 
 /// Trims a name that people give to keys and credentials, and refuses what would break a list or a log.

@@ -11,11 +11,16 @@ mod directory;
 mod error;
 mod hash;
 mod ip_credentials;
+mod limits;
+mod links;
+mod notices;
 mod people;
 mod principal;
+mod reset;
 mod scopes;
 mod sessions;
 mod sign_in;
+mod sign_up;
 mod token;
 
 use std::sync::Arc;
@@ -26,10 +31,12 @@ pub use api_keys::{ApiKey, MOST_KEYS, NewKey};
 pub use changes::Epoch;
 pub use error::{AccountsError, Result};
 pub use ip_credentials::{IpCredential, MOST_RANGES};
-pub use people::{Account, AccountFilter, AccountSort, AccountState, Login, NewAccount};
+pub use notices::{ChangedBy, Letter, Requester, Says};
+pub use people::{Account, AccountFilter, AccountSort, AccountState, Login, NewAccount, OwnPassword};
 pub use principal::{Principal, Validity, Via};
 pub use scopes::{Scope, Scopes};
 pub use sessions::{Session, SessionOrigin};
+pub use sign_up::NewSignUp;
 
 /// What an operator can set about accounts.
 #[derive(Clone, Debug)]

@@ -1,10 +1,14 @@
 //! Accounts and their logins: making them, passwords, suspension, lists.
 
+use std::time::Duration;
+
 use mail::address::Address;
 use mail::time::Time;
 use store::{Id, Row, Tx, Value};
 
 use crate::changes::{self, bump};
+use crate::links;
+use crate::notices::{self, ChangedBy, Matter, Requester};
 use crate::{Accounts, AccountsError, Principal, Result, Via, credits, password};
 
 /// Whether an account may send.
@@ -49,6 +53,12 @@ pub struct Account {
     /// `None` where the account has no limit.
     pub credits: Option<i64>,
     pub created_at: Time,
+    /// It opened itself and has no verified domain yet, so it sends to its own addresses only.
+    pub sandbox: bool,
+    /// ISO 3166-1, two letters; empty where nobody said.
+    pub country: String,
+    /// A name of the tz database; empty where nobody said.
+    pub time_zone: String,
 }
 
 /// One of an account's logins.
@@ -92,8 +102,36 @@ pub struct AccountFilter {
     pub after: Option<Id>,
 }
 
-const COLUMNS: &str =
-    "a.id, a.name, a.state, a.state_reason, a.operator, a.unlimited, a.balance, a.created_at";
+/// A password on its way to a login.
+#[derive(Clone, Debug)]
+pub(crate) struct NewPassword {
+    pub(crate) login: Login,
+    pub(crate) hash: String,
+    /// The hash of the token of the web session that goes on.
+    pub(crate) keep: Option<[u8; 32]>,
+    pub(crate) by: ChangedBy,
+    pub(crate) requester: Option<Requester>,
+    /// Names the mail about it.
+    pub(crate) notice: Id,
+    pub(crate) now: Time,
+}
+
+/// A change of one's own password.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnPassword<'a> {
+    pub current: &'a str,
+    pub new: &'a str,
+    /// The token of the web session that goes on.
+    pub keep: Option<&'a str>,
+}
+
+fn columns() -> String {
+    format!(
+        "a.id, a.name, a.state, a.state_reason, a.operator, a.unlimited, a.balance, a.created_at, \
+         CASE WHEN a.sandbox = 1 AND NOT {} THEN 1 ELSE 0 END, a.country, a.time_zone",
+        crate::domains::HAS_VERIFIED
+    )
+}
 
 impl Accounts {
     /// Makes an account and its login, confirmed and trusted.
@@ -143,8 +181,11 @@ impl Accounts {
             operator: new.operator,
             credits: (!unlimited).then_some(credits),
             created_at: now,
+            sandbox: false,
+            country: String::new(),
+            time_zone: String::new(),
         };
-        let (email, key, made) = (address.to_string(), address.login_key(), account.clone());
+        let (key, made) = (address.login_key(), account.clone());
         let outcome = self
             .inner
             .db
@@ -153,17 +194,25 @@ impl Accounts {
                 if !allowed(tx)? {
                     return Ok(Creation::NotAllowed);
                 }
-                if tx.query_opt("SELECT id FROM logins WHERE login_key = $1", &[(&key).into()])?.is_some() {
+                if tx
+                    .query_opt("SELECT id FROM logins WHERE login_key = $1", &[(&key).into()])?
+                    .is_some()
+                {
                     return Ok(Creation::Exists);
                 }
                 insert_account(tx, &made, unlimited)?;
-                tx.run(
-                    "INSERT INTO logins (id, account, email, login_key, password_hash, stamp, confirmed, created_at, \
-                     password_changed_at) VALUES ($1, $2, $3, $4, $5, 1, 1, $6, $6)",
-                    &[(&login).into(), (&id).into(), (&email).into(), (&key).into(), (&hash).into(), now.into()],
-                )?;
+                insert_login(tx, (login, &made), &address, &hash, "en")?;
                 if !unlimited && credits != 0 {
-                    credits::insert_grant(tx, &credits::Grant { id: grant, account: id, at: now, amount: credits, reason: "opening credits" })?;
+                    credits::insert_grant(
+                        tx,
+                        &credits::Grant {
+                            id: grant,
+                            account: id,
+                            at: now,
+                            amount: credits,
+                            reason: "opening credits",
+                        },
+                    )?;
                 }
                 bump(tx, id)?;
                 Ok(Creation::Done)
@@ -210,22 +259,22 @@ impl Accounts {
         })
     }
 
-    /// Gives a login a new password. It holds everywhere at once: SMTP sessions that signed in with the old one end at
-    /// their next transaction, and so do all web sessions.
+    /// Gives a login a new password, on the operator's word. It holds everywhere at once: SMTP sessions that signed in with
+    /// the old one end at their next transaction, and so do all web sessions.
     pub async fn set_password(&self, email: &str, new: &str) -> Result<()> {
         let login = self.login(email).await?;
-        self.change_password(&login, new, None).await
+        self.change_password(login, (new, None), (ChangedBy::Operator, None))
+            .await
     }
 
-    /// Changes one's own password, which has to be given; the web session with the token `keep` goes on.
+    /// Changes one's own password, which has to be given.
     pub async fn change_own_password(
         &self,
         who: &Principal,
-        current: &str,
-        new: &str,
-        keep: Option<&str>,
+        change: OwnPassword<'_>,
+        from: &Requester,
     ) -> Result<()> {
-        let verified = self.verify_password(&who.email, current).await?;
+        let verified = self.verify_password(&who.email, change.current).await?;
         let Some(Principal {
             login: Some(id),
             account,
@@ -235,33 +284,36 @@ impl Accounts {
         else {
             return Err(AccountsError::WrongPassword);
         };
-        self.change_password(&Login { id, account, email }, new, keep)
+        let login = Login { id, account, email };
+        let keep = change.keep.map(crate::token::hash);
+        self.change_password(login, (change.new, keep), (ChangedBy::Owner, Some(from.clone())))
             .await
     }
 
-    async fn change_password(&self, login: &Login, new: &str, keep: Option<&str>) -> Result<()> {
+    async fn change_password(
+        &self,
+        login: Login,
+        (new, keep): (&str, Option<[u8; 32]>),
+        (by, requester): (ChangedBy, Option<Requester>),
+    ) -> Result<()> {
         password::check(new, &login.email)?;
-        let hash = self.hash(new).await?;
+        let email = login.email.clone();
         let now = self.inner.clock.now();
-        let (id, account) = (login.id, login.account);
-        let keep = keep.map(crate::token::hash);
+        let change = NewPassword {
+            login,
+            hash: self.hash(new).await?,
+            keep,
+            by,
+            requester,
+            notice: self.id(now),
+            now,
+        };
         let changed = self
             .inner
             .db
-            .write("change a password", move |tx| {
-                let changed = tx.execute(
-                    "UPDATE logins SET password_hash = $2, stamp = stamp + 1, password_changed_at = $3 WHERE id = $1",
-                    &[(&id).into(), (&hash).into(), now.into()],
-                )?;
-                if changed == 1 {
-                    crate::sessions::end_all_but(tx, id, keep.as_ref())?;
-                    bump(tx, account)?;
-                }
-                Ok(changed == 1)
-            })
-            .await?;
-        if !changed {
-            return Err(AccountsError::NoSuchLogin(login.email.clone()));
+            .write("change a password", move |tx| replace_password(tx, &change));
+        if !changed.await? {
+            return Err(AccountsError::NoSuchLogin(email));
         }
         self.refresh().await?;
         Ok(())
@@ -308,7 +360,7 @@ impl Accounts {
             .db
             .read("read an account", move |tx| {
                 tx.query_opt(
-                    &format!("SELECT {COLUMNS} FROM accounts a WHERE a.id = $1"),
+                    &format!("SELECT {} FROM accounts a WHERE a.id = $1", columns()),
                     &[(&id).into()],
                 )?
                 .map(|row| account_of(&row))
@@ -327,7 +379,7 @@ impl Accounts {
             .await?)
     }
 
-    async fn hash(&self, password: &str) -> Result<String> {
+    pub(crate) async fn hash(&self, password: &str) -> Result<String> {
         self.inner.hasher.hash(password, self.inner.ids.secret(16)).await
     }
 
@@ -348,10 +400,10 @@ fn has_operator(tx: &mut Tx<'_>) -> store::Result<bool> {
         .is_some())
 }
 
-fn insert_account(tx: &mut Tx<'_>, account: &Account, unlimited: bool) -> store::Result<()> {
+pub(crate) fn insert_account(tx: &mut Tx<'_>, account: &Account, unlimited: bool) -> store::Result<()> {
     tx.run(
-        "INSERT INTO accounts (id, name, state, state_reason, operator, unlimited, balance, created_at) \
-         VALUES ($1, $2, 'active', '', $3, $4, $5, $6)",
+        "INSERT INTO accounts (id, name, state, state_reason, operator, unlimited, balance, created_at, sandbox, \
+         country, time_zone) VALUES ($1, $2, 'active', '', $3, $4, $5, $6, $7, $8, $9)",
         &[
             (&account.id).into(),
             (&account.name).into(),
@@ -359,8 +411,69 @@ fn insert_account(tx: &mut Tx<'_>, account: &Account, unlimited: bool) -> store:
             unlimited.into(),
             account.credits.unwrap_or(0).into(),
             account.created_at.into(),
+            account.sandbox.into(),
+            (&account.country).into(),
+            (&account.time_zone).into(),
         ],
     )
+}
+
+/// The confirmed login of an account that was just made.
+pub(crate) fn insert_login(
+    tx: &mut Tx<'_>,
+    (id, account): (Id, &Account),
+    address: &Address,
+    hash: &str,
+    language: &str,
+) -> store::Result<()> {
+    tx.run(
+        "INSERT INTO logins (id, account, email, login_key, password_hash, stamp, confirmed, created_at, \
+         password_changed_at, language) VALUES ($1, $2, $3, $4, $5, 1, 1, $6, $6, $7)",
+        &[
+            id.into(),
+            account.id.into(),
+            (&address.to_string()).into(),
+            (&address.login_key()).into(),
+            hash.into(),
+            account.created_at.into(),
+            language.into(),
+        ],
+    )
+}
+
+/// Puts a new password in the old one's place: SMTP and web sessions end, but for the one that is kept, links for a new
+/// password are void, and the owner is written to. False where the login is gone.
+pub(crate) fn replace_password(tx: &mut Tx<'_>, change: &NewPassword) -> store::Result<bool> {
+    let id = change.login.id;
+    let changed = tx.execute(
+        "UPDATE logins SET password_hash = $2, stamp = stamp + 1, password_changed_at = $3 WHERE id = $1",
+        &[id.into(), (&change.hash).into(), change.now.into()],
+    )?;
+    if changed == 0 {
+        return Ok(false);
+    }
+    crate::sessions::end_all_but(tx, id, change.keep.as_ref())?;
+    links::forget(tx, id)?;
+    let matter = Matter::PasswordChanged {
+        by: change.by,
+        requester: change.requester.clone(),
+    };
+    let due = (change.now, Duration::ZERO);
+    notices::note(tx, change.notice, &change.login.email, &matter, due)?;
+    bump(tx, change.login.account)?;
+    Ok(true)
+}
+
+pub(crate) fn login_by_id(tx: &mut Tx<'_>, id: Id) -> store::Result<Option<Login>> {
+    tx.query_opt("SELECT account, email FROM logins WHERE id = $1", &[id.into()])?
+        .map(|row| {
+            Ok(Login {
+                id,
+                account: row.id(0)?,
+                email: row.text(1)?,
+            })
+        })
+        .transpose()
 }
 
 fn account_of(row: &Row) -> store::Result<Account> {
@@ -372,6 +485,9 @@ fn account_of(row: &Row) -> store::Result<Account> {
         operator: row.bool(4)?,
         credits: (!row.bool(5)?).then_some(balance),
         created_at: row.time(7)?,
+        sandbox: row.bool(8)?,
+        country: row.text(9)?,
+        time_zone: row.text(10)?,
     })
 }
 
@@ -408,7 +524,8 @@ fn list(tx: &mut Tx<'_>, filter: &AccountFilter) -> store::Result<Vec<Account>> 
         ));
     }
     let sql = format!(
-        "SELECT {COLUMNS} FROM accounts a WHERE {} ORDER BY {column} {order}, a.id {order} LIMIT {}",
+        "SELECT {} FROM accounts a WHERE {} ORDER BY {column} {order}, a.id {order} LIMIT {}",
+        columns(),
         wheres.join(" AND "),
         filter.limit
     );

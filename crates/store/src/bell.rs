@@ -16,10 +16,12 @@ pub enum Topic {
     Events,
     /// Accounts, credentials or domains have changed.
     Changes,
+    /// There is a mail of our own to be written.
+    Notices,
 }
 
 impl Topic {
-    pub(crate) const ALL: [Self; 3] = [Self::Due, Self::Events, Self::Changes];
+    pub(crate) const ALL: [Self; 4] = [Self::Due, Self::Events, Self::Changes, Self::Notices];
 
     /// The channel on PostgreSQL.
     pub(crate) fn channel(self) -> &'static str {
@@ -27,6 +29,7 @@ impl Topic {
             Self::Due => "posthouse_due",
             Self::Events => "posthouse_events",
             Self::Changes => "posthouse_changes",
+            Self::Notices => "posthouse_notices",
         }
     }
 }
@@ -57,7 +60,7 @@ pub(crate) struct Bells(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    here: [watch::Sender<()>; 3],
+    here: [watch::Sender<()>; 4],
     /// Rung here and not yet passed on to other processes, by whoever does that.
     outgoing: AtomicU8,
     more: Notify,

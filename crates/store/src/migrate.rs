@@ -31,6 +31,11 @@ const TREE: &[Migration] = &[
         name: "delay reports",
         text: include_str!("../migrations/0004_delay_reports.sql"),
     },
+    Migration {
+        version: 5,
+        name: "sign up",
+        text: include_str!("../migrations/0005_sign_up.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

@@ -14,6 +14,10 @@ use tokio::task::spawn_blocking;
 use crate::changes::{self, bump};
 use crate::{Accounts, AccountsError, Result};
 
+/// Whether the account `a` of a statement has a verified domain.
+pub(crate) const HAS_VERIFIED: &str =
+    "EXISTS (SELECT 1 FROM domains d WHERE d.account = a.id AND d.state = 'verified')";
+
 pub use records::{Algorithm, Answer, Findings, PublicKey, Purpose, Record};
 
 /// The most domains of one account.

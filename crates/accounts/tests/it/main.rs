@@ -6,6 +6,8 @@ mod credentials;
 mod credits;
 mod domains;
 mod people;
+mod reset;
 mod room;
 mod sessions;
 mod sign_in;
+mod sign_up;
