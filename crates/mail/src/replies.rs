@@ -107,6 +107,11 @@ pub const TLS_REQUIRED: Reply = Reply::new(538, (5, 7, 11), "Start TLS before yo
 pub const AUTH_LINE_TOO_LONG: Reply = Reply::new(500, (5, 5, 6), "The credentials are too long");
 pub const RELAY_DENIED: Reply = Reply::new(550, (5, 7, 1), "Relaying is not allowed, sign in first");
 pub const SENDER_NOT_ALLOWED: Reply = Reply::new(553, (5, 7, 1), "This account may not send as this address");
+pub const SANDBOXED: Reply = Reply::new(
+    550,
+    (5, 7, 1),
+    "The account is in the sandbox: it sends to its own address only, until one of its sending domains is verified",
+);
 pub const FROM_NOT_ALLOWED: Reply = Reply::new(
     550,
     (5, 7, 1),

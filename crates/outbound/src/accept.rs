@@ -187,6 +187,12 @@ impl Door {
         {
             return Err(replies::FROM_NOT_ALLOWED);
         }
+        for recipient in &submission.envelope.recipients {
+            let allowed = accounts.may_send_to(principal, &recipient.address).await;
+            if !allowed.map_err(|error| unavailable(&error))? {
+                return Err(replies::SANDBOXED);
+            }
+        }
         Ok(epoch)
     }
 
@@ -231,7 +237,9 @@ impl Door {
             message_id: shortened(reading.message_id),
             origin: submission.origin.to_json(),
             content: reading.content,
-            keep_until: (!settings.keep_content.is_zero()).then(|| now.plus(settings.keep_content)),
+            // Our own mail holds links that open something; nobody is to find one in the history.
+            keep_until: (!settings.keep_content.is_zero() && submission.principal.via != Via::System)
+                .then(|| now.plus(settings.keep_content)),
             recipients: recipients.collect(),
         }
     }

@@ -193,8 +193,8 @@ impl Connection {
                     let verdict = self.mail(reverse_path).await;
                     self.session.answer(verdict);
                 }
-                Step::Rcpt(_) => {
-                    let verdict = self.rcpt();
+                Step::Rcpt(recipient) => {
+                    let verdict = self.rcpt(&recipient).await;
                     self.session.answer(verdict);
                 }
                 Step::Data => {

@@ -107,11 +107,21 @@ impl Connection {
         Ok(Verdict::Accept)
     }
 
-    pub(super) fn rcpt(&self) -> Verdict {
-        if self.principal.is_some() {
-            Verdict::Accept
-        } else {
-            Verdict::Refuse(replies::RELAY_DENIED)
+    /// Each recipient by itself, so that one that is refused keeps no other out.
+    pub(super) async fn rcpt(&self, recipient: &Address) -> Verdict {
+        let Some(principal) = &self.principal else {
+            return Verdict::Refuse(replies::RELAY_DENIED);
+        };
+        match self.shared.accounts.may_send_to(principal, recipient).await {
+            Ok(true) => Verdict::Accept,
+            Ok(false) => {
+                debug!(connection = self.id, account = %principal.account, "the account is in the sandbox");
+                Verdict::Refuse(replies::SANDBOXED)
+            }
+            Err(error) => {
+                self.trouble("a recipient could not be checked", &error);
+                Verdict::Refuse(replies::STORAGE_ERROR)
+            }
         }
     }
 
