@@ -4,6 +4,7 @@ mod app;
 mod cli;
 mod config;
 mod http;
+mod notices;
 mod ops;
 mod smtp;
 mod tls;

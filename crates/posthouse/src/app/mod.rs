@@ -26,6 +26,7 @@ use self::signals::Signals;
 use self::welcome::Welcome;
 use crate::config::Config;
 use crate::http;
+use crate::notices::{NoticeSettings, Notices};
 use crate::ops::data_dir::{DataDir, DataDirError};
 use crate::ops::{self, Connections, metrics};
 use crate::smtp::{Smtp, SmtpSettings};
@@ -58,6 +59,10 @@ pub enum AppError {
     Outbound(store::StoreError),
     #[error("cannot listen to signals: {0}")]
     Signals(std::io::Error),
+    #[error(
+        "our own mail cannot come from this address: {0}; set accounts.notices_from, or correct server.hostname"
+    )]
+    NoticesFrom(String),
     #[error("cannot look for accounts")]
     Accounts(#[from] accounts::AccountsError),
 }
@@ -69,6 +74,7 @@ struct Server {
     certificates: Certificates,
     outbound: Outbound,
     sockets: Sockets,
+    notices: NoticeSettings,
     /// What the console's first page asks for, while nobody has an operator's account.
     setup_token: Option<String>,
 }
@@ -96,6 +102,7 @@ impl Server {
         let parts = sending::parts(&config, &rooms)?;
         let setup_token = setup_token::current(&config.data_dir, &rooms.accounts, &rooms.ids).await?;
         let sockets = Sockets::open(&config)?;
+        let notices = web::notices(&config, &sockets)?;
         // Last, because it takes up what the node had in hand: from here on nothing refuses to start.
         let outbound = Outbound::start(parts).await.map_err(AppError::Outbound)?;
         Ok(Self {
@@ -104,6 +111,7 @@ impl Server {
             certificates,
             outbound,
             sockets,
+            notices,
             setup_token,
         })
     }
@@ -135,6 +143,7 @@ impl Server {
             certificates,
             outbound,
             mut sockets,
+            notices,
             ..
         } = self;
         tasks.spawn(
@@ -178,6 +187,15 @@ impl Server {
             certificates: certificates.clone(),
             attempts: http::Attempts::default(),
         };
+        let notices = Notices {
+            db: rooms.db.clone(),
+            accounts: parts.accounts.clone(),
+            outbound: outbound.clone(),
+            clock: parts.clock.clone(),
+            ids: parts.ids.clone(),
+            settings: notices,
+        };
+        tasks.spawn(notices.run(stop.clone()));
         tasks.spawn(smtp.serve(sockets.take_smtp()));
         let listeners = web::listeners((sockets.http, &http), (sockets.https, &https), &certificates);
         tasks.spawn(http::serve(listeners, parts, also, stop.clone()));

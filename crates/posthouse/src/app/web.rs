@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use mail::message::Named;
 use outbound::route::Route;
 
-use crate::config::Config;
+use super::AppError;
+use crate::config::{Config, Mailbox};
 use crate::http::{HttpSettings, Listener, Security, SmtpPort};
+use crate::notices::NoticeSettings;
 use crate::ops::Connections;
 use crate::tls::Certificates;
 
@@ -37,8 +40,27 @@ pub fn settings(config: &Config, sockets: &Sockets) -> HttpSettings {
         smtp_ports,
         max_message_size: usize::try_from(config.smtp.max_message_size.0).unwrap_or(usize::MAX),
         max_recipients: usize::try_from(config.smtp.max_recipients.get()).unwrap_or(usize::MAX),
+        signup: config.accounts.signup,
+        free_credits: config.accounts.free_credits,
         resolver: config.delivery.resolver.iter().map(|server| server.0).collect(),
     }
+}
+
+/// What mail of our own is written with.
+pub fn notices(config: &Config, sockets: &Sockets) -> Result<NoticeSettings, AppError> {
+    let from = match &config.accounts.notices_from {
+        Some(Mailbox(address)) => address.clone(),
+        None => format!("postmaster@{}", config.hostname),
+    };
+    Ok(NoticeSettings {
+        hostname: config.hostname.clone(),
+        public_url: sockets
+            .public_url(config)
+            .as_str()
+            .trim_end_matches('/')
+            .to_owned(),
+        from: Named::parse(&from).map_err(|problem| AppError::NoticesFrom(problem.to_string()))?,
+    })
 }
 
 /// The HTTP sockets, each with TLS or without.

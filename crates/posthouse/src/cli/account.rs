@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use super::table::Table;
 use super::{Failure, password_from_stdin};
 use crate::app::Rooms;
+use crate::config::{Config, Signup};
 
 #[derive(Debug, Subcommand)]
 pub enum Action {
@@ -13,6 +14,13 @@ pub enum Action {
     Create(Create),
     /// Give a login a new password; it counts at once, everywhere.
     Password(Password),
+    /// Mail somebody a link that opens an account; it works for a week. A running server writes the mail.
+    Invite {
+        email: String,
+        /// The language of the mail: `en` or `fr`.
+        #[arg(long, default_value = "en", value_parser = ["en", "fr"])]
+        language: String,
+    },
     /// List accounts, newest first.
     List {
         /// Only those with this in their name or address.
@@ -61,7 +69,7 @@ pub struct Password {
     password_stdin: bool,
 }
 
-pub async fn run(rooms: &Rooms, action: Action) -> Result<(), Failure> {
+pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<(), Failure> {
     let accounts = &rooms.accounts;
     match action {
         Action::Create(new) => create(rooms, new).await,
@@ -71,6 +79,16 @@ pub async fn run(rooms: &Rooms, action: Action) -> Result<(), Failure> {
                 .await
                 .map_err(Failure::new)?;
             println!("The new password of {email} counts from now on.");
+            Ok(())
+        }
+        Action::Invite { email, language } => {
+            if config.accounts.signup == Signup::Closed {
+                return Err(Failure::text(
+                    "accounts.signup is \"closed\", so nobody can accept an invitation; set it to \"invite\"",
+                ));
+            }
+            accounts.invite(&email, &language).await.map_err(Failure::new)?;
+            println!("{email} is invited; the link in the mail works for a week.");
             Ok(())
         }
         Action::List { search } => list(rooms, search).await,

@@ -144,7 +144,11 @@ fn execute(common: &Common, command: Command) -> Result<ExitCode, Failure> {
                 queue::run(config, rooms, action).await
             })?;
         }
-        Command::Account(action) => with_rooms(common, async |_, rooms| account::run(rooms, action).await)?,
+        Command::Account(action) => {
+            with_rooms(common, async |config, rooms| {
+                account::run(config, rooms, action).await
+            })?;
+        }
         Command::Credential(action) => {
             with_rooms(common, async |_, rooms| credential::run(rooms, action).await)?;
         }

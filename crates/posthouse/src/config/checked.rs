@@ -11,7 +11,6 @@ use super::Overrides;
 use super::keys::{Accounts, Acme, Delivery, Http, Log, Settings, Smtp, Storage};
 use super::problem::{ConfigError, Place, Problem};
 use super::value::{HostName, HttpUrl, Listen, Setting, Size};
-use super::words::Signup;
 
 /// A configuration that makes sense. How it is used is each room's own matter.
 #[derive(Debug, Clone)]
@@ -70,9 +69,6 @@ impl Config {
             .clone()
             .unwrap_or_else(|| DatabaseUrl::Sqlite(data_dir.join("posthouse.db")));
         let mut without_effect = Vec::new();
-        if settings.accounts.signup != Signup::Closed {
-            without_effect.push("accounts.signup");
-        }
         if settings.webhooks.allow_private {
             without_effect.push("webhooks.allow_private");
         }

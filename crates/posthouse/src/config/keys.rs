@@ -202,9 +202,14 @@ settings! {
     accounts: Accounts {
         /// Credits a new account starts with; one credit is one recipient. Operators' own accounts are not limited.
         free_credits: u32 = "500",
-        /// Who may open an account: `open`, `invite` or `closed`. This version has no public sign-up yet and treats all three
-        /// as `closed`; the key takes effect when sign-up arrives.
+        /// Who may open an account: `open` (anybody who confirms an address), `invite` (whoever the operator invited, with
+        /// `posthouse account invite` or the API) or `closed` (nobody; the operator makes accounts). An account that opened
+        /// itself sends to its own address only, until one of its sending domains is verified.
         signup: Signup = "closed",
+        /// Whom our own mail comes from: links to confirm an address or to choose a new password, and news about an account.
+        /// Unset: `postmaster` at `server.hostname`. Where an operator's account has verified the domain of this address, the
+        /// mail is signed for it.
+        notices_from: Option<Mailbox> = "",
     }
 
     /// Calls to other people's servers.

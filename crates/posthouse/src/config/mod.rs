@@ -16,8 +16,8 @@ pub use checked::{CertificateFrom, Config};
 pub use keys::{Acme, Log};
 pub use problem::ConfigError;
 pub use reference::reference;
-pub use value::Listen;
-pub use words::{BareLf, LogFormat};
+pub use value::{Listen, Mailbox};
+pub use words::{BareLf, LogFormat, Signup};
 
 use std::path::{Path, PathBuf};
 

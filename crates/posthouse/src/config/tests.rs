@@ -342,10 +342,7 @@ fn keys_that_do_nothing_yet_are_taken_and_named() {
         &[],
     )
     .unwrap();
-    assert_eq!(
-        config.without_effect,
-        ["accounts.signup", "webhooks.allow_private"]
-    );
+    assert_eq!(config.without_effect, ["webhooks.allow_private"]);
 }
 
 #[test]

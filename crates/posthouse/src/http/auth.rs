@@ -1,6 +1,6 @@
 //! Who is asking: a web session in a cookie, or an API key.
 
-use accounts::{Account, Principal, Scope, Scopes};
+use accounts::{Account, Principal, Requester, Scope, Scopes};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts as RequestParts;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -8,6 +8,7 @@ use store::Id;
 
 use super::Parts;
 use super::error::{ApiError, ApiResult};
+use super::peer::Client;
 
 /// The name of the session cookie.
 pub const COOKIE: &str = "posthouse_session";
@@ -73,6 +74,19 @@ impl FromRequestParts<Parts> for Caller {
             session: Some(token),
         })
     }
+}
+
+/// What the browser or program calls itself.
+pub fn agent(headers: &HeaderMap) -> &str {
+    headers
+        .get(header::USER_AGENT)
+        .and_then(|agent| agent.to_str().ok())
+        .unwrap_or_default()
+}
+
+/// Where a request comes from, for the mail about it.
+pub fn requester(client: &Client, headers: &HeaderMap) -> Requester {
+    Requester::new(client.ip, agent(headers))
 }
 
 /// The key in `Authorization: Bearer`.

@@ -74,6 +74,14 @@ pub enum ApiError {
     Suspended(String),
     #[error("Too many failed attempts from your address. Try again in {0} seconds.")]
     TooManyAttempts(u64),
+    #[error("Too many requests of this kind came lately. Try again in {0} seconds.")]
+    TooOften(u64),
+    #[error("The link is used up or too old. Ask for a new one.")]
+    LinkGone,
+    #[error(
+        "The account is in the sandbox: it sends to its own address only, until one of its sending domains is verified."
+    )]
+    Sandboxed,
     #[error("The request or the message in it is larger than is taken here.")]
     TooLarge,
     #[error("The body must be JSON, with `Content-Type: application/json`.")]
@@ -116,6 +124,9 @@ impl ApiError {
                 "too-many-attempts",
                 "Too many attempts",
             ),
+            Self::TooOften(_) => (StatusCode::TOO_MANY_REQUESTS, "too-often", "Too often"),
+            Self::LinkGone => (StatusCode::GONE, "link-gone", "Link gone"),
+            Self::Sandboxed => (StatusCode::FORBIDDEN, "sandbox", "Sandbox"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large"),
             Self::NotJson => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "Not JSON"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available"),
@@ -130,7 +141,7 @@ impl IntoResponse for ApiError {
         let (status, kind, title) = self.parts();
         let detail = self.to_string();
         let retry_after = match &self {
-            Self::TooManyAttempts(seconds) => Some(*seconds),
+            Self::TooManyAttempts(seconds) | Self::TooOften(seconds) => Some(*seconds),
             Self::Unavailable => Some(5),
             _ => None,
         };
@@ -180,7 +191,13 @@ impl From<AccountsError> for ApiError {
             AccountsError::Hashing | AccountsError::KeyGeneration | AccountsError::StoredKey(_) => {
                 Self::internal(&error)
             }
-            AccountsError::Address(_) | AccountsError::NoSuchLogin(_) => Self::invalid("email", said),
+            AccountsError::TooOften(wait) => Self::TooOften(wait.as_secs().max(1)),
+            AccountsError::LinkGone => Self::LinkGone,
+            AccountsError::BadCountry => Self::invalid("country", said),
+            AccountsError::BadTimeZone => Self::invalid("time_zone", said),
+            AccountsError::Address(_) | AccountsError::NoSuchLogin(_) | AccountsError::NotInvited(_) => {
+                Self::invalid("email", said)
+            }
             AccountsError::Weak(_) => Self::invalid("password", said),
             AccountsError::Range(_) => Self::invalid("range", said),
             AccountsError::WrongPassword => Self::invalid("current", said),

@@ -11,7 +11,7 @@ use serde_json::Value;
 const ROOMS: [&str; 5] = ["mail", "store", "accounts", "outbound", "posthouse"];
 
 /// The heavy dependencies and the one room that knows each.
-const HEAVY: [(&str, &str); 14] = [
+const HEAVY: [(&str, &str); 15] = [
     ("argon2", "accounts"),
     ("axum", "posthouse"),
     ("clap", "posthouse"),
@@ -19,6 +19,7 @@ const HEAVY: [(&str, &str); 14] = [
     ("instant-acme", "posthouse"),
     ("mail-builder", "mail"),
     ("mail-parser", "mail"),
+    ("minijinja", "posthouse"),
     ("prometheus-client", "posthouse"),
     ("rcgen", "posthouse"),
     ("rusqlite", "store"),
@@ -34,7 +35,7 @@ const OUTBOUND_MODULES: [&str; 9] = [
 ];
 
 /// Each table and the module that alone writes SQL on it.
-const TABLES: [(&str, &str); 20] = [
+const TABLES: [(&str, &str); 24] = [
     ("account_changes", "accounts/src/changes"),
     ("accounts", "accounts/src"),
     ("api_keys", "accounts/src"),
@@ -49,12 +50,16 @@ const TABLES: [(&str, &str); 20] = [
     ("domains", "accounts/src/domains"),
     ("events", "store/src"),
     ("ip_credentials", "accounts/src"),
+    ("links", "accounts/src/links"),
     ("logins", "accounts/src"),
     ("messages", "outbound/src/spool"),
     ("nodes", "store/src/nodes"),
+    ("notices", "accounts/src/notices"),
     ("paused_lanes", "outbound/src/schedule/pauses"),
     ("recipients", "outbound/src/spool"),
     ("sessions", "accounts/src/sessions"),
+    ("sign_ups", "accounts/src/sign_up"),
+    ("velocity", "accounts/src/limits"),
 ];
 
 /// Licences that a binary may carry without asking anyone.

@@ -17,5 +17,6 @@ mod outages;
 mod password;
 mod peers;
 mod readme;
+mod sign_up;
 mod smtp_raw;
 mod tls;

@@ -1,10 +1,10 @@
 //! The account that is signed in, and its password.
 
-use accounts::Scope;
 use accounts::password::{Strength, strength};
+use accounts::{OwnPassword, Scope};
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 
 use super::accounts::AccountView;
 use crate::http::Parts;
-use crate::http::auth::Caller;
+use crate::http::auth::{Caller, requester};
 use crate::http::error::{ApiError, ApiResult, Problem};
 use crate::http::json::Body;
 use crate::http::peer::Client;
@@ -48,7 +48,7 @@ struct PasswordChange {
 /// Change the password
 ///
 /// The new password is the SMTP password too, from this moment on. The old one stops everywhere: SMTP sessions that
-/// signed in with it end at their next message, other web sessions end. API keys stay.
+/// signed in with it end at their next message, other web sessions end. API keys stay. The owner is written to.
 #[utoipa::path(
     post, path = "/account/password", tag = "account", operation_id = "changePassword", request_body = PasswordChange,
     responses(
@@ -62,15 +62,20 @@ async fn change_password(
     State(parts): State<Parts>,
     caller: Caller,
     client: Client,
+    headers: HeaderMap,
     Body(change): Body<PasswordChange>,
 ) -> ApiResult<StatusCode> {
     caller.needs(Scope::Account)?;
     let now = parts.clock.now();
     let attempt = parts.attempts.reserve(client.network(), now)?;
-    let keep = caller.session.as_deref();
+    let asked = OwnPassword {
+        current: &change.current,
+        new: &change.new,
+        keep: caller.session.as_deref(),
+    };
     let changed = parts
         .accounts
-        .change_own_password(&caller.principal, &change.current, &change.new, keep)
+        .change_own_password(&caller.principal, asked, &requester(&client, &headers))
         .await;
     if !matches!(changed, Err(accounts::AccountsError::WrongPassword)) {
         attempt.give_back();

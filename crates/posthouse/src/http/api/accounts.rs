@@ -66,6 +66,14 @@ pub struct AccountView {
     credits: Option<i64>,
     #[schema(format = DateTime)]
     created_at: String,
+    /// It opened itself and has no verified sending domain yet: it sends to its own addresses only.
+    sandbox: bool,
+    /// ISO 3166-1, two letters; empty where nobody said.
+    #[schema(example = "FR")]
+    country: String,
+    /// A name of the tz database; empty where nobody said.
+    #[schema(example = "Europe/Paris")]
+    time_zone: String,
 }
 
 impl From<Account> for AccountView {
@@ -78,6 +86,9 @@ impl From<Account> for AccountView {
             operator: account.operator,
             credits: account.credits,
             created_at: account.created_at.rfc3339(),
+            sandbox: account.sandbox,
+            country: account.country,
+            time_zone: account.time_zone,
         }
     }
 }

@@ -9,11 +9,13 @@ mod inbox;
 mod keys;
 mod message_view;
 mod messages;
+mod password;
 mod queue;
 mod send;
 mod session;
 mod settings;
 mod setup;
+mod sign_up;
 
 use axum::Router;
 use axum::http::header;
@@ -53,6 +55,7 @@ use super::{Parts, live};
         (name = "account", description = "The account that is signed in."),
         (name = "keys", description = "API keys."),
         (name = "session", description = "Web sessions of the console."),
+        (name = "sign-up", description = "Opening an account, and getting back in without the password."),
         (name = "setup", description = "The first start of an installation."),
         (name = "inbox", description = "Mail that was kept here instead of being delivered (`delivery.route = \"capture\"`)."),
         (name = "accounts", description = "All accounts. Operators only."),
@@ -72,6 +75,8 @@ fn operations(max_message_size: usize) -> OpenApiRouter<Parts> {
         .merge(keys::routes())
         .merge(session::routes())
         .merge(setup::routes())
+        .merge(sign_up::routes())
+        .merge(password::routes())
         .merge(settings::routes())
         .merge(inbox::routes())
         .merge(accounts::routes())

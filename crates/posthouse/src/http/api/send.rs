@@ -103,7 +103,7 @@ struct Accepted {
     responses(
         (status = 202, description = "Accepted", body = Accepted),
         (status = 402, description = "The account has too few credits", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The account may not send as this sender, or is suspended", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The account may not send as this sender, is suspended, or is in the sandbox and this goes elsewhere", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The message is too big", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The message is not valid; `errors` says where", body = Problem, content_type = "application/problem+json"),
     ),
@@ -157,6 +157,8 @@ fn refusal(reply: &Reply) -> ApiError {
     let is = |known: &Reply| (reply.code, reply.enhanced) == (known.code, known.enhanced);
     if is(&replies::OUT_OF_CREDITS) {
         ApiError::OutOfCredits
+    } else if *reply == replies::SANDBOXED {
+        ApiError::Sandboxed
     } else if is(&replies::SENDER_NOT_ALLOWED) || is(&replies::FROM_NOT_ALLOWED) {
         ApiError::Forbidden(format!("{}.", reply.text))
     } else if is(&replies::ACCOUNT_SUSPENDED) {

@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::http::Parts;
-use crate::http::auth::{Caller, no_cookie, session_cookie, session_token};
+use crate::http::auth::{Caller, agent, no_cookie, session_cookie, session_token};
 use crate::http::error::{ApiError, ApiResult, Problem};
 use crate::http::json::Body;
 use crate::http::peer::Client;
@@ -53,6 +53,8 @@ struct MyAccount {
     /// What is left; null where there is no limit.
     #[schema(required = true)]
     credits: Option<i64>,
+    /// It opened itself and has no verified sending domain yet: it sends to its own addresses only.
+    sandbox: bool,
 }
 
 /// The installation.
@@ -154,13 +156,9 @@ pub(super) async fn signed_in(
     headers: &HeaderMap,
     principal: Principal,
 ) -> ApiResult<(SetCookie, Me)> {
-    let agent = headers
-        .get(header::USER_AGENT)
-        .and_then(|agent| agent.to_str().ok())
-        .unwrap_or_default();
     let origin = SessionOrigin {
         ip: client.ip.to_string(),
-        agent: agent.to_owned(),
+        agent: agent(headers).to_owned(),
     };
     let token = parts
         .accounts
@@ -195,6 +193,7 @@ fn describe(parts: &Parts, principal: &Principal, account: Account) -> Me {
             state: super::accounts::AccountStateName::of(&account.state),
             state_reason: account.state.reason().map(str::to_owned),
             credits: account.credits,
+            sandbox: account.sandbox,
         },
         server: ServerView {
             name: "Posthouse",

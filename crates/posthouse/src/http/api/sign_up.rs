@@ -1,0 +1,266 @@
+//! Opening an account: asking for one, confirming its address, inviting people.
+
+use accounts::{AccountsError, NewSignUp, Scope};
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::session::{Me, signed_in};
+use crate::config::Signup;
+use crate::http::Parts;
+use crate::http::auth::{Caller, requester};
+use crate::http::error::{ApiError, ApiResult, Problem};
+use crate::http::json::Body;
+use crate::http::peer::Client;
+
+pub fn routes() -> OpenApiRouter<Parts> {
+    OpenApiRouter::new()
+        .routes(routes!(sign_up_state, sign_up))
+        .routes(routes!(confirm))
+        .routes(routes!(invite))
+}
+
+/// Who may open an account.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum SignUpMode {
+    /// Anybody who confirms an address.
+    Open,
+    /// Whoever was invited.
+    Invite,
+    /// Nobody; the operator makes accounts.
+    Closed,
+}
+
+/// Whether an account can be opened here.
+#[derive(Serialize, ToSchema)]
+struct SignUpState {
+    mode: SignUpMode,
+    /// What an account starts with.
+    #[schema(example = 500)]
+    free_credits: u32,
+}
+
+/// The language of pages and mails.
+#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Language {
+    #[default]
+    En,
+    Fr,
+}
+
+impl Language {
+    fn code(self) -> &'static str {
+        match self {
+            Self::En => "en",
+            Self::Fr => "fr",
+        }
+    }
+}
+
+/// Somebody who wants an account.
+#[derive(Deserialize, ToSchema)]
+struct SignUp {
+    /// The address of the login, which becomes the SMTP username.
+    #[schema(example = "alice@example.com")]
+    email: String,
+    /// At least 10 characters and hard to guess; becomes the SMTP password.
+    #[schema(format = Password)]
+    password: String,
+    /// ISO 3166-1, two letters.
+    #[schema(example = "FR")]
+    country: String,
+    /// A name of the tz database.
+    #[schema(example = "Europe/Paris")]
+    time_zone: String,
+    #[serde(default)]
+    #[schema(required = false)]
+    language: Language,
+    /// The token of an invitation. With it the account opens at once.
+    invitation: Option<String>,
+}
+
+/// What was done, as far as everybody may know.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Noted {
+    #[schema(example = "We have written to alice@example.com.")]
+    message: String,
+}
+
+impl Noted {
+    pub(super) fn answer(message: String) -> Response {
+        (StatusCode::ACCEPTED, Json(Self { message })).into_response()
+    }
+}
+
+/// Ask whether an account can be opened here
+#[utoipa::path(
+    get, path = "/sign-up", tag = "sign-up", operation_id = "getSignUp",
+    responses((status = 200, description = "How things stand", body = SignUpState)),
+    security(()),
+)]
+async fn sign_up_state(State(parts): State<Parts>) -> Json<SignUpState> {
+    let mode = match parts.settings.signup {
+        Signup::Open => SignUpMode::Open,
+        Signup::Invite => SignUpMode::Invite,
+        Signup::Closed => SignUpMode::Closed,
+    };
+    Json(SignUpState {
+        mode,
+        free_credits: parts.settings.free_credits,
+    })
+}
+
+/// Open an account
+///
+/// The address gets a link to confirm it with; until then there is no account. The answer is the same when there is one
+/// already: then its owner is told. After a few sign-ups from one network within an hour the mails of further ones wait
+/// some minutes. With an invitation, whose link proved the address, the account opens at once.
+#[utoipa::path(
+    post, path = "/sign-up", tag = "sign-up", operation_id = "signUp", request_body = SignUp,
+    responses(
+        (status = 201, description = "The invitation was good: the account is open and signed in", body = Me),
+        (status = 202, description = "The address was written to, unless it was so too often", body = Noted),
+        (status = 403, description = "Accounts are not opened here, or by invitation only", body = Problem, content_type = "application/problem+json"),
+        (status = 410, description = "The invitation is used up or too old", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Something is not accepted; `errors` says what", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many sign-ups from this network or for this domain; `Retry-After` says how long to wait", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(()),
+)]
+async fn sign_up(
+    State(parts): State<Parts>,
+    client: Client,
+    headers: HeaderMap,
+    Body(sign_up): Body<SignUp>,
+) -> ApiResult<Response> {
+    let SignUp {
+        email,
+        password,
+        country,
+        time_zone,
+        language,
+        invitation,
+    } = sign_up;
+    let new = NewSignUp {
+        email,
+        password,
+        country,
+        time_zone,
+        language: language.code().to_owned(),
+    };
+    match (parts.settings.signup, invitation) {
+        (Signup::Open | Signup::Invite, Some(token)) => {
+            let principal = parts.accounts.accept_invitation(&token, new).await?;
+            tracing::info!(account = %principal.account, "an invitation was accepted");
+            let (cookie, me) = signed_in(&parts, &client, &headers, principal).await?;
+            Ok((StatusCode::CREATED, cookie, Json(me)).into_response())
+        }
+        (Signup::Open, None) => {
+            let email = new.email.trim().to_owned();
+            parts.accounts.sign_up(new, &requester(&client, &headers)).await?;
+            Ok(Noted::answer(format!(
+                "We have written to {email}. Open the link in that mail to go on."
+            )))
+        }
+        (Signup::Invite, None) => Err(ApiError::Forbidden(
+            "Opening an account takes an invitation.".to_owned(),
+        )),
+        (Signup::Closed, _) => Err(ApiError::Forbidden("Accounts are not opened here.".to_owned())),
+    }
+}
+
+/// The token of a confirmation link.
+#[derive(Deserialize, ToSchema)]
+struct Confirmation {
+    token: String,
+    /// The password that was chosen: who follows the link and who signed up are the same.
+    #[schema(format = Password)]
+    password: String,
+}
+
+/// Confirm an address
+///
+/// Opens the account with its free credits and signs it in. The link works once; a wrong password does not use it up.
+#[utoipa::path(
+    post, path = "/sign-up/confirm", tag = "sign-up", operation_id = "confirmSignUp", request_body = Confirmation,
+    responses(
+        (status = 201, description = "The account is open and signed in", body = Me),
+        (status = 410, description = "The link is used up or too old", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "It is not the password that was chosen", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many wrong passwords from this network", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(()),
+)]
+async fn confirm(
+    State(parts): State<Parts>,
+    client: Client,
+    headers: HeaderMap,
+    Body(confirmation): Body<Confirmation>,
+) -> ApiResult<Response> {
+    let attempt = parts.attempts.reserve(client.network(), parts.clock.now())?;
+    let confirmed = parts
+        .accounts
+        .confirm_sign_up(&confirmation.token, &confirmation.password)
+        .await;
+    let principal = match confirmed {
+        Err(AccountsError::WrongPassword) => {
+            return Err(ApiError::invalid(
+                "password",
+                "This is not the password that was chosen.",
+            ));
+        }
+        // Tokens are too long to be guessed; only passwords count.
+        confirmed => {
+            attempt.give_back();
+            confirmed?
+        }
+    };
+    tracing::info!(account = %principal.account, "an account was opened");
+    let (cookie, me) = signed_in(&parts, &client, &headers, principal).await?;
+    Ok((StatusCode::CREATED, cookie, Json(me)).into_response())
+}
+
+/// Somebody to invite.
+#[derive(Deserialize, ToSchema)]
+struct Invitation {
+    #[schema(example = "bob@example.com")]
+    email: String,
+    #[serde(default)]
+    #[schema(required = false)]
+    language: Language,
+}
+
+/// Invite somebody to open an account
+///
+/// The address gets a link that works once, for a week.
+#[utoipa::path(
+    post, path = "/invitations", tag = "sign-up", operation_id = "invite", request_body = Invitation,
+    responses(
+        (status = 202, description = "The address is written to", body = Noted),
+        (status = 409, description = "It has an account, or `accounts.signup` is `closed`", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("key" = ["operator"]), ("session" = [])),
+)]
+async fn invite(
+    State(parts): State<Parts>,
+    caller: Caller,
+    Body(invitation): Body<Invitation>,
+) -> ApiResult<Response> {
+    caller.needs(Scope::Operator)?;
+    if parts.settings.signup == Signup::Closed {
+        return Err(ApiError::Conflict(
+            "Nobody can accept an invitation while `accounts.signup` is `closed`.".to_owned(),
+        ));
+    }
+    let Invitation { email, language } = invitation;
+    parts.accounts.invite(&email, language.code()).await?;
+    tracing::info!(by = %caller.account_id(), "somebody was invited");
+    Ok(Noted::answer(format!("We have written to {}.", email.trim())))
+}

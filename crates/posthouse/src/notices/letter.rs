@@ -1,0 +1,262 @@
+//! The text of a mail of our own: words and frame from `site/mail`, values from what happened, headers from the composer.
+
+use std::collections::BTreeMap;
+
+use accounts::{ChangedBy, Letter, Says};
+use mail::message::{ComposeError, Draft, Named, compose};
+use mail::time::Time;
+use minijinja::{Environment, UndefinedBehavior, context};
+use serde::Deserialize;
+
+use super::NoticeSettings;
+
+const WORDS: [(&str, &str); 2] = [
+    ("en", include_str!("../../../../site/mail/en.toml")),
+    ("fr", include_str!("../../../../site/mail/fr.toml")),
+];
+const TEXT: &str = include_str!("../../../../site/mail/letter.txt");
+const HTML: &str = include_str!("../../../../site/mail/letter.html");
+
+/// What one mail says, in one language.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Said {
+    subject: String,
+    text: String,
+    action: String,
+    after: String,
+    otherwise: String,
+    why: String,
+}
+
+/// The words of one language.
+#[derive(Deserialize)]
+struct Words {
+    sender: String,
+    origin: String,
+    #[serde(flatten)]
+    said: BTreeMap<String, Said>,
+}
+
+/// Why a mail could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum LetterError {
+    #[error("its text cannot be made: {0}")]
+    Template(#[from] minijinja::Error),
+    #[error("its header cannot be made: {0}")]
+    Compose(#[from] ComposeError),
+}
+
+pub struct Writer {
+    env: Environment<'static>,
+    words: BTreeMap<&'static str, Words>,
+    settings: NoticeSettings,
+}
+
+impl Writer {
+    pub fn new(settings: &NoticeSettings) -> Self {
+        let mut env = Environment::new();
+        env.set_undefined_behavior(UndefinedBehavior::Strict);
+        // By its name the HTML part is escaped and the text part is not.
+        for (name, source) in [("letter.txt", TEXT), ("letter.html", HTML)] {
+            env.add_template(name, source)
+                .expect("a test reads every template");
+        }
+        let words = WORDS.map(|(lang, text)| {
+            let words = toml::from_str(text).expect("a test reads every language");
+            (lang, words)
+        });
+        Self {
+            env,
+            words: BTreeMap::from(words),
+            settings: settings.clone(),
+        }
+    }
+
+    /// The whole message.
+    pub fn write(&self, letter: &Letter, now: Time, message_id: &str) -> Result<Vec<u8>, LetterError> {
+        let (lang, words) = self
+            .words
+            .get_key_value(letter.language.as_str())
+            .or_else(|| self.words.first_key_value())
+            .expect("there are words");
+        let said = &words.said[kind(&letter.says)];
+        let requester = letter.requester.as_ref();
+        // A client that hides behind a proxy has no address worth naming.
+        let ip = requester.map(|it| it.ip).filter(|ip| !ip.is_unspecified());
+        let facts = context! {
+            host => &self.settings.hostname,
+            at => shown(letter.at),
+            ip => ip.map(|ip| ip.to_string()).unwrap_or_default(),
+            agent => requester.map(accounts::Requester::agent).unwrap_or_default(),
+        };
+        let origin = self.env.render_str(&words.origin, &facts)?;
+        let facts = context! { origin => origin, ..facts };
+        let say = |text: &str| self.env.render_str(text, &facts);
+        let subject = say(&said.subject)?;
+        let values = context! {
+            lang => *lang,
+            subject => &subject,
+            text => say(&said.text)?,
+            action => say(&said.action)?,
+            url => self.url(&letter.says),
+            after => say(&said.after)?,
+            otherwise => say(&said.otherwise)?,
+            why => say(&said.why)?,
+        };
+        let from = Named {
+            name: say(&words.sender)?,
+            address: self.settings.from.address.clone(),
+        };
+        let to = [Named {
+            name: String::new(),
+            address: letter.to.clone(),
+        }];
+        let draft = Draft {
+            from: &from,
+            to: &to,
+            cc: &[],
+            reply_to: None,
+            subject: &subject,
+            text: Some(&self.env.get_template("letter.txt")?.render(&values)?),
+            html: Some(&self.env.get_template("letter.html")?.render(&values)?),
+            // RFC 3834 section 5
+            headers: &[("Auto-Submitted", "auto-generated")],
+            attachments: &[],
+        };
+        Ok(compose(&draft, now, message_id)?)
+    }
+
+    /// The one link.
+    fn url(&self, says: &Says) -> String {
+        let base = &self.settings.public_url;
+        match says {
+            Says::Confirm { token } => format!("{base}/sign-up/confirm?token={token}"),
+            Says::HasAccount => format!("{base}/login"),
+            Says::Reset { token } => format!("{base}/password/reset?token={token}"),
+            Says::Invitation { token } => format!("{base}/sign-up?invitation={token}"),
+            Says::PasswordChanged { .. } => format!("{base}/password/forgot"),
+        }
+    }
+}
+
+/// Its part of the words.
+fn kind(says: &Says) -> &'static str {
+    match says {
+        Says::Confirm { .. } => "confirm",
+        Says::HasAccount => "has_account",
+        Says::Reset { .. } => "reset",
+        Says::Invitation { .. } => "invitation",
+        Says::PasswordChanged { by } => match by {
+            ChangedBy::Owner => "changed_by_owner",
+            ChangedBy::Link => "changed_by_link",
+            ChangedBy::Operator => "changed_by_operator",
+        },
+    }
+}
+
+/// `2026-11-25 18:04 UTC`
+fn shown(at: Time) -> String {
+    let text = at.rfc3339();
+    match (text.get(..10), text.get(11..16)) {
+        (Some(day), Some(time)) => format!("{day} {time} UTC"),
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use accounts::Requester;
+    use mail::address::Address;
+    use mail::message::{Head, content};
+    use store::Id;
+
+    use super::*;
+
+    fn writer() -> Writer {
+        Writer::new(&NoticeSettings {
+            hostname: "mail.example.com".to_owned(),
+            public_url: "https://mail.example.com".to_owned(),
+            from: Named::parse("postmaster@mail.example.com").unwrap(),
+        })
+    }
+
+    fn every_kind() -> [Says; 7] {
+        let token = "A".repeat(44);
+        [
+            Says::Confirm { token: token.clone() },
+            Says::HasAccount,
+            Says::Reset { token: token.clone() },
+            Says::Invitation { token },
+            Says::PasswordChanged { by: ChangedBy::Owner },
+            Says::PasswordChanged { by: ChangedBy::Link },
+            Says::PasswordChanged {
+                by: ChangedBy::Operator,
+            },
+        ]
+    }
+
+    fn letter(language: &str, says: Says, agent: &str) -> Letter {
+        Letter {
+            id: Id::from_bytes([7; 16]),
+            to: Address::parse("alice@example.org").unwrap(),
+            language: language.to_owned(),
+            at: Time::parse_rfc3339("2026-11-25T18:04:30Z").unwrap(),
+            requester: Some(Requester::new(IpAddr::from([192, 0, 2, 7]), agent)),
+            says,
+        }
+    }
+
+    fn written(letter: &Letter) -> Vec<u8> {
+        let now = Time::from_secs(1_795_000_000);
+        writer().write(letter, now, "1@mail.example.com").unwrap()
+    }
+
+    #[test]
+    fn every_mail_has_a_text_an_html_part_one_link_and_a_reason_in_both_languages() {
+        let writer = writer();
+        for (lang, _) in WORDS {
+            for says in every_kind() {
+                let raw = written(&letter(lang, says.clone(), "Firefox"));
+                let shown = content(&raw);
+                let (text, html) = (shown.text.unwrap(), shown.html.unwrap());
+                let url = writer.url(&says);
+                assert_eq!(text.matches("https://").count(), 1, "{text}");
+                assert_eq!(html.matches("https://").count(), 1, "{html}");
+                assert!(text.contains(&url) && html.contains(&url), "{html}");
+                assert!(!text.contains("{{") && !text.contains("\n\n\n"), "{text}");
+                let named = matches!(says, Says::Invitation { .. }) || text.contains("2026-11-25 18:04 UTC");
+                assert!(named && text.contains("mail.example.com"), "{text}");
+            }
+        }
+        assert_eq!(
+            Head::parse(&written(&letter("fr", Says::HasAccount, "")))
+                .unwrap()
+                .subject()
+                .as_deref(),
+            Some("Vous avez déjà un compte sur mail.example.com")
+        );
+        let head = written(&letter("xx", Says::HasAccount, ""));
+        let head = Head::parse(&head).unwrap();
+        assert!(head.subject().unwrap().starts_with("You have an account"));
+        assert_eq!(head.first("auto-submitted").unwrap().decoded(), "auto-generated");
+    }
+
+    #[test]
+    fn what_a_browser_calls_itself_becomes_neither_a_header_nor_html() {
+        let agent = "x\r\nBcc: eve@example.org\r\n\r\n<script>alert(1)</script>{{ host }}";
+        let raw = written(&letter("en", Says::HasAccount, agent));
+        let head = Head::parse(&raw).unwrap();
+        assert!(!head.has("bcc"));
+        assert_eq!(head.all("to").count(), 1);
+        let shown = content(&raw);
+        let (text, html) = (shown.text.unwrap(), shown.html.unwrap());
+        assert!(
+            !html.contains("<script>") && html.contains("&lt;script&gt;"),
+            "{html}"
+        );
+        assert!(text.contains("<script>alert(1)</script>{{ host }}"), "{text}");
+    }
+}

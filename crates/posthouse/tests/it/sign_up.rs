@@ -1,0 +1,343 @@
+//! From a form to the first mail and back in after the password is forgotten, with every link taken from its mail.
+
+use serde_json::{Value, json};
+
+use crate::both_engines;
+use crate::harness::engine::{Database, postgres_is_here};
+use crate::harness::http::{Answer, Http};
+use crate::harness::wait::eventually;
+use crate::harness::{Engine, PASSWORD, Posthouse};
+use crate::peers::clients::{Client, Login, Security};
+
+const ALICE: &str = "alice@example.org";
+const NEW: &str = "eleven-saddles-by-dusk-42";
+const MESSAGE: &[u8] = b"From: <alice@example.org>\r\nSubject: to myself\r\n\r\nhello\r\n";
+
+/// A server where accounts open as `mode` says, with an operator, and the operator's client.
+fn server(engine: Engine, mode: &str) -> (Posthouse, Http) {
+    let server = Posthouse::on(engine)
+        .set("accounts.signup", &format!("{mode:?}"))
+        .start();
+    let ops = operator(&server);
+    (server, ops)
+}
+
+fn operator(server: &Posthouse) -> Http {
+    let create = [
+        "account",
+        "create",
+        "ops@example.com",
+        "--operator",
+        "--password-stdin",
+    ];
+    server.cli(&create, PASSWORD);
+    let mut http = server.http();
+    http.sign_in("ops@example.com", PASSWORD);
+    http
+}
+
+fn form(email: &str) -> Value {
+    json!({"email": email, "password": PASSWORD, "country": "FR", "time_zone": "Europe/Paris", "language": "en"})
+}
+
+/// Kept mails to `to` whose subject holds `subject`, newest first.
+fn inbox(ops: &Http, to: &str, subject: &str) -> Vec<Value> {
+    let all = ops
+        .get(&format!("/api/v1/inbox?limit=200&q={to}"))
+        .expect(200)
+        .json();
+    let mut items = all["items"].as_array().unwrap().clone();
+    items.retain(|mail| mail["to"] == to && mail["subject"].as_str().unwrap().contains(subject));
+    items
+}
+
+/// The text of the only kept mail to `to` about `subject`, once it is there.
+#[track_caller]
+fn mail(ops: &Http, to: &str, subject: &str) -> String {
+    let mails = eventually("the mail arrives", || {
+        let mails = inbox(ops, to, subject);
+        (!mails.is_empty()).then_some(mails)
+    });
+    assert_eq!(mails.len(), 1, "{mails:?}");
+    let id = mails[0]["id"].as_str().unwrap();
+    let source = ops.get(&format!("/api/v1/inbox/{id}/source")).expect(200).text;
+    assert!(
+        source.contains("\r\nAuto-Submitted: auto-generated\r\n"),
+        "{source}"
+    );
+    let content = ops.get(&format!("/api/v1/inbox/{id}/content")).expect(200).json();
+    content["text"].as_str().unwrap().to_owned()
+}
+
+/// The one link of a mail: its path, and the token behind it.
+#[track_caller]
+fn link(text: &str) -> (String, String) {
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("http://"))
+        .expect("a link");
+    let path = line.splitn(4, '/').nth(3).unwrap();
+    let (path, token) = path.split_once('=').expect("a token");
+    (format!("/{path}"), token.trim().to_owned())
+}
+
+/// Signs somebody up and takes the token from the mail.
+fn asked(server: &Posthouse, ops: &Http, email: &str) -> String {
+    server.http().post("/api/v1/sign-up", &form(email)).expect(202);
+    let (path, token) = link(&mail(ops, email, "Confirm"));
+    assert_eq!(path, "/sign-up/confirm?token");
+    token
+}
+
+fn opened(server: &Posthouse, ops: &Http, email: &str) -> Http {
+    let token = asked(server, ops, email);
+    let mut http = server.http();
+    let made = http
+        .post(
+            "/api/v1/sign-up/confirm",
+            &json!({"token": token, "password": PASSWORD}),
+        )
+        .expect(201);
+    http.keep_cookie(&made);
+    http
+}
+
+fn problem(answer: &Answer) -> String {
+    answer.json()["type"].as_str().unwrap().to_owned()
+}
+
+both_engines! {
+    fn from_the_form_to_the_first_mail_and_back_in_without_the_password(engine) {
+        let (server, ops) = server(engine, "open");
+        let mut http = server.http();
+        assert_eq!(http.get("/api/v1/sign-up").expect(200).json(), json!({"mode": "open", "free_credits": 500}));
+        let token = asked(&server, &ops, ALICE);
+
+        // Until the address is confirmed there is nobody to sign in.
+        let mut smtp = server.smtps();
+        smtp.ehlo().expect("250");
+        smtp.auth_plain(ALICE, PASSWORD).expect("535 5.7.8");
+        http.post("/api/v1/session", &json!({"email": ALICE, "password": PASSWORD})).expect(401);
+        let wrong = http.post("/api/v1/sign-up/confirm", &json!({"token": token, "password": NEW})).expect(422);
+        assert_eq!(wrong.json()["errors"][0]["field"], "password");
+        let confirmation = json!({"token": token, "password": PASSWORD});
+        let made = http.post("/api/v1/sign-up/confirm", &confirmation).expect(201);
+        assert_eq!(problem(&http.post("/api/v1/sign-up/confirm", &confirmation).expect(410)), "/problems/link-gone");
+        http.keep_cookie(&made);
+        let account = http.get("/api/v1/account").expect(200).json();
+        assert_eq!((&account["credits"], &account["sandbox"]), (&json!(500), &json!(true)));
+        assert_eq!((&account["country"], &account["time_zone"]), (&json!("FR"), &json!("Europe/Paris")));
+
+        // Address and password are the SMTP username and password; the sandbox lets mail to oneself through.
+        let login = Login {
+            server: server.address("submission"),
+            security: Security::Starttls,
+            mechanism: "plain",
+            user: ALICE,
+            password: PASSWORD,
+        };
+        Client::Swaks.send(&login, ALICE, &[ALICE], MESSAGE).unwrap();
+        let elsewhere = Client::Swaks.send(&login, ALICE, &["zoe@example.net"], MESSAGE).unwrap_err();
+        assert!(elsewhere.contains("550 5.7.1") && elsewhere.contains("sandbox"), "{elsewhere}");
+        eventually("the mail to oneself arrives", || (!inbox(&ops, ALICE, "to myself").is_empty()).then_some(()));
+
+        let mut open = server.signed_in(ALICE);
+        http.post("/api/v1/password/forgot", &json!({"email": ALICE})).expect(202);
+        let (path, token) = link(&mail(&ops, ALICE, "Choose a new password"));
+        assert_eq!(path, "/password/reset?token");
+        let fresh = server.http();
+        fresh.post("/api/v1/password/reset", &json!({"token": token, "password": "password123"})).expect(422);
+        fresh.post("/api/v1/password/reset", &json!({"token": token, "password": NEW})).expect(204);
+        fresh.post("/api/v1/password/reset", &json!({"token": token, "password": PASSWORD})).expect(410);
+        open.mail(ALICE).expect("421 4.7.0");
+        open.expect_closed();
+        http.get("/api/v1/session").expect(401);
+        let mut again = server.smtps();
+        again.ehlo().expect("250");
+        again.auth_plain(ALICE, PASSWORD).expect("535 5.7.8");
+        again.auth_plain(ALICE, NEW).expect("235 2.7.0");
+        let told = mail(&ops, ALICE, "password on mail.example.com was changed");
+        assert!(told.contains("127.0.0.1") && told.contains("a link that had been sent"), "{told}");
+    }
+
+    fn the_sandbox_keeps_no_recipient_out_that_it_lets_in_alone(engine) {
+        let (server, ops) = server(engine, "open");
+        let http = opened(&server, &ops, ALICE);
+        let mut smtp = server.signed_in(ALICE);
+        smtp.mail(ALICE).expect("250");
+        smtp.rcpt("zoe@example.net").expect("550 5.7.1");
+        smtp.rcpt("ALICE@example.org").expect("250");
+        smtp.rcpt("bob@example.org").expect("550 5.7.1");
+        smtp.data(MESSAGE).expect("250");
+        let message = |to: &str| json!({"from": ALICE, "to": [to], "subject": "s", "text": "t"});
+        assert_eq!(problem(&http.post("/api/v1/messages", &message("zoe@example.net")).expect(403)), "/problems/sandbox");
+        http.post("/api/v1/messages", &message(ALICE)).expect(202);
+        let account = http.get("/api/v1/account").expect(200).json();
+        assert_eq!(account["credits"], 498);
+        server.cli(&["domain", "add", "alice.example", "--account", ALICE], "");
+        http.post("/api/v1/messages", &message("zoe@example.net")).expect(202);
+        smtp.mail(ALICE).expect("250");
+        smtp.rcpt("zoe@example.net").expect("250");
+    }
+
+    fn nobody_learns_whether_an_address_has_an_account(engine) {
+        let (server, ops) = server(engine, "open");
+        server.create_account(ALICE);
+        let http = server.http();
+        for path in ["/api/v1/sign-up", "/api/v1/password/forgot"] {
+            let ask = |email: &str| {
+                let answer = http.post(path, &form(email)).expect(202);
+                let mut headers = answer.headers;
+                headers.retain(|(name, _)| name != "date" && name != "content-length");
+                (answer.text.replace(email, "EMAIL"), headers)
+            };
+            assert_eq!(ask(ALICE), ask("nobody@example.org"));
+        }
+        assert!(mail(&ops, ALICE, "already").contains("was not told"));
+        mail(&ops, ALICE, "Choose a new password");
+        assert_eq!(inbox(&ops, ALICE, "already")[0]["from"], "postmaster@mail.example.com");
+        assert!(inbox(&ops, "nobody@example.org", "Choose a new password").is_empty());
+    }
+
+    fn nothing_that_is_given_becomes_a_header_or_a_second_recipient(engine) {
+        let (server, ops) = server(engine, "open");
+        let http = server.http();
+        let evil = "x\r\nBcc: eve@example.com";
+        for field in ["email", "country", "time_zone", "language"] {
+            let mut given = form(ALICE);
+            given[field] = format!("{}{evil}", given[field].as_str().unwrap()).into();
+            let status = http.post("/api/v1/sign-up", &given).status;
+            assert!([400, 422].contains(&status), "{field}: {status}");
+        }
+        let list = json!({"email": "alice@example.org, eve@example.com"});
+        http.post("/api/v1/password/forgot", &list).expect(422);
+        http.post("/api/v1/password/forgot", &json!({"email": format!("{ALICE}\r\nBcc: eve@example.com")})).expect(422);
+        ops.post("/api/v1/invitations", &json!({"email": "bob@example.org\r\nBcc: eve@example.com"})).expect(422);
+        opened(&server, &ops, ALICE);
+        assert!(inbox(&ops, "eve@example.com", "").is_empty());
+    }
+
+    fn an_invitation_opens_an_account_where_nobody_else_can(engine) {
+        let (server, ops) = server(engine, "invite");
+        let mut http = server.http();
+        assert_eq!(http.get("/api/v1/sign-up").expect(200).json()["mode"], "invite");
+        http.post("/api/v1/sign-up", &form(ALICE)).expect(403);
+        http.post("/api/v1/invitations", &json!({"email": ALICE})).expect(401);
+        server.cli(&["account", "invite", ALICE, "--language", "fr"], "");
+        let (path, token) = link(&mail(&ops, ALICE, "Vous êtes invité"));
+        assert_eq!(path, "/sign-up?invitation");
+        let with = |email: &str| {
+            let mut form = form(email);
+            form["invitation"] = token.as_str().into();
+            form
+        };
+        http.post("/api/v1/sign-up", &with("eve@example.com")).expect(422);
+        let made = http.post("/api/v1/sign-up", &with(ALICE)).expect(201);
+        http.keep_cookie(&made);
+        assert_eq!(http.get("/api/v1/session").expect(200).json()["account"]["sandbox"], true);
+        http.post("/api/v1/sign-up", &with(ALICE)).expect(410);
+        http.post("/api/v1/invitations", &json!({"email": "bob@example.org"})).expect(403);
+        ops.post("/api/v1/invitations", &json!({"email": ALICE})).expect(409);
+        ops.post("/api/v1/invitations", &json!({"email": "bob@example.org"})).expect(202);
+        mail(&ops, "bob@example.org", "You are invited");
+    }
+
+    fn where_sign_up_is_closed_nobody_opens_an_account(engine) {
+        let (server, ops) = server(engine, "closed");
+        let http = server.http();
+        http.post("/api/v1/sign-up", &form(ALICE)).expect(403);
+        ops.post("/api/v1/invitations", &json!({"email": ALICE})).expect(409);
+        let refused = server.try_cli(&["account", "invite", ALICE], "");
+        assert!(!refused.status.success());
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("accounts.signup"));
+    }
+
+    fn the_owner_is_told_of_every_change_of_the_password(engine) {
+        let (server, ops) = server(engine, "closed");
+        server.create_account(ALICE);
+        let mut http = server.http();
+        http.sign_in(ALICE, PASSWORD);
+        http.post("/api/v1/account/password", &json!({"current": PASSWORD, "new": NEW})).expect(204);
+        http.get("/api/v1/session").expect(200);
+        let told = mail(&ops, ALICE, "was changed");
+        assert!(told.contains("signed in and knew the old one") && told.contains("/password/forgot"), "{told}");
+        ops.delete("/api/v1/inbox").expect(204);
+        server.cli(&["account", "password", ALICE, "--password-stdin"], PASSWORD);
+        let told = mail(&ops, ALICE, "was changed");
+        assert!(told.contains("Somebody who runs mail.example.com"), "{told}");
+    }
+
+    fn what_our_own_mail_says_is_not_kept(engine) {
+        let sink = crate::harness::Sink::start();
+        let server = Posthouse::on(engine).set("accounts.signup", "\"open\"").route_to(&sink).start();
+        let ops = operator(&server);
+        server.http().post("/api/v1/sign-up", &form(ALICE)).expect(202);
+        let arrived = sink.wait_for(1);
+        assert_eq!((arrived[0].from.as_str(), arrived[0].recipients.as_slice()), ("", [ALICE.to_owned()].as_slice()));
+        let list = eventually("the operator sees the mail as delivered", || {
+            let list = ops.get("/api/v1/messages").expect(200).json();
+            (list["items"][0]["states"]["delivered"] == 1 || list["items"][0].to_string().contains("delivered")).then_some(list)
+        });
+        let id = list["items"][0]["id"].as_str().unwrap();
+        ops.get(&format!("/api/v1/messages/{id}/source")).expect(404);
+    }
+}
+
+#[test]
+fn one_network_cannot_ask_for_ever() {
+    let (server, _) = server(Engine::Sqlite, "open");
+    let http = server.http();
+    for n in 0..20 {
+        let email = json!({"email": format!("a{n}@example.org")});
+        http.post("/api/v1/password/forgot", &email).expect(202);
+    }
+    let refused = http
+        .post("/api/v1/password/forgot", &json!({"email": ALICE}))
+        .expect(429);
+    assert_eq!(problem(&refused), "/problems/too-often");
+    assert!(refused.header("retry-after").unwrap().parse::<u64>().unwrap() <= 3_600);
+}
+
+#[test]
+fn a_password_changed_at_one_node_counts_at_the_other_at_once() {
+    if !postgres_is_here("a_password_changed_at_one_node_counts_at_the_other_at_once") {
+        return;
+    }
+    let database = Database::create();
+    let node = || {
+        Posthouse::on(Engine::Sqlite)
+            .database_url(&database.url())
+            .start()
+    };
+    let (here, there) = (node(), node());
+    here.create_account(ALICE);
+    let mut http = here.http();
+    http.sign_in(ALICE, PASSWORD);
+    let (mut idle, mut under_way) = (there.signed_in(ALICE), there.signed_in(ALICE));
+    under_way.mail(ALICE).expect("250");
+    under_way.rcpt("bob@example.net").expect("250");
+
+    http.post(
+        "/api/v1/account/password",
+        &json!({"current": PASSWORD, "new": NEW}),
+    )
+    .expect(204);
+
+    idle.mail(ALICE).expect("421 4.7.0");
+    idle.expect_closed();
+    let reply = under_way.command("DATA");
+    if reply.code() == 354 {
+        under_way.send(&crate::harness::smtp::stuffed(MESSAGE));
+        under_way.reply().expect("421 4.7.0");
+    } else {
+        reply.expect("421 4.7.0");
+    }
+    let mut again = there.smtps();
+    again.ehlo().expect("250");
+    again.auth_plain(ALICE, PASSWORD).expect("535 5.7.8");
+    again.auth_plain(ALICE, NEW).expect("235 2.7.0");
+    // The web session that made the change goes on, at either node.
+    let mut elsewhere = there.http();
+    elsewhere.cookie.clone_from(&http.cookie);
+    elsewhere.get("/api/v1/session").expect(200);
+}
