@@ -224,7 +224,7 @@ function Person({ me }: { me: Me }) {
 
 function Notices({ me, offline }: { me: Me; offline: boolean }) {
   const { t } = useTranslation();
-  const { state, state_reason } = me.account;
+  const { state, state_reason, sandbox } = me.account;
   return (
     <>
       {offline && (
@@ -235,6 +235,11 @@ function Notices({ me, offline }: { me: Me; offline: boolean }) {
       {state === "suspended" && (
         <Alert color="red" variant="outline" mb="md" py="xs" icon={<IconBan aria-hidden />}>
           {state_reason ? t("frame.suspended", { reason: state_reason }) : t("frame.suspendedNoReason")}
+        </Alert>
+      )}
+      {sandbox && (
+        <Alert color="blue" variant="outline" mb="md" py="xs">
+          {t("frame.sandbox")} <Link to="/domains">{t("nav.domains")}</Link>
         </Alert>
       )}
     </>

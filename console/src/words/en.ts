@@ -21,6 +21,8 @@ export const en = {
       "The delivery route is “capture”: mail lands in the inbox of this console and nothing leaves this machine.",
     suspended: "This account is suspended and cannot send: {{reason}}",
     suspendedNoReason: "This account is suspended and cannot send.",
+    sandbox:
+      "This account is in the sandbox: it sends to its own address only, until one of its sending domains is verified.",
     offline: "The server does not answer. What you see may be old; trying again.",
   },
   nav: {

@@ -9,6 +9,7 @@ const me = (change: Partial<Me["account"]> = {}): Me => ({
     id: "2",
     name: "Ada",
     operator: true,
+    sandbox: false,
     state: "active",
     state_reason: null,
     credits: null,
