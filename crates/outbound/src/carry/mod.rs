@@ -9,4 +9,4 @@ mod trouble;
 
 pub use carrier::{Carrier, Prepared, Transport};
 pub use settings::{CarrySettings, Timeouts};
-pub use tls::CarryError;
+pub use tls::{CarryError, authorities, described, opportunistic};

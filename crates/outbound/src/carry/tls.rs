@@ -35,12 +35,6 @@ pub(super) struct Tls {
 impl Tls {
     pub(super) fn new(route: &Route, ca_file: Option<&Path>) -> Result<Self, CarryError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let anybody = Arc::new(Anybody(provider.clone()));
-        let opportunistic = ClientConfig::builder_with_provider(provider.clone())
-            .with_safe_default_protocol_versions()?
-            .dangerous()
-            .with_custom_certificate_verifier(anybody)
-            .with_no_client_auth();
         let verified = match route {
             Route::Smarthost(Smarthost {
                 tls: TlsPolicy::Required | TlsPolicy::Implicit,
@@ -55,13 +49,25 @@ impl Tls {
             _ => None,
         };
         Ok(Self {
-            opportunistic: Arc::new(opportunistic),
+            opportunistic: Arc::new(opportunistic()?),
             verified,
         })
     }
 }
 
-fn authorities(ca_file: Option<&Path>) -> Result<RootCertStore, CarryError> {
+/// A client that encrypts and takes whatever certificate it is shown.
+pub fn opportunistic() -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let anybody = Arc::new(Anybody(provider.clone()));
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(anybody)
+        .with_no_client_auth())
+}
+
+/// Whom to trust: the system's authorities, and those of a file.
+pub fn authorities(ca_file: Option<&Path>) -> Result<RootCertStore, CarryError> {
     let mut roots = RootCertStore::empty();
     // A system certificate that cannot be read is one authority less, no reason to stop.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -92,7 +98,7 @@ fn authorities(ca_file: Option<&Path>) -> Result<RootCertStore, CarryError> {
 }
 
 /// `TLSv1.3 TLS_AES_256_GCM_SHA384`, as it is recorded.
-pub(super) fn described(state: &CommonState) -> String {
+pub fn described(state: &CommonState) -> String {
     let version = match state.protocol_version() {
         Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
         Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",

@@ -11,16 +11,21 @@ use super::error::ApiError;
 
 /// Lets an unsafe request pass that a browser sent from our own pages, or that carries no cookie it could abuse.
 pub async fn refuse_foreign(State(parts): State<Parts>, request: Request, next: Next) -> Response {
+    if comes_from_us(&request, &parts.settings.public_url) {
+        return next.run(request).await;
+    }
+    ApiError::Forbidden("The request came from another site.".to_owned()).into_response()
+}
+
+/// Whether a request changes nothing, or no other site can have made it.
+pub fn comes_from_us(request: &Request, public_url: &str) -> bool {
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let host = request
         .headers()
         .get(header::HOST)
         .and_then(|host| host.to_str().ok());
     let host = host.or_else(|| request.uri().authority().map(axum::http::uri::Authority::as_str));
-    if safe || may_pass(request.headers(), host, &parts.settings.public_url) {
-        return next.run(request).await;
-    }
-    ApiError::Forbidden("The request came from another site.".to_owned()).into_response()
+    safe || may_pass(request.headers(), host, public_url)
 }
 
 fn may_pass(headers: &HeaderMap, host: Option<&str>, public_url: &str) -> bool {

@@ -100,22 +100,33 @@ async fn sign_in(
     headers: HeaderMap,
     Body(sign_in): Body<SignIn>,
 ) -> ApiResult<Response> {
+    let SignIn { email, password } = sign_in;
+    let (cookie, principal) = sign_in_with_password(&parts, &client, &headers, &email, &password).await?;
+    let account = parts.accounts.account(principal.account).await?;
+    Ok((cookie, Json(describe(&parts, &principal, account))).into_response())
+}
+
+/// Opens a session for whoever has this address and password; a page without JavaScript does it like the API.
+pub async fn sign_in_with_password(
+    parts: &Parts,
+    client: &Client,
+    headers: &HeaderMap,
+    email: &str,
+    password: &str,
+) -> ApiResult<(SetCookie, Principal)> {
     let now = parts.clock.now();
     let attempt = parts.attempts.reserve(client.network(), now)?;
-    let verified = parts
-        .accounts
-        .verify_password(&sign_in.email, &sign_in.password)
-        .await;
+    let verified = parts.accounts.verify_password(email, password).await;
     if !matches!(verified, Ok(None)) {
         attempt.give_back();
     }
     let principal = verified?.ok_or(ApiError::WrongPassword)?;
     // Whatever session the browser had is over; the new one has a token that nobody could plant.
-    if let Some(old) = session_token(&headers) {
+    if let Some(old) = session_token(headers) {
         parts.accounts.close_session(&old).await?;
     }
-    let (cookie, me) = signed_in(&parts, &client, &headers, principal).await?;
-    Ok((cookie, Json(me)).into_response())
+    let cookie = open(parts, client, headers, &principal).await?;
+    Ok((cookie, principal))
 }
 
 /// Ask who is signed in
@@ -147,30 +158,37 @@ async fn sign_out(State(parts): State<Parts>, client: Client, headers: HeaderMap
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, no_cookie(secure))]).into_response())
 }
 
-type SetCookie = AppendHeaders<[(HeaderName, HeaderValue); 1]>;
+pub type SetCookie = AppendHeaders<[(HeaderName, HeaderValue); 1]>;
 
-/// Opens a session for somebody whose password was just verified.
+/// Opens a session for somebody whose password was just verified, and says who that is.
 pub(super) async fn signed_in(
     parts: &Parts,
     client: &Client,
     headers: &HeaderMap,
     principal: Principal,
 ) -> ApiResult<(SetCookie, Me)> {
+    let cookie = open(parts, client, headers, &principal).await?;
+    let account = parts.accounts.account(principal.account).await?;
+    Ok((cookie, describe(parts, &principal, account)))
+}
+
+async fn open(
+    parts: &Parts,
+    client: &Client,
+    headers: &HeaderMap,
+    principal: &Principal,
+) -> ApiResult<SetCookie> {
     let origin = SessionOrigin {
         ip: client.ip.to_string(),
         agent: agent(headers).to_owned(),
     };
     let token = parts
         .accounts
-        .open_session(&principal, origin)
+        .open_session(principal, origin)
         .await?
         .ok_or(ApiError::WrongPassword)?;
-    let account = parts.accounts.account(principal.account).await?;
     let cookie = session_cookie(&token, is_secure(parts, client, headers));
-    Ok((
-        AppendHeaders([(header::SET_COOKIE, cookie)]),
-        describe(parts, &principal, account),
-    ))
+    Ok(AppendHeaders([(header::SET_COOKIE, cookie)]))
 }
 
 fn is_secure(parts: &Parts, client: &Client, headers: &HeaderMap) -> bool {
