@@ -6,6 +6,7 @@ mod config;
 mod http;
 mod notices;
 mod ops;
+mod site;
 mod smtp;
 mod tls;
 

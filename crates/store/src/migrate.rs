@@ -36,6 +36,11 @@ const TREE: &[Migration] = &[
         name: "sign up",
         text: include_str!("../migrations/0005_sign_up.sql"),
     },
+    Migration {
+        version: 6,
+        name: "help votes",
+        text: include_str!("../migrations/0006_help_votes.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

@@ -29,6 +29,7 @@ use crate::http;
 use crate::notices::{NoticeSettings, Notices};
 use crate::ops::data_dir::{DataDir, DataDirError};
 use crate::ops::{self, Connections, metrics};
+use crate::site::{self, Site, SiteError};
 use crate::smtp::{Smtp, SmtpSettings};
 use crate::tls::{Certificates, TlsError};
 
@@ -44,6 +45,8 @@ pub enum AppError {
     Database { url: String, source: StoreError },
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error(transparent)]
+    Site(#[from] SiteError),
     #[error(transparent)]
     Listen(#[from] listen::ListenError),
     #[error("cannot keep {file}: {source}")]
@@ -75,6 +78,8 @@ struct Server {
     outbound: Outbound,
     sockets: Sockets,
     notices: NoticeSettings,
+    http: Arc<http::HttpSettings>,
+    site: Site,
     /// What the console's first page asks for, while nobody has an operator's account.
     setup_token: Option<String>,
 }
@@ -103,6 +108,8 @@ impl Server {
         let setup_token = setup_token::current(&config.data_dir, &rooms.accounts, &rooms.ids).await?;
         let sockets = Sockets::open(&config)?;
         let notices = web::notices(&config, &sockets)?;
+        let http = Arc::new(web::settings(&config, &sockets));
+        let site = Site::open(&config, &http)?;
         // Last, because it takes up what the node had in hand: from here on nothing refuses to start.
         let outbound = Outbound::start(parts).await.map_err(AppError::Outbound)?;
         Ok(Self {
@@ -112,6 +119,8 @@ impl Server {
             outbound,
             sockets,
             notices,
+            http,
+            site,
             setup_token,
         })
     }
@@ -144,6 +153,8 @@ impl Server {
             outbound,
             mut sockets,
             notices,
+            http: settings,
+            site,
             ..
         } = self;
         tasks.spawn(
@@ -177,7 +188,7 @@ impl Server {
         let also = ops::health::routes(ops::health::Health::new(rooms.db.clone(), stop.clone()))
             .merge(metrics::routes(sources, gate));
         let parts = http::Parts {
-            settings: Arc::new(web::settings(&config, &sockets)),
+            settings,
             live: http::Live::start(rooms.db.clone(), stop.clone()),
             db: rooms.db.clone(),
             accounts: rooms.accounts,
@@ -196,6 +207,7 @@ impl Server {
             settings: notices,
         };
         tasks.spawn(notices.run(stop.clone()));
+        let also = also.merge(site::router(parts.clone(), site));
         tasks.spawn(smtp.serve(sockets.take_smtp()));
         let listeners = web::listeners((sockets.http, &http), (sockets.https, &https), &certificates);
         tasks.spawn(http::serve(listeners, parts, also, stop.clone()));

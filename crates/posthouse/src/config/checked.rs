@@ -8,7 +8,7 @@ use std::time::Duration;
 use store::DatabaseUrl;
 
 use super::Overrides;
-use super::keys::{Accounts, Acme, Delivery, Http, Log, Settings, Smtp, Storage};
+use super::keys::{Accounts, Acme, Delivery, Http, Log, Settings, Site, Smtp, Storage};
 use super::problem::{ConfigError, Place, Problem};
 use super::value::{HostName, HttpUrl, Listen, Setting, Size};
 
@@ -23,6 +23,7 @@ pub struct Config {
     pub smtp: Smtp,
     pub certificate: CertificateFrom,
     pub delivery: Delivery,
+    pub site: Site,
     pub accounts: Accounts,
     pub storage: Storage,
     pub log: Log,
@@ -85,6 +86,7 @@ impl Config {
             smtp: settings.smtp.clone(),
             certificate,
             delivery: settings.delivery.clone(),
+            site: settings.site.clone(),
             accounts: settings.accounts.clone(),
             storage: settings.storage.clone(),
             log: settings.log.clone(),

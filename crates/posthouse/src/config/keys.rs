@@ -10,9 +10,11 @@ use outbound::route::Route;
 use store::DatabaseUrl;
 
 use super::problem::Problem;
+use super::site::SiteName;
 use super::source::{Found, Value};
 use super::value::{HostName, HttpUrl, Listen, LogFilter, Mailbox, Misfit, NameServer, Setting, Size};
 use super::words::{BareLf, LogFormat, Signup};
+use crate::site::Color;
 
 /// One key as the reference page shows it.
 pub struct KeyDoc {
@@ -196,6 +198,25 @@ settings! {
         ca_file: Option<PathBuf> = "",
         /// The addresses to deliver from, at most one IPv4 and one IPv6. Empty: the system chooses.
         source_address: Vec<IpAddr> = "",
+    }
+
+    /// The public pages: home, SMTP settings and help.
+    site: Site {
+        /// What the service is called on them.
+        name: SiteName = "Posthouse",
+        /// The colour of links and buttons. Where it would be hard to read it is darkened, or lightened for dark pages.
+        accent: Option<Color> = "",
+        /// A picture in place of the horn and the name, SVG or PNG, at most 48 KiB.
+        logo: Option<PathBuf> = "",
+        /// Your terms, in Markdown. Without them the page says that you have published none.
+        terms: Option<PathBuf> = "",
+        /// Your privacy notice, in Markdown. Without it the page says that you have published none.
+        privacy: Option<PathBuf> = "",
+        /// A folder of help articles of your own: `en/NAME.md` and `fr/NAME.md`, made like those of the project. An article
+        /// with the name of one of ours takes its place; one that is there in one language only is shown in both.
+        help_dir: Option<PathBuf> = "",
+        /// The address that people are told to write to.
+        contact: Option<Mailbox> = "",
     }
 
     /// Who may send, and how much.

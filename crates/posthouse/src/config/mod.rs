@@ -8,6 +8,7 @@ mod checked;
 mod keys;
 mod problem;
 mod reference;
+mod site;
 mod source;
 mod value;
 mod words;

@@ -26,8 +26,11 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Signup;
 use crate::tls::Certificates;
 
-pub use api::openapi;
+pub use api::{openapi, sign_in_with_password};
 pub use attempts::Attempts;
+pub use auth::{COOKIE, session_token};
+pub use csrf::comes_from_us;
+pub use error::ApiError;
 pub use live::Live;
 pub use peer::Client;
 pub use serve::Listener;
@@ -85,7 +88,7 @@ pub struct Parts {
     pub live: Live,
 }
 
-/// Serves the console, the API and `also` (health and metrics) until told to stop, then finishes what is in hand.
+/// Serves the console, the API and `also` (health, metrics and the site, which answers every other path) until told to stop, then finishes what is in hand.
 pub async fn serve(listeners: Vec<Listener>, parts: Parts, also: axum::Router, stop: CancellationToken) {
     let router = router::build(&parts, also);
     serve::run(listeners, router, stop).await;

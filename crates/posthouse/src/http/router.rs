@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderName, HeaderValue, Uri, header};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::get;
+use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -23,6 +22,7 @@ const BODY_LIMIT: usize = 256 * 1024;
 /// Answers of the API are read by programs: nothing in them is to be run, framed or fetched.
 const API_CSP: &str = "default-src 'none'; frame-ancestors 'none'";
 
+/// `also` brings the answer to every path that is not named here.
 pub fn build(parts: &Parts, also: Router) -> Router {
     let api = api::router(parts)
         .fallback(|| async { ApiError::NotFound("operation") })
@@ -43,9 +43,7 @@ pub fn build(parts: &Parts, also: Router) -> Router {
         .nest("/api/v1", api)
         .merge(console::router())
         .merge(also)
-        .route("/", get(|| async { Redirect::temporary("/app") }))
         .merge(parts.certificates.challenges().routes())
-        .fallback(|_: Uri| async { ApiError::NotFound("page") })
         .layer(CompressionLayer::new())
         .layer(if_absent(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(if_absent(header::REFERRER_POLICY, "same-origin"))

@@ -11,7 +11,7 @@ use serde_json::Value;
 const ROOMS: [&str; 5] = ["mail", "store", "accounts", "outbound", "posthouse"];
 
 /// The heavy dependencies and the one room that knows each.
-const HEAVY: [(&str, &str); 15] = [
+const HEAVY: [(&str, &str); 16] = [
     ("argon2", "accounts"),
     ("axum", "posthouse"),
     ("clap", "posthouse"),
@@ -21,6 +21,7 @@ const HEAVY: [(&str, &str); 15] = [
     ("mail-parser", "mail"),
     ("minijinja", "posthouse"),
     ("prometheus-client", "posthouse"),
+    ("pulldown-cmark", "posthouse"),
     ("rcgen", "posthouse"),
     ("rusqlite", "store"),
     ("tokio-postgres", "store"),
@@ -35,7 +36,7 @@ const OUTBOUND_MODULES: [&str; 9] = [
 ];
 
 /// Each table and the module that alone writes SQL on it.
-const TABLES: [(&str, &str); 24] = [
+const TABLES: [(&str, &str); 25] = [
     ("account_changes", "accounts/src/changes"),
     ("accounts", "accounts/src"),
     ("api_keys", "accounts/src"),
@@ -49,6 +50,7 @@ const TABLES: [(&str, &str); 24] = [
     ("dkim_keys", "accounts/src/domains"),
     ("domains", "accounts/src/domains"),
     ("events", "store/src"),
+    ("help_votes", "posthouse/src/site/help/votes"),
     ("ip_credentials", "accounts/src"),
     ("links", "accounts/src/links"),
     ("logins", "accounts/src"),

@@ -18,5 +18,6 @@ mod password;
 mod peers;
 mod readme;
 mod sign_up;
+mod site;
 mod smtp_raw;
 mod tls;

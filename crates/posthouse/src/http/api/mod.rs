@@ -5,6 +5,7 @@ mod accounts;
 mod content;
 mod credentials;
 mod domains;
+mod help;
 mod inbox;
 mod keys;
 mod message_view;
@@ -16,6 +17,8 @@ mod session;
 mod settings;
 mod setup;
 mod sign_up;
+
+pub use session::sign_in_with_password;
 
 use axum::Router;
 use axum::http::header;
@@ -61,6 +64,7 @@ use super::{Parts, live};
         (name = "accounts", description = "All accounts. Operators only."),
         (name = "credentials", description = "IP ranges that send without a password. Operators only."),
         (name = "queue", description = "What waits for delivery. Operators only."),
+        (name = "help", description = "What readers say of the help articles. Operators only."),
     ),
 )]
 struct Described;
@@ -82,6 +86,7 @@ fn operations(max_message_size: usize) -> OpenApiRouter<Parts> {
         .merge(accounts::routes())
         .merge(credentials::routes())
         .merge(queue::routes())
+        .merge(help::routes())
 }
 
 /// The router of `/api/v1`, the text included.

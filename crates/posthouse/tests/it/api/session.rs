@@ -195,8 +195,6 @@ both_engines! {
             csp.contains("frame-ancestors 'none'") && csp.contains("default-src 'self'"),
             "{csp}"
         );
-        let home = http.get("/").expect(307);
-        assert_eq!(home.header("location"), Some("/app"));
         assert_eq!(
             http.get("/nowhere").expect(404).header("content-type"),
             Some("application/problem+json")

@@ -17,6 +17,7 @@ struct Zones {
     records: BTreeMap<String, Vec<RData>>,
     /// Names whose servers are out of order.
     broken: BTreeSet<String>,
+    asked: Vec<String>,
 }
 
 /// Answers authoritatively; a name without a record does not exist.
@@ -104,6 +105,11 @@ impl Dns {
         self
     }
 
+    /// The names that were asked for, in order.
+    pub fn asked(&self) -> Vec<String> {
+        self.zones.lock().unwrap().asked.clone()
+    }
+
     fn add(&self, name: &str, data: RData) -> &Self {
         self.zones
             .lock()
@@ -172,7 +178,9 @@ fn answer(zones: &Mutex<Zones>, packet: &[u8]) -> Option<Message> {
     reply.metadata.recursion_desired = request.metadata.recursion_desired;
     reply.metadata.recursion_available = true;
     reply.add_query(query.clone());
-    let (code, records) = look_up(&zones.lock().unwrap(), &query);
+    let mut zones = zones.lock().unwrap();
+    zones.asked.push(key(&query.name().to_ascii()));
+    let (code, records) = look_up(&zones, &query);
     reply.metadata.response_code = code;
     reply.add_answers(records);
     Some(reply)

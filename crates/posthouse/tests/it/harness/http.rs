@@ -11,6 +11,8 @@ pub struct Http {
     pub bearer: Option<String>,
     /// What a browser would say in `Origin`; unsafe requests with a cookie need it.
     pub origin: Option<String>,
+    /// Further header fields of each request.
+    pub headers: Vec<(String, String)>,
 }
 
 #[derive(Debug)]
@@ -54,6 +56,7 @@ impl Http {
             base,
             cookie: None,
             bearer: None,
+            headers: Vec::new(),
         }
     }
 
@@ -92,8 +95,24 @@ impl Http {
         self.request("DELETE", path, None)
     }
 
+    /// Sends a form as a browser without JavaScript does.
+    #[track_caller]
+    pub fn submit(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let body = form_urlencoded(fields);
+        self.send("POST", path, Some(("application/x-www-form-urlencoded", body)))
+    }
+
     #[track_caller]
     pub fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        self.send(
+            method,
+            path,
+            body.map(|body| ("application/json", body.to_string())),
+        )
+    }
+
+    #[track_caller]
+    fn send(&self, method: &str, path: &str, body: Option<(&str, String)>) -> Answer {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base));
@@ -106,13 +125,13 @@ impl Http {
         if let Some(origin) = &self.origin {
             request = request.header("origin", origin);
         }
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
         let response = match body {
-            Some(body) => self.agent.run(
-                request
-                    .header("content-type", "application/json")
-                    .body(body.to_string())
-                    .unwrap(),
-            ),
+            Some((kind, body)) => self
+                .agent
+                .run(request.header("content-type", kind).body(body).unwrap()),
             None => self.agent.run(request.body(()).unwrap()),
         };
         let mut response = response.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
@@ -131,4 +150,19 @@ impl Http {
             text: response.body_mut().read_to_string().unwrap_or_default(),
         }
     }
+}
+
+fn form_urlencoded(fields: &[(&str, &str)]) -> String {
+    let escaped = |text: &str| -> String {
+        let byte = |b: u8| match b {
+            b if b.is_ascii_alphanumeric() => char::from(b).to_string(),
+            b => format!("%{b:02X}"),
+        };
+        text.bytes().map(byte).collect()
+    };
+    let pairs: Vec<String> = fields
+        .iter()
+        .map(|(name, value)| format!("{}={}", escaped(name), escaped(value)))
+        .collect();
+    pairs.join("&")
 }

@@ -1,6 +1,6 @@
 //! Real mail programs on both sides: clients that submit, a Postfix that relays through Posthouse, a Postfix that receives.
 
 pub mod clients;
-mod postfix;
+pub mod postfix;
 mod receiving;
 mod submitting;

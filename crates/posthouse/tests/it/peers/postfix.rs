@@ -52,7 +52,8 @@ impl Postfix {
         )
     }
 
-    fn start(settings: &str) -> Self {
+    /// One with these settings beside those that every test needs.
+    pub fn start(settings: &str) -> Self {
         let home = TempDir::new().unwrap();
         fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let port = TcpListener::bind("127.0.0.1:0")

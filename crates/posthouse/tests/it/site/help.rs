@@ -1,0 +1,128 @@
+//! The help centre: what is found, what leads on, and what is counted.
+
+use serde_json::json;
+
+use super::{OPERATOR, attribute, browser, server, set_up};
+use crate::both_engines;
+use crate::harness::{PASSWORD, Posthouse};
+
+/// The articles that a page of results shows, in order.
+fn found(html: &str) -> Vec<&str> {
+    let list = html.split("id=\"found\"").nth(1).unwrap_or_default();
+    let list = list.split("</ul>").next().unwrap_or_default();
+    attribute(list, "href")
+        .into_iter()
+        .filter_map(|path| path.rsplit('/').next())
+        .collect()
+}
+
+both_engines! {
+    fn search_forgives_typos_and_knows_the_numbers(engine) {
+        let server = server(engine);
+        for (lang, query, first) in [
+            ("en", "authentication+failed", "authentication-failed"),
+            ("en", "autentication+faild", "authentication-failed"),
+            ("en", "535", "authentication-failed"),
+            ("en", "554", "smtp-554"),
+            ("en", "forgoten+pasword", "reset-a-password"),
+            ("en", "bcc", "cc-and-bcc"),
+            ("en", "atachment+too+large", "maximum-size"),
+            ("en", "DKIM", "verify-a-domain"),
+            ("fr", "mot+de+passe+oublie", "reset-a-password"),
+            ("fr", "piece+jointe", "maximum-size"),
+            ("fr", "%C3%A9chec+d%27authentification", "authentication-failed"),
+            ("fr", "credit", "credits"),
+        ] {
+            let page = browser(&server, lang)
+                .get(&format!("/help/?q={query}"))
+                .expect(200)
+                .text;
+            assert_eq!(
+                found(&page).first(),
+                Some(&first),
+                "{lang} {query}: {:?}",
+                found(&page)
+            );
+            assert!(page.contains("noindex"));
+        }
+        let http = browser(&server, "en");
+        let nothing = http.get("/help/?q=xylophone+qqq").expect(200).text;
+        assert!(
+            found(&nothing).is_empty() && nothing.contains("Nothing was found"),
+            "{nothing}"
+        );
+        let attack = http
+            .get("/help/?q=%22%3E%3Cscript%3Ealert(1)%3C/script%3E")
+            .expect(200)
+            .text;
+        assert!(!attack.contains("<script"), "{attack}");
+        http.get(&format!("/help/?q={}", "a".repeat(5_000))).expect(200);
+    }
+
+    fn an_article_leads_to_its_neighbours_and_relatives(engine) {
+        let server = server(engine);
+        let page = browser(&server, "en")
+            .get("/help/authentication-failed")
+            .expect(200)
+            .text;
+        assert_eq!(page.matches("rel=\"prev\"").count(), 1);
+        assert_eq!(page.matches("rel=\"next\"").count(), 1);
+        let related = page
+            .split("id=\"related\"")
+            .nth(1)
+            .unwrap()
+            .split("</ul>")
+            .next()
+            .unwrap();
+        assert_eq!(related.matches("Read more</a>").count(), 3, "{related}");
+    }
+
+    fn articles_have_the_values_of_this_installation(engine) {
+        let server = Posthouse::on(engine)
+            .set("smtp.max_message_size", "\"10 MiB\"")
+            .set("site.contact", "\"help@example.com\"")
+            .start();
+        let server = set_up(server);
+        let english = |slug: &str| {
+            browser(&server, "en")
+                .get(&format!("/help/{slug}"))
+                .expect(200)
+                .text
+        };
+        assert!(english("maximum-size").contains("10\u{a0}MiB as sent"));
+        assert!(english("reset-a-password").contains("help@example.com"));
+        let port = server.address("submissions").port().to_string();
+        assert!(english("ports-and-security").contains(&port));
+        for slug in ["username-and-password", "api-in-five-minutes"] {
+            assert!(!english(slug).contains("{{"), "{slug}");
+        }
+    }
+
+    fn answers_are_counted_for_the_operator_once_a_network(engine) {
+        let server = set_up(Posthouse::on(engine).start());
+        let http = browser(&server, "fr");
+        let vote = |path: &str, answer: &str| http.submit(path, &[("helpful", answer)]);
+        let done = vote("/help/credits/vote", "yes").expect(303);
+        assert_eq!(done.header("location"), Some("/help/credits?thanks=1"));
+        assert_eq!(done.header("set-cookie"), None);
+        let thanked = http.get("/help/credits?thanks=1").expect(200).text;
+        assert!(thanked.contains("Merci.") && !thanked.contains("name=\"helpful\""), "{thanked}");
+        vote("/help/credits/vote", "no").expect(303);
+        vote("/en/help/smtp-554/vote", "no").expect(303);
+        vote("/help/nowhere/vote", "yes").expect(404);
+        vote("/help/credits/vote", "perhaps").expect(404);
+
+        let mut operator = server.http();
+        operator.sign_in(OPERATOR, PASSWORD);
+        let counts = operator.get("/api/v1/help/votes").expect(200).json();
+        assert_eq!(counts["items"], json!([
+            {"article": "smtp-554", "lang": "en", "helpful": 0, "not_helpful": 1},
+            {"article": "credits", "lang": "fr", "helpful": 1, "not_helpful": 0},
+        ]));
+        server.create_account("alice@example.com");
+        let mut alice = server.http();
+        alice.sign_in("alice@example.com", PASSWORD);
+        alice.get("/api/v1/help/votes").expect(403);
+        server.http().get("/api/v1/help/votes").expect(401);
+    }
+}
