@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::address::AddressError;
+use crate::message::{AuthorError, AuthorFault};
 use crate::reply::Reply;
 
 // Success and questions.
@@ -151,6 +152,24 @@ pub fn bad_sender(error: AddressError) -> Reply {
     BAD_SENDER.with_text(sentence(error))
 }
 
+/// A header field that does not say plainly whom the message is from.
+pub fn bad_author(error: AuthorError) -> Reply {
+    match error {
+        AuthorError {
+            field: "From",
+            fault: AuthorFault::NotOne,
+        } => FROM_NOT_ONE,
+        error => FROM_NOT_ONE.with_text(sentence(error)),
+    }
+}
+
+/// A field beside From that names somebody whom the account may not send as.
+pub fn author_not_allowed(field: &str) -> Reply {
+    FROM_NOT_ALLOWED.with_text(format!(
+        "This account may not send with this {field} header field"
+    ))
+}
+
 /// A refused recipient, with the rule or limit that its address broke.
 pub fn bad_recipient(error: AddressError) -> Reply {
     let reply = if error.is_about_the_domain() {
@@ -161,7 +180,7 @@ pub fn bad_recipient(error: AddressError) -> Reply {
     reply.with_text(sentence(error))
 }
 
-fn sentence(error: AddressError) -> String {
+fn sentence(error: impl fmt::Display) -> String {
     let mut text = error.to_string();
     // The messages start with an article in lower case.
     if let Some(first) = text.get_mut(..1) {
@@ -186,6 +205,20 @@ mod tests {
         assert_eq!(
             bad_sender(AddressError::NoAt).to_string(),
             "501 5.1.7 The address has no @"
+        );
+    }
+
+    #[test]
+    fn a_refused_author_names_the_header_field() {
+        let refused = |field, fault| bad_author(AuthorError { field, fault }).to_string();
+        assert_eq!(refused("From", AuthorFault::NotOne), FROM_NOT_ONE.to_string());
+        assert_eq!(
+            refused("Resent-Sender", AuthorFault::Route),
+            "550 5.7.1 The Resent-Sender header field holds a source route"
+        );
+        assert_eq!(
+            author_not_allowed("Sender").to_string(),
+            "550 5.7.1 This account may not send with this Sender header field"
         );
     }
 

@@ -6,7 +6,7 @@ use accounts::credits::{self, Charge};
 use accounts::{Epoch, Validity, Via, changes};
 use bytes::Bytes;
 use mail::address::Address;
-use mail::message::{Head, Trace};
+use mail::message::{Authors, Head, Trace};
 use mail::replies;
 use mail::reply::Reply;
 use mail::time::Time;
@@ -51,7 +51,7 @@ struct Checked {
 
 /// What is read from the header of a message on its way in.
 struct Reading {
-    from: Address,
+    authors: Authors,
     subject: String,
     message_id: String,
     content: Bytes,
@@ -86,13 +86,14 @@ impl Door {
         let now = self.parts.clock.now();
         let id = self.parts.ids.next(now);
         self.check_size(&submission)?;
-        let (reading, from) = self.read(&submission, id, now)?;
+        let reading = self.read(&submission, id, now)?;
+        let authors = reading.authors.clone();
         let recipients = submission.envelope.recipients.len();
         let mut new = self.new_message(&submission, reading, id, now);
         for _ in 0..ROUNDS {
             let checked = Checked {
                 via: submission.principal.via,
-                at: self.check_rights(&submission, &from).await?,
+                at: self.check_rights(&submission, &authors).await?,
             };
             // In a task of its own: a client that goes away in the middle must not leave a stored message nobody delivers.
             let door = self.clone();
@@ -124,12 +125,12 @@ impl Door {
     }
 
     /// Reads the header and writes ours on top of it.
-    fn read(&self, submission: &Submission, id: Id, now: Time) -> Result<(Reading, Address), Reply> {
+    fn read(&self, submission: &Submission, id: Id, now: Time) -> Result<Reading, Reply> {
         let head = Head::parse(&submission.body).map_err(|_| replies::HEADER_TOO_BIG)?;
         if head.count_received() > self.parts.settings.max_received {
             return Err(replies::MAIL_LOOP);
         }
-        let from = the_from(&head)?;
+        let authors = head.authors().map_err(replies::bad_author)?;
         let hostname = &self.parts.settings.hostname;
         let id = id.to_string();
         let fresh_id = format!("{id}@{hostname}");
@@ -149,17 +150,16 @@ impl Door {
             at: now,
         };
         let top = trace.received() + &head.completion(now, &fresh_id);
-        let reading = Reading {
-            from: from.clone(),
+        Ok(Reading {
+            authors,
             subject: head.subject().unwrap_or_default(),
             message_id: head.message_id().unwrap_or(fresh_id),
             content: head.rebuilt(top.as_bytes(), &REMOVED).into(),
-        };
-        Ok((reading, from))
+        })
     }
 
     /// Whether this sender may send this, as of the epoch that is returned.
-    async fn check_rights(&self, submission: &Submission, from: &Address) -> Result<Epoch, Reply> {
+    async fn check_rights(&self, submission: &Submission, authors: &Authors) -> Result<Epoch, Reply> {
         let accounts = &self.parts.accounts;
         let principal = &submission.principal;
         let epoch = accounts.refresh().await.map_err(|error| unavailable(&error))?;
@@ -172,20 +172,22 @@ impl Door {
             Validity::SignedOut => return Err(replies::SIGNED_OUT),
             Validity::Suspended(reason) => return Err(suspended(&reason)),
         }
+        let may_send_as = async |sender: &Address| {
+            let allowed = accounts.may_send_as(principal, sender).await;
+            allowed.map_err(|error| unavailable(&error))
+        };
         if let Some(reverse_path) = &submission.envelope.reverse_path
-            && !accounts
-                .may_send_as(principal, reverse_path)
-                .await
-                .map_err(|error| unavailable(&error))?
+            && !may_send_as(reverse_path).await?
         {
             return Err(replies::SENDER_NOT_ALLOWED);
         }
-        if !accounts
-            .may_send_as(principal, from)
-            .await
-            .map_err(|error| unavailable(&error))?
-        {
+        if !may_send_as(&authors.from).await? {
             return Err(replies::FROM_NOT_ALLOWED);
+        }
+        for (field, address) in &authors.others {
+            if !may_send_as(address).await? {
+                return Err(replies::author_not_allowed(field));
+            }
         }
         for recipient in &submission.envelope.recipients {
             let allowed = accounts.may_send_to(principal, &recipient.address).await;
@@ -225,7 +227,7 @@ impl Door {
                 id,
                 account: submission.principal.account,
                 reverse_path: submission.envelope.reverse_path.clone(),
-                header_from: reading.from.to_string(),
+                header_from: reading.authors.from.to_string(),
                 subject: shortened(reading.subject),
                 ret: submission.envelope.ret,
                 envid: submission.envelope.envid.clone(),
@@ -338,17 +340,6 @@ fn write(tx: &mut Tx<'_>, new: &NewMessage, checked: Checked) -> store::Result<S
         tx.ring(Topic::Due);
     }
     Ok(Stored::Yes)
-}
-
-/// The one address of the one From field.
-// RFC 5322 section 3.6.2 would allow several with a Sender; nobody could then say whose rights count.
-fn the_from(head: &Head<'_>) -> Result<Address, Reply> {
-    let fields = head.all("from").count();
-    let mailboxes = head.from_addresses().map_err(|_| replies::FROM_NOT_ONE)?;
-    match mailboxes.as_slice() {
-        [one] if fields == 1 => Address::parse(&one.address).map_err(|_| replies::FROM_NOT_ONE),
-        _ => Err(replies::FROM_NOT_ONE),
-    }
 }
 
 /// What a list shows of a text; the message itself keeps all of it.

@@ -28,7 +28,9 @@ pub enum MailboxError {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Token {
+pub(super) enum Token {
+    /// White space, folding or comments.
+    Gap,
     Atom(String),
     Quoted(String),
     Literal(String),
@@ -37,7 +39,8 @@ enum Token {
 
 /// The mailboxes of a field value (RFC 5322 section 3.4), those of groups included.
 pub fn mailboxes(value: &[u8]) -> Result<Vec<Mailbox>, MailboxError> {
-    let tokens = tokens(value)?;
+    let mut tokens = tokens(value)?;
+    tokens.retain(|token| *token != Token::Gap);
     let mut list = Vec::new();
     let mut in_group = false;
     let mut entry: Vec<&Token> = Vec::new();
@@ -71,7 +74,7 @@ fn in_brackets(entry: &[&Token]) -> bool {
     entry.contains(&&Token::Special(b'<')) && !entry.contains(&&Token::Special(b'>'))
 }
 
-fn is_phrase(token: &Token) -> bool {
+pub(super) fn is_phrase(token: &Token) -> bool {
     matches!(token, Token::Atom(_) | Token::Quoted(_) | Token::Special(b'.'))
 }
 
@@ -119,7 +122,7 @@ fn without_route<'t, 'e>(spec: &'e [&'t Token]) -> Result<&'e [&'t Token], Mailb
 }
 
 /// Words and dots, one `@`, then words and dots or a literal: anything else could be read as two addresses.
-fn addr_spec(spec: &[&Token]) -> Result<String, MailboxError> {
+pub(super) fn addr_spec(spec: &[&Token]) -> Result<String, MailboxError> {
     let at = spec
         .iter()
         .rposition(|t| **t == Token::Special(b'@'))
@@ -177,6 +180,7 @@ fn phrase(tokens: &[&Token]) -> String {
                 }
                 text.push_str(word);
             }
+            Token::Gap => {}
             _ => text.push('.'),
         }
     }
@@ -191,14 +195,17 @@ fn phrase(tokens: &[&Token]) -> String {
         .into_owned()
 }
 
-fn tokens(value: &[u8]) -> Result<Vec<Token>, MailboxError> {
+pub(super) fn tokens(value: &[u8]) -> Result<Vec<Token>, MailboxError> {
     let text = String::from_utf8_lossy(value);
     let mut chars = text.chars().peekable();
     let mut tokens = Vec::new();
     while let Some(c) = chars.next() {
         match c {
-            ' ' | '\t' | '\r' | '\n' => {}
-            '(' => skip_comment(&mut chars)?,
+            ' ' | '\t' | '\r' | '\n' => tokens.push(Token::Gap),
+            '(' => {
+                skip_comment(&mut chars)?;
+                tokens.push(Token::Gap);
+            }
             '"' => tokens.push(Token::Quoted(until(&mut chars, '"')?)),
             '[' => tokens.push(Token::Literal(format!("[{}]", until(&mut chars, ']')?))),
             '<' | '>' | '@' | ',' | ':' | ';' | '.' => tokens.push(Token::Special(c as u8)),

@@ -1,11 +1,13 @@
 //! Messages as bytes: reading the header section, completing it, showing the content, and composing new ones.
 
+mod authors;
 mod compose;
 mod content;
 mod head;
 mod mailbox;
 mod trace;
 
+pub use authors::{AuthorError, AuthorFault, Authors};
 pub use compose::{ComposeError, Draft, DraftAttachment, Named, Problem, compose};
 pub use content::{Attachment, Content, content};
 pub use head::{Field, Head, HeadError};

@@ -30,8 +30,9 @@ both_engines! {
         for from in [
             "From: a@sender.example, b@sender.example\r\n",
             "From: a@sender.example\r\nFrom: b@sender.example\r\n",
+            "From: a@sender.example\r\nfrom : b@sender.example\r\n",
             "Subject: nobody\r\n",
-            "From: undisclosed\r\n",
+            "no field\r\nFrom: a@sender.example\r\n",
         ] {
             let many = world.submission(&["b@there.example"], &format!("{from}\r\nHi.\r\n"));
             assert_eq!(refusal(&outbound, many).await, replies::FROM_NOT_ONE, "{from:?}");
@@ -41,7 +42,66 @@ both_engines! {
         fine.envelope.reverse_path = None;
         assert!(outbound.accept(fine).await.is_ok());
         assert_eq!(world.count("SELECT COUNT(*) FROM messages").await, 1);
-        assert_eq!(outbound.counters().refused, 6);
+        assert_eq!(outbound.counters().refused, 7);
+    }
+
+    async fn every_header_field_that_names_a_sender_must_be_the_accounts_own(test: TestDb) {
+        let world = World::new(test).await;
+        let outbound = Outbound::idle(world.parts(&Route::Capture));
+        let answer = async |fields: &str| {
+            let submission = world.submission(&["b@there.example"], &(fields.to_owned() + MESSAGE));
+            outbound.accept(submission).await.map(|_| ()).map_err(|Refused(reply)| reply)
+        };
+        for (field, foreign) in [
+            ("Sender", "Sender: eve@other.example\r\n"),
+            ("Sender", "SENDER :\r\n Eve <eve@other.example>\r\n"),
+            ("Resent-From", "Resent-From: eve@other.example\r\n"),
+            ("Resent-From", "Resent-From: ann@sender.example, eve@other.example\r\n"),
+            ("Resent-Sender", "Resent-From: ann@sender.example\r\nResent-Sender: eve@other.example\r\n"),
+            // The second of two blocks.
+            ("Resent-From", "Resent-From: ann@sender.example\r\nResent-To: x@y.example\r\nResent-From: eve@other.example\r\n"),
+        ] {
+            assert_eq!(answer(foreign).await, Err(replies::author_not_allowed(field)), "{foreign:?}");
+        }
+        let unclear = answer("Sender: <@other.example:ann@sender.example>\r\n").await.unwrap_err();
+        assert_eq!(unclear.to_string(), "550 5.7.1 The Sender header field holds a source route");
+        assert_eq!(world.count("SELECT COUNT(*) FROM messages").await, 0);
+        let own = "Resent-From: ann@sender.example, bob@sender.example\r\nResent-Sender: ann@sender.example\r\n\
+                   Resent-From: carl@sender.example\r\nSender: list-bounces@sender.example\r\n";
+        assert_eq!(answer(own).await, Ok(()));
+    }
+
+    async fn a_from_that_two_readers_could_read_differently_is_refused_with_its_reason(test: TestDb) {
+        let world = World::new(test).await;
+        let outbound = Outbound::idle(world.parts(&Route::Capture));
+        for (from, reason) in [
+            ("Us: ann@sender.example;", "The From header field holds a group, or a colon or semicolon outside of quotes"),
+            ("<@other.example:ann@sender.example>", "The From header field holds a source route"),
+            ("=?utf-8?q?A=0D=0AFrom:_eve?= <ann@sender.example>", "The From header field holds a control character, as it stands or in an encoded word"),
+            ("=?utf-8?q?eve=40other.example?=@sender.example", "The From header field has an encoded word inside the address"),
+            ("undisclosed", "The From header field cannot be read as an address"),
+        ] {
+            let body = MESSAGE.replace("Ann <ann@sender.example>", from);
+            let reply = refusal(&outbound, world.submission(&["b@there.example"], &body)).await;
+            assert_eq!(reply.to_string(), format!("550 5.7.1 {reason}"), "{from}");
+        }
+        // UTF-8 as it stands is one thing to every reader, and comes through as it is.
+        let utf8 = MESSAGE.replace("Ann <", "J\u{fc}rgen <");
+        let accepted = outbound.accept(world.submission(&["b@there.example"], &utf8)).await.unwrap();
+        let source = outbound.source(None, accepted.id).await.unwrap().unwrap();
+        assert!(String::from_utf8_lossy(&source).contains("From: J\u{fc}rgen <ann@sender.example>\r\n"));
+    }
+
+    async fn what_stands_behind_a_line_that_is_no_field_is_text_and_nobodys_name(test: TestDb) {
+        let world = World::new(test).await;
+        let outbound = Outbound::idle(world.parts(&Route::Capture));
+        let body = "From: ann@sender.example\r\nFrom\r\n : eve@other.example\r\nFrom: eve@other.example\r\n\r\nHi.\r\n";
+        let accepted = outbound.accept(world.submission(&["b@there.example"], body)).await.unwrap();
+        let source = outbound.source(None, accepted.id).await.unwrap().unwrap();
+        let text = String::from_utf8(source.to_vec()).unwrap();
+        let (header, rest) = text.split_once("\r\n\r\n").unwrap();
+        assert!(header.contains("From: ann@sender.example") && !header.contains("eve@"), "{text}");
+        assert_eq!(rest, "From\r\n : eve@other.example\r\nFrom: eve@other.example\r\n\r\nHi.\r\n");
     }
 
     async fn changes_of_other_accounts_keep_nobodys_mail_out(test: TestDb) {
