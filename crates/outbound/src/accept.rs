@@ -6,7 +6,7 @@ use accounts::credits::{self, Charge};
 use accounts::{Epoch, Validity, Via, changes};
 use bytes::Bytes;
 use mail::address::Address;
-use mail::message::{Authors, Head, Trace};
+use mail::message::{Authors, Head, Trace, is_kept_back};
 use mail::replies;
 use mail::reply::Reply;
 use mail::time::Time;
@@ -19,9 +19,6 @@ use crate::spool::{self, NewMessage, NewRecipient, Place};
 
 /// How often a message is checked because its account changed between check and commit.
 const ROUNDS: u32 = 3;
-/// Fields that do not leave: who gets a copy in secret, and a reverse-path, which only the last hop may write.
-// RFC 5322 section 3.6.3, RFC 5321 section 4.4
-const REMOVED: [&str; 3] = ["bcc", "resent-bcc", "return-path"];
 
 /// The door: what it needs to check a message and to store it.
 #[derive(Clone)]
@@ -154,7 +151,9 @@ impl Door {
             authors,
             subject: head.subject().unwrap_or_default(),
             message_id: head.message_id().unwrap_or(fresh_id),
-            content: head.rebuilt(top.as_bytes(), &REMOVED).into(),
+            content: head
+                .rebuilt(top.as_bytes(), |field| is_kept_back(field, hostname))
+                .into(),
         })
     }
 

@@ -395,7 +395,7 @@ mod tests {
             let raw = lines.join("\r\n") + "\r\n\r\nbody\r\n";
             let head = Head::parse(raw.as_bytes()).unwrap();
             if let Ok(authors) = head.authors() {
-                let stored = String::from_utf8(head.rebuilt(b"Received: r\r\n", &[])).unwrap();
+                let stored = String::from_utf8(head.rebuilt(b"Received: r\r\n", |_| false)).unwrap();
                 prop_assert_eq!(simple_minded(&stored), 1, "{}", stored);
                 prop_assert!(stored.contains(&authors.from.to_string()));
             }

@@ -4,6 +4,7 @@ mod authors;
 mod compose;
 mod content;
 mod head;
+mod kept_back;
 mod mailbox;
 mod trace;
 
@@ -11,5 +12,6 @@ pub use authors::{AuthorError, AuthorFault, Authors};
 pub use compose::{ComposeError, Draft, DraftAttachment, Named, Problem, compose};
 pub use content::{Attachment, Content, content};
 pub use head::{Field, Head, HeadError};
+pub use kept_back::is_kept_back;
 pub use mailbox::{Mailbox, MailboxError, mailboxes};
 pub use trace::Trace;
