@@ -1,12 +1,15 @@
 //! A stored message as a person looks at it: its parts, its source, its HTML behind bars.
 
+use accounts::Scope;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
+use store::Id;
 use utoipa::ToSchema;
 
-use crate::http::error::ApiError;
+use crate::http::auth::Caller;
+use crate::http::error::{ApiError, ApiResult};
 
 /// Nothing in a mail's HTML may run, load or lead anywhere; only our own pages may frame it.
 const PREVIEW_CSP: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; \
@@ -66,6 +69,25 @@ impl ContentView {
                 })
                 .collect(),
         }
+    }
+}
+
+/// Whose content the caller may look at: an operator helps with everybody's.
+pub fn whose(caller: &Caller) -> ApiResult<Option<Id>> {
+    caller.needs(Scope::Messages)?;
+    Ok(if caller.scopes.contains(Scope::Operator) {
+        None
+    } else {
+        Some(caller.account_id())
+    })
+}
+
+/// Leaves a trace of somebody who reads what a message of another account holds.
+pub fn note_reading(caller: &Caller, owner: Id, message: Id) {
+    if owner != caller.account_id() {
+        let login = caller.principal.login.map(|login| login.to_string());
+        let via = caller.principal.via.as_str();
+        tracing::info!(login, via, id = %message, account = %owner, "an operator read a message of another account");
     }
 }
 

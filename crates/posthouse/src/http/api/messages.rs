@@ -18,7 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::content::{self, ContentView};
+use super::content::{self, ContentView, note_reading, whose};
 use super::message_view::MessageView;
 use crate::http::Parts;
 use crate::http::auth::Caller;
@@ -183,16 +183,6 @@ async fn account_names(parts: &Parts, found: &[Summary]) -> ApiResult<HashMap<Id
     Ok(names)
 }
 
-/// Whose messages the caller may look at one by one: an operator helps with everybody's.
-fn whose(caller: &Caller) -> ApiResult<Option<Id>> {
-    caller.needs(Scope::Messages)?;
-    Ok(if caller.scopes.contains(Scope::Operator) {
-        None
-    } else {
-        Some(caller.account_id())
-    })
-}
-
 async fn find(parts: &Parts, caller: &Caller, message: &str) -> ApiResult<Detail> {
     let (account, id) = (whose(caller)?, id(message, "message")?);
     let found = parts.outbound.message(account, id).await?;
@@ -202,7 +192,13 @@ async fn find(parts: &Parts, caller: &Caller, message: &str) -> ApiResult<Detail
 async fn stored(parts: &Parts, caller: &Caller, message: &str) -> ApiResult<Bytes> {
     let (account, id) = (whose(caller)?, id(message, "message")?);
     let found = parts.outbound.source(account, id).await?;
-    found.ok_or(ApiError::NotFound("content"))
+    let found = found.ok_or(ApiError::NotFound("content"))?;
+    if account.is_none()
+        && let Some(owner) = parts.outbound.owner(id).await?
+    {
+        note_reading(caller, owner, id);
+    }
+    Ok(found)
 }
 
 /// Read one message
@@ -229,6 +225,7 @@ async fn read(
 /// Read what a message holds
 ///
 /// Content is kept for some days, and in any case until nobody waits for it; then this answers 404.
+/// When an operator reads a message of another account, the log keeps who read which.
 #[utoipa::path(
     get, path = "/messages/{id}/content", tag = "messages", operation_id = "getMessageContent",
     params(("id" = String, Path, description = "The message")),
@@ -247,6 +244,8 @@ async fn read_content(
 }
 
 /// Read a message byte for byte
+///
+/// When an operator reads a message of another account, the log keeps who read which.
 #[utoipa::path(
     get, path = "/messages/{id}/source", tag = "messages", operation_id = "getMessageSource",
     params(("id" = String, Path, description = "The message")),
@@ -267,6 +266,7 @@ async fn read_source(
 /// Read the HTML part of a message
 ///
 /// Served under a policy that lets nothing in it run, load or lead anywhere.
+/// When an operator reads a message of another account, the log keeps who read which.
 #[utoipa::path(
     get, path = "/messages/{id}/html", tag = "messages", operation_id = "getMessageHtml",
     params(("id" = String, Path, description = "The message")),

@@ -41,6 +41,26 @@ both_engines! {
         operator.get(&format!("/api/v1/messages/{message}")).expect(200);
     }
 
+    fn an_operator_who_reads_a_message_of_another_account_leaves_a_trace(engine) {
+        let server = server(engine);
+        let (operator, alice) = (signed_in(&server, "ops@example.com"), signed_in(&server, "alice@example.com"));
+        let message = send(&alice, "alice@example.com", "between us");
+        let readings = || -> Vec<Value> {
+            let is_reading = |line: &Value| line["message"] == "an operator read a message of another account";
+            server.log().into_iter().filter(is_reading).collect()
+        };
+        // The owner's own looking is nobody's business, and a page without the content is no reading.
+        alice.get(&format!("/api/v1/messages/{message}/source")).expect(200);
+        operator.get(&format!("/api/v1/messages/{message}")).expect(200);
+        assert!(readings().is_empty());
+        for (nth, part) in ["content", "source", "html"].into_iter().enumerate() {
+            operator.get(&format!("/api/v1/messages/{message}/{part}")).expect(200);
+            let reading = eventually("a reading in the log", || readings().get(nth).cloned());
+            assert_eq!(reading["id"], message.as_str());
+            assert_eq!(reading["login"].as_str().map(str::len), Some(message.len()), "{reading}");
+        }
+    }
+
     fn an_ip_range_sends_without_a_password_until_it_is_shut_out(engine) {
         let server = server(engine);
         let operator = signed_in(&server, "ops@example.com");
