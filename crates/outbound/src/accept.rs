@@ -76,14 +76,15 @@ impl Door {
         taken.map_err(Refused)
     }
 
-    async fn check_and_store(&self, submission: Submission) -> Result<Accepted, Reply> {
+    async fn check_and_store(&self, mut submission: Submission) -> Result<Accepted, Reply> {
         if !self.parts.db.has_room() {
             return Err(replies::STORAGE_FULL);
         }
         let now = self.parts.clock.now();
         let id = self.parts.ids.next(now);
         self.check_size(&submission)?;
-        let reading = self.read(&submission, id, now)?;
+        let body = std::mem::take(&mut submission.body);
+        let reading = self.read(&submission, body, id, now)?;
         let authors = reading.authors.clone();
         let recipients = submission.envelope.recipients.len();
         let mut new = self.new_message(&submission, reading, id, now);
@@ -122,8 +123,8 @@ impl Door {
     }
 
     /// Reads the header and writes ours on top of it.
-    fn read(&self, submission: &Submission, id: Id, now: Time) -> Result<Reading, Reply> {
-        let head = Head::parse(&submission.body).map_err(|_| replies::HEADER_TOO_BIG)?;
+    fn read(&self, submission: &Submission, body: Bytes, id: Id, now: Time) -> Result<Reading, Reply> {
+        let head = Head::parse(&body).map_err(|_| replies::HEADER_TOO_BIG)?;
         if head.count_received() > self.parts.settings.max_received {
             return Err(replies::MAIL_LOOP);
         }
@@ -147,13 +148,12 @@ impl Door {
             at: now,
         };
         let top = trace.received() + &head.completion(now, &fresh_id);
+        let beginning = head.rewritten(top.as_bytes(), |field| is_kept_back(field, hostname));
         Ok(Reading {
             authors,
             subject: head.subject().unwrap_or_default(),
             message_id: head.message_id().unwrap_or(fresh_id),
-            content: head
-                .rebuilt(top.as_bytes(), |field| is_kept_back(field, hostname))
-                .into(),
+            content: beginning.put_on(body),
         })
     }
 

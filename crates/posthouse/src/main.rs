@@ -1,6 +1,7 @@
 //! The binary: reads the command line, runs one command, says in one sentence what went wrong.
 
 mod app;
+mod budget;
 mod cli;
 mod config;
 mod http;

@@ -147,9 +147,20 @@ pub fn compose(draft: &Draft<'_>, now: Time, message_id: &str) -> Result<Vec<u8>
         builder = builder.header(name, custom(name, value).map_err(in_field("headers"))?);
     }
     builder = builder.body(body(draft, message_id)?);
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(likely_size(draft));
     builder.serialize(&mut out);
     Ok(out)
+}
+
+/// Octets of the message where the text needs no encoding: a big one is not to be copied as it grows.
+fn likely_size(draft: &Draft<'_>) -> usize {
+    let texts = [draft.text, draft.html].into_iter().flatten().map(str::len);
+    // RFC 2045 section 6.8: 76 characters and a line end for 57 octets.
+    let files = draft
+        .attachments
+        .iter()
+        .map(|file| file.content.len() / 57 * 78 + 1024);
+    texts.chain(files).sum::<usize>() + 4096
 }
 
 /// Refuses what could break out of a header, before and after RFC 2047 words are decoded.

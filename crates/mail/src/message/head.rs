@@ -1,6 +1,7 @@
 //! The header section of a message: its fields with their offsets, and the edits that acceptance makes.
 
 use super::mailbox::{Mailbox, MailboxError, mailboxes};
+use bytes::Bytes;
 use mail_parser::parsers::MessageStream;
 
 /// The header section may have this many octets.
@@ -170,28 +171,56 @@ impl<'a> Head<'a> {
         (!id.is_empty()).then(|| id.to_owned())
     }
 
-    /// The message with `prepend` (whole fields with their line ends) in front and without the fields that `goes` names.
-    pub fn rebuilt(&self, prepend: &[u8], goes: impl Fn(&Field<'_>) -> bool) -> Vec<u8> {
-        let mut out = Vec::with_capacity(prepend.len() + self.raw.len() + 2);
-        out.extend_from_slice(prepend);
+    /// A new beginning for the message: `prepend` (whole fields with their line ends), then its fields without those that
+    /// `goes` names.
+    pub fn rewritten(&self, prepend: &[u8], goes: impl Fn(&Field<'_>) -> bool) -> Beginning {
+        let mut octets = Vec::with_capacity(prepend.len() + self.end + 4);
+        octets.extend_from_slice(prepend);
         let mut copied = 0;
         for field in &self.fields {
             if goes(field) {
-                out.extend_from_slice(&self.raw[copied..field.start]);
+                octets.extend_from_slice(&self.raw[copied..field.start]);
                 copied = field.end;
             }
         }
-        out.extend_from_slice(&self.raw[copied..self.end]);
+        octets.extend_from_slice(&self.raw[copied..self.end]);
         // Only a header section that ends the message may end without a line end.
-        if !out.is_empty() && !out.ends_with(b"\n") {
-            out.extend_from_slice(b"\r\n");
+        if !octets.is_empty() && !octets.ends_with(b"\n") {
+            octets.extend_from_slice(b"\r\n");
         }
         if self.end == self.body && self.body < self.raw.len() {
             // The body began without an empty line: without one its first line would be read as a field.
-            out.extend_from_slice(b"\r\n");
+            octets.extend_from_slice(b"\r\n");
         }
-        out.extend_from_slice(&self.raw[self.end..]);
-        out
+        Beginning {
+            octets,
+            replaces: self.end,
+        }
+    }
+}
+
+/// What takes the place of a message's first octets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beginning {
+    octets: Vec<u8>,
+    replaces: usize,
+}
+
+impl Beginning {
+    /// Exchanges the beginning of the message it was made from. The rest is moved within its memory, where nobody else
+    /// holds it: a big message is never there twice.
+    pub fn put_on(&self, raw: Bytes) -> Bytes {
+        let mut raw = Vec::from(raw);
+        let (old, new) = (self.replaces, self.octets.len());
+        let rest = raw.len() - old;
+        if new > old {
+            raw.reserve_exact(new - old);
+            raw.resize(rest + new, 0);
+        }
+        raw.copy_within(old..old + rest, new);
+        raw.truncate(rest + new);
+        raw[..new].copy_from_slice(&self.octets);
+        raw.into()
     }
 }
 
@@ -237,6 +266,12 @@ mod tests {
         Head::parse(raw.as_bytes()).expect("within the limits")
     }
 
+    fn rebuilt(raw: &[u8], prepend: &str, without: &str) -> Vec<u8> {
+        let head = Head::parse(raw).expect("within the limits");
+        let beginning = head.rewritten(prepend.as_bytes(), |field| field.is(without));
+        beginning.put_on(Bytes::copy_from_slice(raw)).to_vec()
+    }
+
     #[test]
     fn fields_come_in_order_with_their_offsets() {
         let raw = "From: a@b.example\r\nSubject: one\r\n two\r\n\r\nbody\r\n";
@@ -257,12 +292,12 @@ mod tests {
 
     #[test]
     fn a_line_that_is_no_field_begins_the_body() {
-        let head = head("Subject: x\r\nhello world\r\nmore: text\r\n");
+        let raw = "Subject: x\r\nhello world\r\nmore: text\r\n";
+        let head = head(raw);
         assert_eq!(head.fields().len(), 1);
         assert_eq!(head.body(), b"hello world\r\nmore: text\r\n");
-        let rebuilt = head.rebuilt(b"Received: r\r\n", |_| false);
         assert_eq!(
-            rebuilt,
+            rebuilt(raw.as_bytes(), "Received: r\r\n", ""),
             b"Received: r\r\nSubject: x\r\n\r\nhello world\r\nmore: text\r\n"
         );
     }
@@ -274,23 +309,45 @@ mod tests {
         assert!(head.fields().is_empty());
         assert_eq!(head.body(), raw.as_bytes());
         assert_eq!(
-            head.rebuilt(b"Date: d\r\n", |_| false),
+            rebuilt(raw.as_bytes(), "Date: d\r\n", ""),
             [b"Date: d\r\n\r\n", raw.as_bytes()].concat()
         );
     }
 
     #[test]
     fn a_message_may_be_only_a_header_section() {
-        let head = head("Subject: x\r\nTo: y");
-        assert_eq!(head.body(), b"");
-        assert_eq!(head.rebuilt(b"", |_| false), b"Subject: x\r\nTo: y\r\n");
+        let raw = "Subject: x\r\nTo: y";
+        assert_eq!(head(raw).body(), b"");
+        assert_eq!(rebuilt(raw.as_bytes(), "", ""), b"Subject: x\r\nTo: y\r\n");
     }
 
     #[test]
     fn bcc_is_removed_wherever_it_stands_and_however_it_is_folded() {
         let raw = "bcc: a@x.example\r\nTo: b@x.example\r\nBCC : c@x.example,\r\n\td@x.example\r\nSubject: s\r\nBcc:\r\n\r\nBcc: stays\r\n";
-        let rebuilt = head(raw).rebuilt(b"", |field| field.is("bcc"));
-        assert_eq!(rebuilt, b"To: b@x.example\r\nSubject: s\r\n\r\nBcc: stays\r\n");
+        assert_eq!(
+            rebuilt(raw.as_bytes(), "", "bcc"),
+            b"To: b@x.example\r\nSubject: s\r\n\r\nBcc: stays\r\n"
+        );
+    }
+
+    #[test]
+    fn a_message_that_nobody_else_holds_stays_where_it_is() {
+        let text = b"Subject: x\r\n\r\nbody";
+        let mut raw = Vec::with_capacity(100);
+        raw.extend_from_slice(text);
+        let place = raw.as_ptr();
+        let longer = Head::parse(text)
+            .unwrap()
+            .rewritten(b"Received: r\r\n", |_| false);
+        let raw = longer.put_on(raw.into());
+        assert_eq!(raw, &b"Received: r\r\nSubject: x\r\n\r\nbody"[..]);
+        assert_eq!(raw.as_ptr(), place);
+        let held_twice = raw.clone();
+        let shorter = Head::parse(&raw)
+            .unwrap()
+            .rewritten(b"", |field| field.is("received"));
+        assert_eq!(shorter.put_on(raw), &text[..]);
+        assert!(held_twice.starts_with(b"Received"));
     }
 
     #[test]
@@ -350,7 +407,7 @@ mod tests {
         fn any_bytes_are_read_without_panic_and_rebuilt_to_the_same_body(raw in proptest::collection::vec(prop_oneof![
             Just(b'a'), Just(b':'), Just(b' '), Just(b'\r'), Just(b'\n'), any::<u8>()], 0..200)) {
             let head = Head::parse(&raw).unwrap();
-            let rebuilt = head.rebuilt(b"X: y\r\n", |_| false);
+            let rebuilt = rebuilt(&raw, "X: y\r\n", "");
             let again = Head::parse(&rebuilt).unwrap();
             prop_assert_eq!(again.fields().len(), head.fields().len() + 1);
             prop_assert_eq!(again.body(), head.body());

@@ -11,7 +11,7 @@ mod trace;
 pub use authors::{AuthorError, AuthorFault, Authors};
 pub use compose::{ComposeError, Draft, DraftAttachment, Named, Problem, compose};
 pub use content::{Attachment, Content, content};
-pub use head::{Field, Head, HeadError};
+pub use head::{Beginning, Field, Head, HeadError};
 pub use kept_back::is_kept_back;
 pub use mailbox::{Mailbox, MailboxError, mailboxes};
 pub use trace::Trace;

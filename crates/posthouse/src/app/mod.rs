@@ -24,6 +24,7 @@ pub use self::listen::Sockets;
 pub use self::rooms::Rooms;
 use self::signals::Signals;
 use self::welcome::Welcome;
+use crate::budget::Budget;
 use crate::config::Config;
 use crate::http;
 use crate::notices::{NoticeSettings, Notices};
@@ -35,6 +36,9 @@ use crate::tls::{Certificates, TlsError};
 
 /// What ending takes beyond the time that mail in transfer is given.
 const MARGIN: Duration = Duration::from_secs(5);
+
+/// Octets of memory for messages that are arriving.
+const BYTES_ARRIVING: usize = 256 * 1024 * 1024;
 
 /// Why the server does not run.
 #[derive(Debug, thiserror::Error)]
@@ -167,12 +171,13 @@ impl Server {
                 .clone()
                 .keep_fetched(config.clone(), rooms.clock.clone(), stop.clone()),
         );
+        let budget = Budget::new(BYTES_ARRIVING);
         let smtp = Smtp::new(
             SmtpSettings::of(&config),
             rooms.accounts.clone(),
             outbound.clone(),
             certificates.server_config(),
-            stop.clone(),
+            (budget, stop.clone()),
         );
         let [http, https] = [(); 2].map(|()| Arc::<Connections>::default());
         let web = [("http", Arc::clone(&http)), ("https", Arc::clone(&https))];

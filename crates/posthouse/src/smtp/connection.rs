@@ -12,7 +12,7 @@ use std::time::Duration;
 use accounts::Principal;
 use bytes::BytesMut;
 use mail::replies;
-use mail::smtp::server::{Session, Step, Tls};
+use mail::smtp::server::{Session, Step, Tls, Verdict};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -21,10 +21,10 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tracing::{debug, info};
 
-use super::budget::Share;
 use super::clock::{Patience, Transfer};
 use super::slots::Slot;
 use super::{Counters, Door, Kind, Shared};
+use crate::budget::Share;
 use crate::ops::Open;
 
 /// Room for a read while commands are exchanged.
@@ -209,7 +209,12 @@ impl Connection {
                 } => {
                     self.transfer = None;
                     self.flush(stream).await?;
-                    let verdict = self.message(envelope, smtputf8, body).await;
+                    // The text may have grown in its last read; the share is held until the message is accepted.
+                    let verdict = if self.share.cover(body.len()) {
+                        self.message(envelope, smtputf8, body).await
+                    } else {
+                        Verdict::Refuse(replies::BUSY)
+                    };
                     self.share.resize(0);
                     self.session.answer(verdict);
                 }

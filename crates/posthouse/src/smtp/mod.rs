@@ -1,6 +1,5 @@
 //! The SMTP listeners: sockets, TLS, deadlines and limits around the session machine of `mail`.
 
-mod budget;
 mod clock;
 mod connection;
 mod counters;
@@ -27,14 +26,12 @@ use tracing::{debug, warn};
 
 pub use self::counters::Counters;
 
-use self::budget::Budget;
 use self::connection::Connection;
 use self::slots::{Slots, client_of};
+use crate::budget::Budget;
 use crate::config::{BareLf, Config};
 use crate::ops::Connections;
 
-/// Bytes of messages that may be arriving at a time, over all connections.
-const BYTES_IN_FLIGHT: usize = 256 * 1024 * 1024;
 /// Beyond it a header section is no mail program's work.
 const MAX_HEADER: u64 = 100 * 1024;
 /// How long to rest when the system has no more sockets.
@@ -147,7 +144,7 @@ impl Smtp {
         accounts: Accounts,
         outbound: Outbound,
         tls: Arc<ServerConfig>,
-        stop: CancellationToken,
+        (budget, stop): (Budget, CancellationToken),
     ) -> Self {
         let slots = Slots::new(settings.max_connections, settings.connections_per_client);
         Self(Arc::new(Shared {
@@ -156,7 +153,7 @@ impl Smtp {
             outbound,
             tls: TlsAcceptor::from(tls),
             slots,
-            budget: Budget::new(BYTES_IN_FLIGHT),
+            budget,
             counters: Arc::default(),
             connections: Default::default(),
             next_connection: AtomicU64::new(1),

@@ -26,10 +26,15 @@ pub(super) struct TextLimits {
     pub bare_lf: BareLf,
 }
 
+/// Room that is left behind a text: accepting puts header fields in front of it.
+const SPARE: usize = 1024;
+
 #[derive(Debug)]
 pub(super) struct DataReader {
     limits: TextLimits,
-    text: BytesMut,
+    text: Vec<u8>,
+    /// The size that the client announced.
+    expected: Option<u64>,
     /// Octets of the text so far, kept or not.
     size: u64,
     /// Behind a CRLF, where a dot means something.
@@ -49,10 +54,11 @@ impl DataReader {
     /// `expected` is the size the client announced; the first allocation follows it within reason.
     pub fn new(limits: TextLimits, expected: Option<u64>) -> Self {
         const FIRST_ALLOCATION: u64 = 256 * 1024;
-        let room = expected.unwrap_or(0).min(FIRST_ALLOCATION) as usize;
+        let room = expected.unwrap_or(0).min(FIRST_ALLOCATION) as usize + SPARE;
         Self {
             limits,
-            text: BytesMut::with_capacity(room),
+            text: Vec::with_capacity(room),
+            expected,
             size: 0,
             line_start: true,
             line: 0,
@@ -137,10 +143,29 @@ impl DataReader {
     fn keep(&mut self, text: &[u8]) {
         self.size += text.len() as u64;
         if self.is_lost() {
-            self.text = BytesMut::new();
+            self.text = Vec::new();
         } else {
+            self.make_room(text.len());
             self.text.extend_from_slice(text);
         }
+    }
+
+    /// Doubles the room where it is too small, but not past what this message can need.
+    fn make_room(&mut self, more: usize) {
+        let (room, needed) = (self.text.capacity(), self.text.len() + more + SPARE);
+        if needed <= room {
+            return;
+        }
+        let with_spare = |octets: u64| (octets as usize).saturating_add(SPARE);
+        let limit = with_spare(self.limits.message);
+        let announced = self.expected.map_or(limit, with_spare);
+        let most = if needed <= announced {
+            announced.min(limit)
+        } else {
+            limit
+        };
+        let room = (2 * room).min(most).max(needed);
+        self.text.reserve_exact(room - self.text.len());
     }
 
     /// Whether the message can only be refused by now, so that nothing of it needs to be kept.
@@ -151,15 +176,15 @@ impl DataReader {
             || self.header.unwrap_or(self.size) > self.limits.header
     }
 
-    /// Octets held in memory.
+    /// Octets of memory taken, whether filled yet or not.
     pub fn held(&self) -> usize {
-        self.text.len()
+        self.text.capacity()
     }
 
     /// Drops the text; the rest is read up to its end and answered with `reply`.
     pub fn turn_away(&mut self, reply: Reply) {
         self.turned_away = Some(reply);
-        self.text = BytesMut::new();
+        self.text = Vec::new();
     }
 
     /// The whole text with CRLF line ends and without the stuffed dots, or why it is refused.
@@ -178,7 +203,7 @@ impl DataReader {
         } else if let Some(reply) = self.turned_away {
             Err(reply)
         } else {
-            Ok(self.text.freeze())
+            Ok(self.text.into())
         }
     }
 }
@@ -329,6 +354,31 @@ mod tests {
         input.extend_from_slice(b".\r\n");
         assert!(reader.feed(&mut input));
         assert_eq!(reader.finish(), Err(replies::TOO_BIG));
+    }
+
+    #[test]
+    fn the_room_for_a_text_follows_what_was_announced_and_never_passes_the_limit() {
+        const MESSAGE: usize = 10_000_000;
+        let limits = TextLimits {
+            message: MESSAGE as u64,
+            ..LIMITS
+        };
+        for (expected, most) in [
+            (Some(3_000_000), 3_000_000),
+            (Some(100), MESSAGE),
+            (Some(u64::MAX), MESSAGE),
+            (None, MESSAGE),
+        ] {
+            let mut reader = DataReader::new(limits, expected);
+            let mut sent = 0;
+            while sent < 3_000_000 {
+                let mut input = BytesMut::from(&b"\r\n".repeat(5_000)[..]);
+                assert!(!reader.feed(&mut input));
+                sent += 10_000;
+                assert!(reader.held() >= sent + SPARE, "{expected:?}");
+                assert!(reader.held() <= most + SPARE, "{expected:?}: {}", reader.held());
+            }
+        }
     }
 
     #[test]

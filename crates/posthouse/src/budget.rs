@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[derive(Clone, Debug)]
-pub(super) struct Budget {
+pub struct Budget {
     limit: usize,
     used: Arc<AtomicUsize>,
 }
 
-/// What one connection holds of the budget; given back when it is dropped.
+/// What one arriving message holds of the budget; given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Share {
+pub struct Share {
     budget: Budget,
     held: usize,
 }
@@ -57,6 +57,11 @@ impl Share {
         self.held = octets;
         true
     }
+
+    /// Makes the share at least `octets` large; false, and as before, when that is more than there is.
+    pub fn cover(&mut self, octets: usize) -> bool {
+        octets <= self.held || self.resize(octets)
+    }
 }
 
 impl Drop for Share {
@@ -78,7 +83,9 @@ mod tests {
         assert!(other.resize(40));
         assert!(budget.is_spent());
         assert!(one.resize(10));
-        assert_eq!(budget.used(), 50);
+        assert!(one.cover(5) && budget.used() == 50);
+        assert!(one.cover(60) && !one.cover(61));
+        assert_eq!(budget.used(), 100);
         drop(one);
         drop(other);
         assert_eq!(budget.used(), 0);
