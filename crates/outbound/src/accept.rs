@@ -13,7 +13,9 @@ use mail::time::Time;
 use store::events::{self, Event};
 use store::{ErrorKind, Id, StoreError, Topic, Tx};
 
-use crate::model::{Accepted, Counters, Grip, Job, JobRecipient, Message, Refused, Submission};
+use crate::model::{
+    Accepted, Counters, Grip, Job, JobRecipient, Message, Refused, Submission, off_the_workers,
+};
 use crate::schedule::{Core, Parts, Reservation};
 use crate::spool::{self, NewMessage, NewRecipient, Place};
 
@@ -84,7 +86,13 @@ impl Door {
         let id = self.parts.ids.next(now);
         self.check_size(&submission)?;
         let body = std::mem::take(&mut submission.body);
-        let reading = self.read(&submission, body, id, now)?;
+        let (door, octets) = (self.clone(), body.len());
+        let (reading, submission) = off_the_workers(octets, move || {
+            let reading = door.read(&submission, body, id, now)?;
+            Ok::<_, Reply>((reading, submission))
+        })
+        .await
+        .map_err(|_| replies::STORAGE_ERROR)??;
         let authors = reading.authors.clone();
         let recipients = submission.envelope.recipients.len();
         let mut new = self.new_message(&submission, reading, id, now);

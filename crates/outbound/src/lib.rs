@@ -11,7 +11,7 @@ pub mod settings;
 pub mod settle;
 pub mod spool;
 
-pub use model::{Accepted, Origin, Refused, Submission};
+pub use model::{Accepted, Origin, Refused, Submission, off_the_workers};
 pub use outbound::Outbound;
 pub use schedule::Parts;
 pub use settings::Settings;

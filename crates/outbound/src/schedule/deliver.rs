@@ -11,7 +11,7 @@ use store::{ErrorKind, StoreError, Tx};
 use super::caught::{self, caught};
 use super::connection::lesson;
 use super::core::Core;
-use crate::model::{Job, JobRecipient, LaneKey, Link, Outcome, Parcel, State, Verdict};
+use crate::model::{Job, JobRecipient, LaneKey, Link, Outcome, Parcel, State, Verdict, off_the_workers};
 use crate::settle::{self, Jitter, Recorded, Settlement, Standing};
 use crate::spool::{self, Settled};
 
@@ -107,8 +107,8 @@ impl Core {
         None
     }
 
-    /// The signatures to put in front. An RSA signature is short enough for a worker thread to bear.
-    async fn sign(&self, job: &Job, body: &[u8]) -> Bytes {
+    /// The signatures to put in front. An RSA signature is short enough for a worker thread to bear, hashing a big body is not.
+    async fn sign(&self, job: &Job, body: &Bytes) -> Bytes {
         let Ok(from) = Address::parse(&job.message.header_from) else {
             return Bytes::new();
         };
@@ -125,10 +125,16 @@ impl Core {
                 return Bytes::new();
             }
         };
-        match mail::dkim::sign(body, &signers, self.now()) {
-            Ok(fields) => fields.into(),
-            Err(error) => {
+        let (body, now) = (body.clone(), self.now());
+        let signed = off_the_workers(body.len(), move || mail::dkim::sign(&body, &signers, now));
+        match signed.await {
+            Ok(Ok(fields)) => fields.into(),
+            Ok(Err(error)) => {
                 tracing::warn!(id = %job.message.id, %error, "sent unsigned");
+                Bytes::new()
+            }
+            Err(error) => {
+                tracing::error!(id = %job.message.id, %error, "sent unsigned");
                 Bytes::new()
             }
         }
