@@ -1,4 +1,4 @@
-//! The memory that arriving messages may take, over all connections.
+//! The memory that arriving messages may take, over all connections of SMTP and HTTP.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,6 +30,11 @@ impl Budget {
 
     pub fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
+    }
+
+    /// Whether so much is free at the moment; it may be gone before it is taken.
+    pub fn has_room(&self, octets: usize) -> bool {
+        octets <= self.limit.saturating_sub(self.used())
     }
 
     /// A share that holds nothing yet.
@@ -81,7 +86,7 @@ mod tests {
         assert!(one.resize(60));
         assert!(!other.resize(41));
         assert!(other.resize(40));
-        assert!(budget.is_spent());
+        assert!(budget.is_spent() && budget.has_room(0) && !budget.has_room(1));
         assert!(one.resize(10));
         assert!(one.cover(5) && budget.used() == 50);
         assert!(one.cover(60) && !one.cover(61));

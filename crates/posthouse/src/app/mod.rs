@@ -37,7 +37,7 @@ use crate::tls::{Certificates, TlsError};
 /// What ending takes beyond the time that mail in transfer is given.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// Octets of memory for messages that are arriving.
+/// Octets of memory for messages that are arriving, by SMTP and HTTP together.
 const BYTES_ARRIVING: usize = 256 * 1024 * 1024;
 
 /// Why the server does not run.
@@ -171,13 +171,15 @@ impl Server {
                 .clone()
                 .keep_fetched(config.clone(), rooms.clock.clone(), stop.clone()),
         );
-        let budget = Budget::new(BYTES_ARRIVING);
+        let max_message_size = usize::try_from(config.smtp.max_message_size.0).unwrap_or(usize::MAX);
+        // However big a message may be, one at a time must fit.
+        let budget = Budget::new(BYTES_ARRIVING.max(http::memory_of_the_biggest(max_message_size)));
         let smtp = Smtp::new(
             SmtpSettings::of(&config),
             rooms.accounts.clone(),
             outbound.clone(),
             certificates.server_config(),
-            (budget, stop.clone()),
+            (budget.clone(), stop.clone()),
         );
         let [http, https] = [(); 2].map(|()| Arc::<Connections>::default());
         let web = [("http", Arc::clone(&http)), ("https", Arc::clone(&https))];
@@ -202,6 +204,7 @@ impl Server {
             ids: rooms.ids,
             certificates: certificates.clone(),
             attempts: http::Attempts::default(),
+            budget,
         };
         let notices = Notices {
             db: rooms.db.clone(),

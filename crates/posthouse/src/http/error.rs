@@ -88,6 +88,8 @@ pub enum ApiError {
     NotJson,
     #[error("The server is busy or its storage is not available. Try again in a moment.")]
     Unavailable,
+    #[error("Too much mail is arriving at once. Try again in a moment.")]
+    Busy,
     #[error("The server took too long to answer.")]
     TimedOut,
     #[error("Something broke on our side. The log says what.")]
@@ -130,6 +132,7 @@ impl ApiError {
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large"),
             Self::NotJson => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "Not JSON"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available"),
+            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy"),
             Self::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "timed-out", "Timed out"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
         }
@@ -142,7 +145,7 @@ impl IntoResponse for ApiError {
         let detail = self.to_string();
         let retry_after = match &self {
             Self::TooManyAttempts(seconds) | Self::TooOften(seconds) => Some(*seconds),
-            Self::Unavailable => Some(5),
+            Self::Unavailable | Self::Busy => Some(5),
             _ => None,
         };
         let errors = if let Self::Invalid(errors) = self {

@@ -6,6 +6,7 @@ mod auth;
 mod console;
 mod csrf;
 mod error;
+mod heavy;
 mod json;
 mod live;
 mod paging;
@@ -23,6 +24,7 @@ use outbound::Outbound;
 use store::{Clock, Db, Ids};
 use tokio_util::sync::CancellationToken;
 
+use crate::budget::Budget;
 use crate::config::Signup;
 use crate::tls::Certificates;
 
@@ -31,6 +33,7 @@ pub use attempts::Attempts;
 pub use auth::{COOKIE, session_token};
 pub use csrf::comes_from_us;
 pub use error::ApiError;
+pub use heavy::memory_of_the_biggest;
 pub use live::Live;
 pub use peer::Client;
 pub use serve::Listener;
@@ -86,6 +89,8 @@ pub struct Parts {
     pub settings: Arc<HttpSettings>,
     pub attempts: Attempts,
     pub live: Live,
+    /// The memory for messages that are arriving.
+    pub budget: Budget,
 }
 
 /// Serves the console, the API and `also` (health, metrics and the site, which answers every other path) until told to stop, then finishes what is in hand.

@@ -24,7 +24,7 @@ const API_CSP: &str = "default-src 'none'; frame-ancestors 'none'";
 
 /// `also` brings the answer to every path that is not named here.
 pub fn build(parts: &Parts, also: Router) -> Router {
-    let api = api::router(parts)
+    let api = api::router()
         .fallback(|| async { ApiError::NotFound("operation") })
         .method_not_allowed_fallback(|| async {
             ApiError::BadRequest("This path takes another method.".to_owned())

@@ -69,9 +69,9 @@ use super::{Parts, live};
 )]
 struct Described;
 
-fn operations(max_message_size: usize) -> OpenApiRouter<Parts> {
+fn operations() -> OpenApiRouter<Parts> {
     OpenApiRouter::with_openapi(Described::openapi())
-        .merge(send::routes(max_message_size))
+        .merge(send::routes())
         .merge(messages::routes())
         .merge(live::routes())
         .merge(domains::routes())
@@ -90,8 +90,8 @@ fn operations(max_message_size: usize) -> OpenApiRouter<Parts> {
 }
 
 /// The router of `/api/v1`, the text included.
-pub fn router(parts: &Parts) -> Router<Parts> {
-    let (router, _) = operations(parts.settings.max_message_size).split_for_parts();
+pub fn router() -> Router<Parts> {
+    let (router, _) = operations().split_for_parts();
     router.route(
         "/openapi.json",
         get(|| async { ([(header::CONTENT_TYPE, "application/json")], openapi()) }),
@@ -100,7 +100,7 @@ pub fn router(parts: &Parts) -> Router<Parts> {
 
 /// The OpenAPI 3.1 text of the API, as JSON with a newline at its end.
 pub fn openapi() -> String {
-    let (_, mut api) = operations(0).split_for_parts();
+    let (_, mut api) = operations().split_for_parts();
     let mut components = api.components.take().unwrap_or_default();
     let key = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)

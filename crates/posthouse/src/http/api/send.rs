@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use accounts::{AccountState, Scope};
 use axum::Json;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,7 +15,7 @@ use mail::notify::Notify;
 use mail::replies;
 use mail::reply::Reply;
 use mail::time::Time;
-use outbound::{Origin, Submission};
+use outbound::{Origin, Submission, off_the_workers};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -24,15 +24,11 @@ use utoipa_axum::routes;
 use crate::http::Parts;
 use crate::http::auth::Caller;
 use crate::http::error::{ApiError, ApiResult, FieldError, Problem, sentence};
-use crate::http::json::Body;
+use crate::http::heavy::Heavy;
 use crate::http::peer::Client;
 
-/// `max_message_size` bounds the request: Base64 makes 4 bytes of 3, JSON adds some.
-pub fn routes(max_message_size: usize) -> OpenApiRouter<Parts> {
-    let limit = max_message_size.saturating_mul(3) / 2 + 1024 * 1024;
-    OpenApiRouter::new()
-        .routes(routes!(send))
-        .layer(DefaultBodyLimit::max(limit))
+pub fn routes() -> OpenApiRouter<Parts> {
+    OpenApiRouter::new().routes(routes!(send))
 }
 
 /// A message to be sent.
@@ -106,6 +102,7 @@ struct Accepted {
         (status = 403, description = "The account may not send as this sender, is suspended, or is in the sandbox and this goes elsewhere", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The message is too big", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The message is not valid; `errors` says where", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Too much mail is arriving at once, or storage is not available; `Retry-After` says when to try again", body = Problem, content_type = "application/problem+json"),
     ),
     security(("key" = ["send"]), ("session" = [])),
 )]
@@ -113,7 +110,7 @@ async fn send(
     State(parts): State<Parts>,
     caller: Caller,
     client: Client,
-    Body(message): Body<SendMessage>,
+    Heavy { value, mut share }: Heavy<SendMessage>,
 ) -> ApiResult<(StatusCode, Json<Accepted>)> {
     caller.needs(Scope::Send)?;
     if let AccountState::Suspended(reason) = &caller.account.state {
@@ -121,8 +118,21 @@ async fn send(
     }
     let now = parts.clock.now();
     let message_id = format!("{}@{}", parts.ids.next(now), parts.settings.hostname);
-    let checked = Checked::of(message)?;
-    let raw = checked.compose(now, &message_id)?;
+    let limit = parts.settings.max_message_size;
+    let composing = off_the_workers(value.size(), move || {
+        let checked = Checked::of(value, limit)?;
+        let raw = checked.compose(now, &message_id)?;
+        let envelope = Envelope {
+            reverse_path: Some(checked.from.address),
+            recipients: checked.recipients,
+            ret: None,
+            envid: None,
+        };
+        share.resize(raw.capacity());
+        Ok::<_, ApiError>((envelope, raw, share))
+    });
+    let composed = composing.await.map_err(|error| ApiError::internal(&error))?;
+    let (envelope, raw, share) = composed?;
     let submission = Submission {
         origin: Origin {
             via: "api".to_owned(),
@@ -132,15 +142,16 @@ async fn send(
             ..Origin::default()
         },
         principal: caller.principal,
-        envelope: Envelope {
-            reverse_path: Some(checked.from.address),
-            recipients: checked.recipients,
-            ret: None,
-            envid: None,
-        },
+        envelope,
         body: Bytes::from(raw),
     };
-    match parts.outbound.accept(submission).await {
+    // In a task of its own: a client that goes away must not take the share from under what is still being stored.
+    let accepting = tokio::spawn(async move {
+        let accepted = parts.outbound.accept(submission).await;
+        drop(share);
+        accepted
+    });
+    match accepting.await.map_err(|error| ApiError::internal(&error))? {
         Ok(accepted) => {
             let accepted = Accepted {
                 id: accepted.id.to_string(),
@@ -186,8 +197,21 @@ struct Checked {
     message: SendMessage,
 }
 
+impl SendMessage {
+    /// Octets of text and files, these in Base64.
+    fn size(&self) -> usize {
+        let parts = [&self.text, &self.html].into_iter().flatten().map(String::len);
+        let files = self.attachments.iter().map(|file| file.content.len());
+        parts.chain(files).sum()
+    }
+}
+
 impl Checked {
-    fn of(message: SendMessage) -> ApiResult<Self> {
+    /// `limit` is the size of a message: what passes it already here is not composed first.
+    fn of(mut message: SendMessage, limit: usize) -> ApiResult<Self> {
+        if message.size() > limit {
+            return Err(ApiError::TooLarge);
+        }
         let mut faults = Faults::default();
         let from = faults.mailbox("from", &message.from);
         let to = faults.mailboxes("to", &message.to);
@@ -195,7 +219,7 @@ impl Checked {
         let bcc = faults.mailboxes("bcc", &message.bcc);
         let reply_to = message.reply_to.as_deref().filter(|text| !text.trim().is_empty());
         let reply_to = reply_to.and_then(|text| faults.mailbox("reply_to", text));
-        let files = faults.files(&message.attachments);
+        let files = faults.files(&mut message.attachments);
         if message.to.is_empty() && message.cc.is_empty() && message.bcc.is_empty() {
             faults.add("to", "Give at least one recipient.");
         }
@@ -217,11 +241,6 @@ impl Checked {
     }
 
     fn compose(&self, now: Time, message_id: &str) -> ApiResult<Vec<u8>> {
-        let given = |part: Option<&'_ str>| part.map(str::to_owned).filter(|part| !part.is_empty());
-        let (text, html) = (
-            given(self.message.text.as_deref()),
-            given(self.message.html.as_deref()),
-        );
         let headers: Vec<(&str, &str)> = self
             .message
             .headers
@@ -242,8 +261,8 @@ impl Checked {
             cc: &self.cc,
             reply_to: self.reply_to.as_ref(),
             subject: &self.message.subject,
-            text: text.as_deref(),
-            html: html.as_deref(),
+            text: self.message.text.as_deref().filter(|part| !part.is_empty()),
+            html: self.message.html.as_deref().filter(|part| !part.is_empty()),
             headers: &headers,
             attachments: &attachments,
         };
@@ -290,10 +309,11 @@ impl Faults {
             .collect()
     }
 
-    fn files(&mut self, attachments: &[AttachmentIn]) -> Vec<Vec<u8>> {
+    /// Takes each file's text out while it is decoded, so that not all of it is there twice.
+    fn files(&mut self, attachments: &mut [AttachmentIn]) -> Vec<Vec<u8>> {
         let mut files = Vec::with_capacity(attachments.len());
-        for (n, attachment) in attachments.iter().enumerate() {
-            match STANDARD.decode(&attachment.content) {
+        for (n, attachment) in attachments.iter_mut().enumerate() {
+            match STANDARD.decode(std::mem::take(&mut attachment.content)) {
                 Ok(content) => files.push(content),
                 Err(_) => self.add(format!("attachments[{n}].content"), "this is not Base64"),
             }
@@ -313,7 +333,7 @@ mod tests {
         });
         change(&mut json);
         let now = Time::from_secs(1_795_000_000);
-        let composed = Checked::of(serde_json::from_value(json).unwrap()).and_then(|checked| {
+        let composed = Checked::of(serde_json::from_value(json).unwrap(), 10_000).and_then(|checked| {
             checked
                 .compose(now, "1@mail.example.com")
                 .map(|raw| (checked, raw))
@@ -385,6 +405,14 @@ mod tests {
         );
         let attachment = serde_json::json!([{"name": evil, "content_type": "text/plain", "content": ""}]);
         assert_eq!(faults("attachments", attachment), ["attachments"]);
+    }
+
+    #[test]
+    fn what_is_too_big_as_it_comes_is_not_composed() {
+        let message =
+            serde_json::json!({"from": "a@b.example", "to": [], "subject": "", "html": "x".repeat(101)});
+        let refused = Checked::of(serde_json::from_value(message).unwrap(), 100);
+        assert!(matches!(refused, Err(ApiError::TooLarge)));
     }
 
     #[test]

@@ -1,0 +1,88 @@
+//! Big requests: what they may take of the memory, and that they come through whole.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::json;
+
+use super::{send, server, signed_in, with_key};
+use crate::both_engines;
+use crate::harness::Posthouse;
+use crate::harness::http::Http;
+use crate::harness::wait::PATIENCE;
+
+/// Announces a request of so many octets that sends a message, with a further header field.
+fn announce(server: &Posthouse, key: &Http, octets: usize, further: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(server.address("http")).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let key = key.bearer.as_deref().unwrap();
+    write!(
+        stream,
+        "POST /api/v1/messages HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n\
+         Content-Type: application/json\r\nContent-Length: {octets}\r\n{further}\r\n"
+    )
+    .unwrap();
+    stream
+}
+
+/// The head of the answer, line by line.
+fn answer(stream: TcpStream) -> Vec<String> {
+    let lines = BufReader::new(stream)
+        .lines()
+        .map(|line| line.unwrap().to_lowercase());
+    lines.take_while(|line| !line.is_empty()).collect()
+}
+
+both_engines! {
+    fn a_message_with_big_files_comes_through_whole(engine) {
+        let server = server(engine);
+        let alice = signed_in(&server, "alice@example.com");
+        let file: Vec<u8> = (0..1_500_000_u32).map(|n| (n % 251) as u8).collect();
+        let content = BASE64_STANDARD.encode(&file);
+        let message = json!({
+            "from": "alice@example.com", "to": ["bob@example.net"], "subject": "big", "text": "see below",
+            "attachments": [{"name": "a.bin", "content": content}]
+        });
+        let id = alice.post("/api/v1/messages", &message).expect(202).json()["id"].as_str().unwrap().to_owned();
+        let stored = alice.get(&format!("/api/v1/messages/{id}/content")).expect(200).json();
+        assert_eq!(stored["attachments"][0]["size"], file.len());
+        let source = alice.get(&format!("/api/v1/messages/{id}/source")).expect(200).text.replace("\r\n", "");
+        assert!(source.contains(&content), "the file is not as it was");
+    }
+
+    fn a_request_that_the_memory_has_no_room_for_is_sent_away_for_a_while(engine) {
+        const OCTETS: usize = 40_000_000;
+        let server = server(engine);
+        let key = with_key(&server, &signed_in(&server, "alice@example.com"), &["send"]);
+        let too_big = answer(announce(&server, &key, OCTETS + 1_000_000, ""));
+        assert!(too_big[0].starts_with("http/1.1 413"), "{too_big:?}");
+        let part = vec![b' '; OCTETS / 4 * 3];
+        let arriving: Vec<TcpStream> = (0..2).map(|_| {
+            let mut stream = announce(&server, &key, OCTETS, "");
+            stream.write_all(&part).unwrap();
+            stream
+        }).collect();
+        // Who waits for our word hears it at once, and who does not, when everything is sent.
+        let waits = announce(&server, &key, OCTETS, "Expect: 100-continue\r\n");
+        let mut sends = announce(&server, &key, OCTETS, "");
+        sends.write_all(&vec![b' '; OCTETS]).unwrap();
+        for stream in [waits, sends] {
+            let refused = answer(stream);
+            assert!(refused[0].starts_with("http/1.1 503"), "{refused:?}");
+            assert!(refused.iter().any(|line| line.starts_with("retry-after: ")), "{refused:?}");
+        }
+        // What is small still finds room, and once those that hold the memory are gone, so does what is big.
+        send(&key, "alice@example.com", "small");
+        drop(arriving);
+        crate::harness::eventually("the memory is free again", || {
+            let mut stream = announce(&server, &key, OCTETS, "");
+            stream.set_read_timeout(Some(std::time::Duration::from_millis(100))).unwrap();
+            stream.write_all(b"x").unwrap();
+            // No answer: the server waits for the rest.
+            let mut first = [0];
+            std::io::Read::read(&mut stream, &mut first).is_err().then_some(())
+        });
+    }
+}
