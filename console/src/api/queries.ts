@@ -52,6 +52,12 @@ export const setup = queryOptions({
   staleTime: 0,
 });
 
+/** Whether accounts can be opened here, which anybody may know. */
+export const signUp = queryOptions({
+  queryKey: ["sign-up"],
+  queryFn: () => ok(client.GET("/sign-up")),
+});
+
 export const account = queryOptions({
   queryKey: ["account"],
   queryFn: () => ok(client.GET("/account")),

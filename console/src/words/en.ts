@@ -129,6 +129,8 @@ export const en = {
     password: "Password",
     submit: "Sign in",
     ended: "You were signed out. Sign in again to go on.",
+    forgot: "Forgot your password?",
+    create: "Create an account",
   },
   overview: {
     title: "Overview",

@@ -1,10 +1,10 @@
 /** Signing in, and back to the page that asked for it. */
-import { Button, PasswordInput, Stack, Text, TextInput } from "@mantine/core";
+import { Anchor, Button, Group, PasswordInput, Stack, Text, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
-import { useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, useRouter } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
-import { commands, session } from "../../api/queries";
+import { commands, session, signUp } from "../../api/queries";
 import { BareHead } from "../../app/Bare";
 import { BASE } from "../../app/base";
 import { useAct } from "../../parts/act";
@@ -18,6 +18,7 @@ export function SignIn() {
   const { next, ended } = route.useSearch();
   const router = useRouter();
   const cache = useQueryClient();
+  const opening = useQuery(signUp);
   const form = useForm({ initialValues: { email: "", password: "" } });
   const signIn = useAct({
     run: ({ email, password }: typeof form.values) => commands.signIn({ email: email.trim(), password }),
@@ -55,6 +56,16 @@ export function SignIn() {
         <Button type="submit" loading={signIn.isPending} fullWidth>
           {t("signIn.submit")}
         </Button>
+        <Group justify="space-between">
+          <Anchor href="/password/forgot" size="sm">
+            {t("signIn.forgot")}
+          </Anchor>
+          {opening.data?.mode === "open" && (
+            <Anchor href="/sign-up" size="sm">
+              {t("signIn.create")}
+            </Anchor>
+          )}
+        </Group>
       </Stack>
     </form>
   );

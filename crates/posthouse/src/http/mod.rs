@@ -28,11 +28,11 @@ use crate::budget::Budget;
 use crate::config::Signup;
 use crate::tls::Certificates;
 
-pub use api::{openapi, sign_in_with_password};
+pub use api::{confirm_account, open_account, openapi, sign_in_with_password};
 pub use attempts::Attempts;
-pub use auth::{COOKIE, session_token};
+pub use auth::{COOKIE, requester, session_token};
 pub use csrf::comes_from_us;
-pub use error::ApiError;
+pub use error::{ApiError, ApiResult};
 pub use heavy::memory_of_the_biggest;
 pub use live::Live;
 pub use peer::Client;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::config::Config;
+use crate::config::{Config, Signup};
 use crate::http::{HttpSettings, Security};
 
 /// The values that templates and articles may use. A name that is not here is a mistake that a test finds.
@@ -33,6 +33,8 @@ pub struct Facts {
     pub max_recipients: u64,
     pub max_line: u64,
     pub free_credits: u64,
+    /// Anybody may open an account.
+    pub sign_up: bool,
     /// How long delivery is tried, in seconds.
     pub give_up: u64,
     /// The waits between tries, in seconds.
@@ -80,6 +82,7 @@ impl Facts {
             max_recipients: config.smtp.max_recipients.get().into(),
             max_line: config.smtp.max_line_length.get().into(),
             free_credits: config.accounts.free_credits.into(),
+            sign_up: config.accounts.signup == Signup::Open,
             give_up: secs(&config.delivery.give_up),
             retry: config.delivery.retry.iter().map(secs).collect(),
             keep_content: secs(&config.storage.keep_content),

@@ -3,6 +3,7 @@
 //! `site/` at the top of the repository holds the templates, the words, the stylesheet and the help articles; all of it is
 //! embedded. Every page is at its path and, with its language named, below `/en` and `/fr`.
 
+mod account;
 mod brand;
 mod facts;
 mod guard;
@@ -121,6 +122,19 @@ pub fn router(parts: Parts, site: Site) -> Router {
             .route(&at("/terms"), get(pages::terms))
             .route(&at("/privacy"), get(pages::privacy))
             .route(&at("/login"), get(login::form).post(login::submit))
+            .route(&at("/sign-up"), get(account::sign_up_form).post(account::sign_up))
+            .route(
+                &at("/sign-up/confirm"),
+                get(account::confirm_form).post(account::confirm),
+            )
+            .route(
+                &at("/password/forgot"),
+                get(account::forgot_form).post(account::forgot),
+            )
+            .route(
+                &at("/password/reset"),
+                get(account::reset_form).post(account::reset),
+            )
             .route(&at("/smtp/"), get(smtp::settings))
             .route(&at("/smtp/test"), get(smtp::tested).post(smtp::test))
             .route(&at("/help/"), get(help::overview))

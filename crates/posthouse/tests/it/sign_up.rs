@@ -341,3 +341,93 @@ fn a_password_changed_at_one_node_counts_at_the_other_at_once() {
     elsewhere.cookie.clone_from(&http.cookie);
     elsewhere.get("/api/v1/session").expect(200);
 }
+
+/// Sends a form as a browser without JavaScript does.
+fn submit(server: &Posthouse, path: &str, fields: &[(&str, &str)]) -> Answer {
+    server.http().submit(path, fields)
+}
+
+#[test]
+fn every_step_works_without_javascript_and_a_link_that_is_only_looked_at_changes_nothing() {
+    let (server, ops) = server(Engine::Sqlite, "open");
+    let http = server.http();
+    let page = http.get("/sign-up").expect(200).text;
+    assert!(page.contains("name=\"country\"") && page.contains("Europe/Paris") && !page.contains("<script"));
+    let fields = [
+        ("email", ALICE),
+        ("password", PASSWORD),
+        ("country", "FR"),
+        ("time_zone", "Europe/Paris"),
+    ];
+    let weak = [fields[0], ("password", "password123"), fields[2], fields[3]];
+    let again = submit(&server, "/fr/sign-up", &weak).expect(422).text;
+    assert!(again.contains("trop facile") && again.contains(ALICE) && !again.contains("password123"));
+    let sent = submit(&server, "/sign-up", &fields).expect(200).text;
+    assert!(sent.contains("Look into your mailbox"), "{sent}");
+
+    let (path, token) = link(&mail(&ops, ALICE, "Confirm"));
+    let url = format!("{path}={token}");
+    for _ in 0..2 {
+        let page = http.get(&url).expect(200).text;
+        assert!(
+            page.contains(&token) && page.contains("method=\"post\""),
+            "{page}"
+        );
+    }
+    submit(
+        &server,
+        "/sign-up/confirm",
+        &[("token", &token), ("password", NEW)],
+    )
+    .expect(422);
+    let entered = submit(
+        &server,
+        "/sign-up/confirm",
+        &[("token", &token), ("password", PASSWORD)],
+    )
+    .expect(303);
+    assert_eq!(entered.header("location"), Some("/app/"));
+    assert!(entered.header("set-cookie").unwrap().contains("HttpOnly"));
+
+    let sent = submit(&server, "/password/forgot", &[("email", ALICE)]).expect(200);
+    let unknown = submit(&server, "/password/forgot", &[("email", "nobody@example.org")]).expect(200);
+    assert_eq!(sent.text, unknown.text);
+    let (path, token) = link(&mail(&ops, ALICE, "Choose a new password"));
+    http.get(&format!("{path}={token}")).expect(200);
+    submit(
+        &server,
+        "/password/reset",
+        &[("token", &token), ("password", NEW)],
+    )
+    .expect(303);
+    let gone = submit(
+        &server,
+        "/password/reset",
+        &[("token", &token), ("password", PASSWORD)],
+    )
+    .expect(410);
+    assert!(gone.text.contains("used up or too old"), "{}", gone.text);
+    server.http().sign_in(ALICE, NEW);
+}
+
+#[test]
+fn a_page_says_when_accounts_are_not_opened() {
+    let (closed, _) = server(Engine::Sqlite, "closed");
+    let page = closed.http().get("/sign-up").expect(200).text;
+    assert!(
+        page.contains("not opened here") && !page.contains("<form"),
+        "{page}"
+    );
+    assert!(!closed.http().get("/login").expect(200).text.contains("/sign-up"));
+    submit(
+        &closed,
+        "/sign-up",
+        &[
+            ("email", ALICE),
+            ("password", PASSWORD),
+            ("country", "FR"),
+            ("time_zone", "UTC"),
+        ],
+    )
+    .expect(403);
+}

@@ -19,6 +19,7 @@ mod setup;
 mod sign_up;
 
 pub use session::sign_in_with_password;
+pub use sign_up::{confirm_account, open_account};
 
 use axum::Router;
 use axum::http::header;

@@ -1,6 +1,6 @@
 //! Opening an account: asking for one, confirming its address, inviting people.
 
-use accounts::{AccountsError, NewSignUp, Scope};
+use accounts::{AccountsError, NewSignUp, Principal, Requester, Scope};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -155,19 +155,34 @@ async fn sign_up(
         time_zone,
         language: language.code().to_owned(),
     };
+    let email = new.email.trim().to_owned();
+    match open_account(&parts, new, invitation, &requester(&client, &headers)).await? {
+        Some(principal) => {
+            let (cookie, me) = signed_in(&parts, &client, &headers, principal).await?;
+            Ok((StatusCode::CREATED, cookie, Json(me)).into_response())
+        }
+        None => Ok(Noted::answer(format!(
+            "We have written to {email}. Open the link in that mail to go on."
+        ))),
+    }
+}
+
+/// Opens the account of an invitation, or has its address confirmed first; a page without JavaScript does it like the API.
+pub async fn open_account(
+    parts: &Parts,
+    new: NewSignUp,
+    invitation: Option<String>,
+    from: &Requester,
+) -> ApiResult<Option<Principal>> {
     match (parts.settings.signup, invitation) {
         (Signup::Open | Signup::Invite, Some(token)) => {
             let principal = parts.accounts.accept_invitation(&token, new).await?;
             tracing::info!(account = %principal.account, "an invitation was accepted");
-            let (cookie, me) = signed_in(&parts, &client, &headers, principal).await?;
-            Ok((StatusCode::CREATED, cookie, Json(me)).into_response())
+            Ok(Some(principal))
         }
         (Signup::Open, None) => {
-            let email = new.email.trim().to_owned();
-            parts.accounts.sign_up(new, &requester(&client, &headers)).await?;
-            Ok(Noted::answer(format!(
-                "We have written to {email}. Open the link in that mail to go on."
-            )))
+            parts.accounts.sign_up(new, from).await?;
+            Ok(None)
         }
         (Signup::Invite, None) => Err(ApiError::Forbidden(
             "Opening an account takes an invitation.".to_owned(),
@@ -204,11 +219,21 @@ async fn confirm(
     headers: HeaderMap,
     Body(confirmation): Body<Confirmation>,
 ) -> ApiResult<Response> {
+    let Confirmation { token, password } = confirmation;
+    let principal = confirm_account(&parts, &client, &token, &password).await?;
+    let (cookie, me) = signed_in(&parts, &client, &headers, principal).await?;
+    Ok((StatusCode::CREATED, cookie, Json(me)).into_response())
+}
+
+/// Opens the account that a confirmation link stands for; wrong passwords count as failed sign-ins do.
+pub async fn confirm_account(
+    parts: &Parts,
+    client: &Client,
+    token: &str,
+    password: &str,
+) -> ApiResult<Principal> {
     let attempt = parts.attempts.reserve(client.network(), parts.clock.now())?;
-    let confirmed = parts
-        .accounts
-        .confirm_sign_up(&confirmation.token, &confirmation.password)
-        .await;
+    let confirmed = parts.accounts.confirm_sign_up(token, password).await;
     let principal = match confirmed {
         Err(AccountsError::WrongPassword) => {
             return Err(ApiError::invalid(
@@ -223,8 +248,7 @@ async fn confirm(
         }
     };
     tracing::info!(account = %principal.account, "an account was opened");
-    let (cookie, me) = signed_in(&parts, &client, &headers, principal).await?;
-    Ok((StatusCode::CREATED, cookie, Json(me)).into_response())
+    Ok(principal)
 }
 
 /// Somebody to invite.

@@ -1,0 +1,283 @@
+//! Opening an account and getting back into one without JavaScript. A link from a mail shows a form; only sending the
+//! form changes something, because mail scanners follow links.
+
+use accounts::NewSignUp;
+use axum::Form;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use minijinja::{Value, context};
+use serde::Deserialize;
+
+use super::Public;
+use super::lang::{Lang, Visit};
+use crate::config::Signup;
+use crate::http::{
+    ApiError, ApiResult, Client, confirm_account, open_account, requester, sign_in_with_password,
+};
+
+/// Code, English and French name, by code.
+const COUNTRIES: &str = include_str!("../../../../site/countries.tsv");
+const ZONES: &str = include_str!("../../../../site/zones.txt");
+
+/// What a link in a mail brings.
+#[derive(Deserialize)]
+pub struct Link {
+    #[serde(default)]
+    token: String,
+    #[serde(default)]
+    invitation: String,
+}
+
+/// What any of the forms holds.
+#[derive(Deserialize)]
+pub struct Filled {
+    #[serde(default)]
+    token: String,
+    #[serde(default)]
+    email: String,
+    #[serde(default)]
+    password: String,
+    #[serde(default)]
+    country: String,
+    #[serde(default)]
+    time_zone: String,
+}
+
+pub async fn sign_up_form(State(public): State<Public>, visit: Visit, Query(link): Query<Link>) -> Response {
+    let which = match (public.parts.settings.signup, link.invitation.as_str()) {
+        (Signup::Closed, _) => "closed",
+        (Signup::Invite, "") => "invite",
+        _ => "sign_up",
+    };
+    // The address of an invitation is not asked for again.
+    let invited = public.parts.accounts.invited(&link.invitation).await;
+    let filled = Filled {
+        token: link.invitation,
+        email: invited.ok().flatten().unwrap_or_default(),
+        password: String::new(),
+        country: String::new(),
+        time_zone: String::new(),
+    };
+    public.form(&visit, which, &filled)
+}
+
+pub async fn sign_up(
+    State(public): State<Public>,
+    visit: Visit,
+    client: Client,
+    headers: HeaderMap,
+    Form(filled): Form<Filled>,
+) -> Response {
+    let new = NewSignUp {
+        email: filled.email.clone(),
+        password: filled.password.clone(),
+        country: filled.country.clone(),
+        time_zone: filled.time_zone.clone(),
+        language: visit.lang.code().to_owned(),
+    };
+    let invitation = Some(filled.token.clone()).filter(|token| !token.is_empty());
+    match open_account(&public.parts, new, invitation, &requester(&client, &headers)).await {
+        Ok(Some(principal)) => {
+            public
+                .enter(&visit, &client, &headers, &principal.email, &filled)
+                .await
+        }
+        Ok(None) => public.form(&visit, "sent", &filled),
+        Err(error) => public.refused(&visit, "sign_up", &filled, &error),
+    }
+}
+
+pub async fn confirm_form(State(public): State<Public>, visit: Visit, Query(link): Query<Link>) -> Response {
+    public.form(&visit, "confirm", &Filled::of(link))
+}
+
+pub async fn confirm(
+    State(public): State<Public>,
+    visit: Visit,
+    client: Client,
+    headers: HeaderMap,
+    Form(filled): Form<Filled>,
+) -> Response {
+    match confirm_account(&public.parts, &client, &filled.token, &filled.password).await {
+        Ok(principal) => {
+            public
+                .enter(&visit, &client, &headers, &principal.email, &filled)
+                .await
+        }
+        Err(error) => public.refused(&visit, "confirm", &filled, &error),
+    }
+}
+
+pub async fn forgot_form(State(public): State<Public>, visit: Visit, Query(link): Query<Link>) -> Response {
+    public.form(&visit, "forgot", &Filled::of(link))
+}
+
+pub async fn forgot(
+    State(public): State<Public>,
+    visit: Visit,
+    client: Client,
+    headers: HeaderMap,
+    Form(filled): Form<Filled>,
+) -> Response {
+    let asked = public
+        .parts
+        .accounts
+        .forgot_password(&filled.email, &requester(&client, &headers))
+        .await;
+    match asked {
+        Ok(()) => public.form(&visit, "forgot_sent", &filled),
+        Err(error) => public.refused(&visit, "forgot", &filled, &error.into()),
+    }
+}
+
+pub async fn reset_form(State(public): State<Public>, visit: Visit, Query(link): Query<Link>) -> Response {
+    public.form(&visit, "reset", &Filled::of(link))
+}
+
+pub async fn reset(
+    State(public): State<Public>,
+    visit: Visit,
+    client: Client,
+    headers: HeaderMap,
+    Form(filled): Form<Filled>,
+) -> Response {
+    let asked = public
+        .parts
+        .accounts
+        .reset_password(&filled.token, &filled.password, &requester(&client, &headers))
+        .await;
+    match asked {
+        Ok(login) => {
+            public
+                .enter(&visit, &client, &headers, &login.email, &filled)
+                .await
+        }
+        Err(error) => public.refused(&visit, "reset", &filled, &error.into()),
+    }
+}
+
+impl Filled {
+    fn of(link: Link) -> Self {
+        Self {
+            token: link.token,
+            email: String::new(),
+            password: String::new(),
+            country: String::new(),
+            time_zone: String::new(),
+        }
+    }
+}
+
+impl Public {
+    fn form(&self, visit: &Visit, which: &str, filled: &Filled) -> Response {
+        self.answer(
+            StatusCode::OK,
+            "account.html",
+            visit,
+            values(visit, which, filled, ("", "")),
+        )
+    }
+
+    /// The form again with what was typed, but for the password.
+    fn refused(&self, visit: &Visit, which: &str, filled: &Filled, error: &ApiError) -> Response {
+        let mut detail = String::new();
+        let (status, fault, wait) = match error {
+            ApiError::Invalid(faults) => {
+                let (field, message) = faults
+                    .first()
+                    .map_or(("", ""), |fault| (fault.field(), fault.message()));
+                message.clone_into(&mut detail);
+                let fault = match field {
+                    "email" => "email",
+                    "password" if which == "confirm" => "wrong",
+                    "password" => "weak",
+                    "country" => "country",
+                    _ => "other",
+                };
+                (StatusCode::UNPROCESSABLE_ENTITY, fault, 0)
+            }
+            ApiError::LinkGone => (StatusCode::GONE, "gone", 0),
+            ApiError::Forbidden(_) => (StatusCode::FORBIDDEN, "closed", 0),
+            ApiError::TooOften(seconds) | ApiError::TooManyAttempts(seconds) => {
+                (StatusCode::TOO_MANY_REQUESTS, "wait", *seconds)
+            }
+            _ => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", 0),
+        };
+        let values = values(visit, which, filled, (fault, &detail));
+        let mut response = self.answer(status, "account.html", visit, values);
+        if wait > 0 {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(wait));
+        }
+        response
+    }
+
+    /// Signs in whoever just proved to be the owner.
+    async fn enter(
+        &self,
+        visit: &Visit,
+        client: &Client,
+        headers: &HeaderMap,
+        email: &str,
+        filled: &Filled,
+    ) -> Response {
+        let signed_in: ApiResult<_> =
+            sign_in_with_password(&self.parts, client, headers, email, &filled.password).await;
+        match signed_in {
+            Ok((cookie, _)) => (cookie, Redirect::to("/app/")).into_response(),
+            // The account is there; the login page says why it is not open.
+            Err(_) => Redirect::to(&visit.link("/login")).into_response(),
+        }
+    }
+}
+
+fn values(visit: &Visit, which: &str, filled: &Filled, (fault, detail): (&str, &str)) -> Value {
+    let (countries, zones) = if which == "sign_up" {
+        (countries(visit.lang), ZONES.lines().collect())
+    } else {
+        (Vec::new(), Vec::new())
+    };
+    context! {
+        which, fault, detail, countries, zones,
+        token => &filled.token,
+        email => &filled.email,
+        country => &filled.country,
+        time_zone => &filled.time_zone,
+    }
+}
+
+/// Codes and names, in the order of the names as people look for them: without their accents.
+fn countries(lang: Lang) -> Vec<(&'static str, &'static str)> {
+    let mut countries: Vec<_> = COUNTRIES
+        .lines()
+        .filter_map(|line| {
+            let mut parts = line.split('\t');
+            let code = parts.next()?;
+            Some((code, parts.nth(lang as usize)?))
+        })
+        .collect();
+    countries.sort_by_key(|(_, name)| name.replace(['É', 'È'], "E").replace('Î', "I").replace('Å', "A"));
+    countries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_country_has_a_name_in_each_language() {
+        for lang in Lang::ALL {
+            let countries = countries(lang);
+            assert_eq!(countries.len(), 249);
+            assert!(
+                countries
+                    .iter()
+                    .all(|(code, name)| code.len() == 2 && !name.is_empty())
+            );
+        }
+        assert!(countries(Lang::Fr).contains(&("DE", "Allemagne")));
+        assert!(ZONES.lines().any(|zone| zone == "Europe/Paris"));
+    }
+}
