@@ -1,6 +1,7 @@
 //! Every reply that Posthouse gives over SMTP, by name: the one place where codes and texts are written.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::address::AddressError;
 use crate::message::{AuthorError, AuthorFault};
@@ -74,6 +75,18 @@ pub const SIGN_IN_UNAVAILABLE: Reply = Reply::new(
     (4, 7, 0),
     "Signing in is not possible at the moment, try again later",
 );
+
+/// The client failed too often; nobody looks at its password for this long.
+// RFC 4954 section 6
+pub fn sign_in_locked(left: Duration) -> Reply {
+    let minutes = left.as_secs().div_ceil(60).max(1);
+    let minutes = if minutes == 1 {
+        "a minute".to_owned()
+    } else {
+        format!("{minutes} minutes")
+    };
+    SIGN_IN_UNAVAILABLE.with_text(format!("Too many failed sign-ins, try again in {minutes}"))
+}
 
 // Refused for good: what the client said.
 
@@ -220,6 +233,21 @@ mod tests {
             author_not_allowed("Sender").to_string(),
             "550 5.7.1 This account may not send with this Sender header field"
         );
+    }
+
+    #[test]
+    fn a_locked_client_hears_for_how_many_minutes() {
+        for (seconds, words) in [
+            (0, "a minute"),
+            (60, "a minute"),
+            (61, "2 minutes"),
+            (300, "5 minutes"),
+        ] {
+            assert_eq!(
+                sign_in_locked(Duration::from_secs(seconds)).to_string(),
+                format!("454 4.7.0 Too many failed sign-ins, try again in {words}")
+            );
+        }
     }
 
     #[test]

@@ -17,6 +17,8 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 pub struct Credentials {
     pub username: String,
     pub password: String,
+    /// `PLAIN` or `LOGIN`.
+    pub mechanism: &'static str,
 }
 
 impl fmt::Debug for Credentials {
@@ -63,6 +65,7 @@ pub fn plain(response: &str) -> Result<Credentials, SaslError> {
     Ok(Credentials {
         username: username.to_owned(),
         password: password.to_owned(),
+        mechanism: "PLAIN",
     })
 }
 
@@ -113,7 +116,7 @@ mod tests {
         #[test]
         fn what_a_client_encodes_is_read_back(user in "[^\0]{1,40}", password in "[^\0]{0,40}") {
             let credentials = read(&format!("\0{user}\0{password}")).unwrap();
-            prop_assert_eq!(credentials, Credentials { username: user, password });
+            prop_assert_eq!(credentials, Credentials { username: user, password, mechanism: "PLAIN" });
         }
     }
 }

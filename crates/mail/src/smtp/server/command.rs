@@ -4,7 +4,9 @@ use bytes::{Buf, BytesMut};
 
 use super::grammar::{self, Command, MailParameters, RcptParameters};
 use super::line::Line;
-use super::{Exchange, Hello, Question, SASL_LIMIT, Session, State, Step, Tls, Transaction};
+use super::{
+    AuthMistake, AuthRefused, Exchange, Hello, Question, SASL_LIMIT, Session, State, Step, Tls, Transaction,
+};
 use crate::address::Address;
 use crate::envelope::{Envelope, Recipient};
 use crate::replies;
@@ -84,9 +86,11 @@ impl Session {
     // RFC 4954 section 4
     fn auth(&mut self, mechanism: &str, initial: Option<&str>) -> Option<Step> {
         if !self.config.sign_in {
+            self.auth_refused = Some(AuthRefused::new(AuthMistake::WrongPort, mechanism, initial));
             return self.refuse(&replies::NOT_IMPLEMENTED);
         }
         if self.tls != Tls::Active {
+            self.auth_refused = Some(AuthRefused::new(AuthMistake::NoTls, mechanism, initial));
             return self.refuse(&replies::TLS_REQUIRED);
         }
         if !self.hello.as_ref().is_some_and(|hello| hello.extended) {
@@ -153,9 +157,11 @@ impl Session {
                     Err(_) => self.refuse(&replies::AUTH_MALFORMED),
                 };
             }
-            Exchange::LoginPassword { username } => {
-                sasl::decode(response).map(|password| Credentials { username, password })
-            }
+            Exchange::LoginPassword { username } => sasl::decode(response).map(|password| Credentials {
+                username,
+                password,
+                mechanism: "LOGIN",
+            }),
         };
         match credentials {
             Ok(credentials) => Some(self.ask(Question::SignIn, Step::SignIn(credentials))),

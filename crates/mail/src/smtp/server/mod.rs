@@ -28,7 +28,7 @@ use crate::address::Address;
 use crate::envelope::{Envelope, Recipient};
 use crate::replies;
 use crate::reply::Reply;
-use crate::sasl::Credentials;
+use crate::sasl::{self, Credentials};
 
 /// Octets of a command line with its CRLF: the 512 of RFC 5321 section 4.5.3.1.4 and room for every extension.
 const COMMAND_LIMIT: usize = 2_048;
@@ -118,6 +118,42 @@ pub struct Tally {
     pub refusals: u32,
 }
 
+/// Why AUTH came at the wrong place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthMistake {
+    /// Before TLS.
+    NoTls,
+    /// On a listener where nobody signs in.
+    WrongPort,
+}
+
+/// An AUTH that was refused before there were credentials to check; its client may need a hint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthRefused {
+    pub mistake: AuthMistake,
+    pub mechanism: &'static str,
+    /// Where the client sent it along.
+    pub username: Option<String>,
+}
+
+impl AuthRefused {
+    fn new(mistake: AuthMistake, mechanism: &str, initial: Option<&str>) -> Self {
+        let (mechanism, username) = if mechanism.eq_ignore_ascii_case("PLAIN") {
+            let credentials = initial.and_then(|response| sasl::plain(response).ok());
+            ("PLAIN", credentials.map(|credentials| credentials.username))
+        } else if mechanism.eq_ignore_ascii_case("LOGIN") {
+            ("LOGIN", initial.and_then(|response| sasl::decode(response).ok()))
+        } else {
+            ("", None)
+        };
+        Self {
+            mistake,
+            mechanism,
+            username,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub struct Session {
     config: Arc<Config>,
@@ -133,6 +169,7 @@ pub struct Session {
     errors: u32,
     sign_in_failures: u32,
     slowed: bool,
+    auth_refused: Option<AuthRefused>,
     tally: Tally,
     output: BytesMut,
 }
@@ -192,6 +229,7 @@ impl Session {
             errors: 0,
             sign_in_failures: 0,
             slowed: false,
+            auth_refused: None,
             tally: Tally::default(),
             output: BytesMut::with_capacity(512),
             config,
@@ -285,7 +323,8 @@ impl Session {
         match question {
             Question::SignIn => {
                 self.refuse(reply);
-                if reply.is_permanent() {
+                // That we cannot look is not the client's fault; that it is locked out is.
+                if *reply != replies::SIGN_IN_UNAVAILABLE {
                     self.sign_in_failures += 1;
                 }
                 if self.sign_in_failures >= self.config.max_sign_in_failures {
@@ -390,6 +429,11 @@ impl Session {
     /// Whether the replies in the output should be held back for a moment, because the client makes many errors.
     pub fn take_slowed(&mut self) -> bool {
         std::mem::take(&mut self.slowed)
+    }
+
+    /// An AUTH at the wrong place since this was asked last.
+    pub fn take_auth_refused(&mut self) -> Option<AuthRefused> {
+        self.auth_refused.take()
     }
 
     /// What happened since this was asked last.

@@ -106,3 +106,75 @@ fn a_sign_in_that_could_not_be_checked_is_not_a_failure() {
     }
     assert!(!session.is_closed());
 }
+
+#[test]
+fn a_client_that_is_locked_out_and_goes_on_is_hung_up_on() {
+    let mut session = Session::new(Arc::new(config()), Tls::Active);
+    let mut input = BytesMut::from(&b"EHLO client.example\r\n"[..]);
+    assert_eq!(session.receive(&mut input), Step::NeedBytes);
+    for _ in 0..3 {
+        assert!(!session.is_closed());
+        input.extend_from_slice(format!("{}\r\n", auth("right")).as_bytes());
+        assert!(matches!(session.receive(&mut input), Step::SignIn(_)));
+        let left = std::time::Duration::from_mins(5);
+        session.answer(Verdict::Refuse(replies::sign_in_locked(left)));
+    }
+    assert!(session.is_closed());
+}
+
+#[test]
+fn an_auth_at_the_wrong_place_is_told_to_the_driver_once_with_its_username() {
+    for (tls, sign_in, command, mistake, mechanism, username) in [
+        (
+            Tls::Offered,
+            true,
+            auth("right"),
+            AuthMistake::NoTls,
+            "PLAIN",
+            Some("joe@example.org"),
+        ),
+        (
+            Tls::Offered,
+            true,
+            "AUTH PLAIN".into(),
+            AuthMistake::NoTls,
+            "PLAIN",
+            None,
+        ),
+        (
+            Tls::Offered,
+            true,
+            "auth login am9l".into(),
+            AuthMistake::NoTls,
+            "LOGIN",
+            Some("joe"),
+        ),
+        (
+            Tls::Offered,
+            true,
+            "AUTH LOGIN ####".into(),
+            AuthMistake::NoTls,
+            "LOGIN",
+            None,
+        ),
+        (
+            Tls::Active,
+            false,
+            "AUTH CRAM-MD5".into(),
+            AuthMistake::WrongPort,
+            "",
+            None,
+        ),
+    ] {
+        let mut talk = Talk::new(Config { sign_in, ..config() }, tls);
+        talk.say("EHLO client.example").expect("250");
+        assert_eq!(talk.session.take_auth_refused(), None);
+        talk.say(&command);
+        let refused = talk.session.take_auth_refused().expect("a hint");
+        assert_eq!(
+            (refused.mistake, refused.mechanism, refused.username.as_deref()),
+            (mistake, mechanism, username)
+        );
+        assert_eq!(talk.session.take_auth_refused(), None);
+    }
+}
