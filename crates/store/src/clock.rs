@@ -14,7 +14,14 @@ pub struct Clock(Source);
 enum Source {
     System,
     Manual(Arc<AtomicI64>),
+    /// The system's, moved by the seconds in this file.
+    #[cfg(debug_assertions)]
+    Moved(Arc<std::path::Path>),
 }
+
+/// Names a file with a number of seconds that a test moves the clock of a running server by. Debug builds only.
+#[cfg(debug_assertions)]
+const OFFSET_FILE: &str = "POSTHOUSE_TEST_CLOCK";
 
 /// Moves the hand of a [`Clock::manual`].
 #[derive(Clone, Debug)]
@@ -22,6 +29,10 @@ pub struct Hand(Arc<AtomicI64>);
 
 impl Clock {
     pub fn system() -> Self {
+        #[cfg(debug_assertions)]
+        if let Some(file) = std::env::var_os(OFFSET_FILE) {
+            return Self(Source::Moved(std::path::Path::new(&file).into()));
+        }
         Self(Source::System)
     }
 
@@ -35,6 +46,8 @@ impl Clock {
         match &self.0 {
             Source::System => system_now(),
             Source::Manual(micros) => Time::from_micros(micros.load(Ordering::SeqCst)),
+            #[cfg(debug_assertions)]
+            Source::Moved(file) => system_now().plus(offset(file)),
         }
     }
 }
@@ -48,6 +61,13 @@ impl Hand {
         let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
         self.0.fetch_add(by, Ordering::SeqCst);
     }
+}
+
+/// A file that is not there, or just being written, moves nothing.
+#[cfg(debug_assertions)]
+fn offset(file: &std::path::Path) -> Duration {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    Duration::from_secs(text.trim().parse().unwrap_or(0))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
@@ -70,6 +90,18 @@ mod tests {
         assert_eq!(copy.now(), Time::from_secs(105));
         hand.set(Time::from_secs(1));
         assert_eq!(clock.now(), Time::from_secs(1));
+    }
+
+    #[cfg(debug_assertions)]
+    #[test]
+    fn a_file_moves_the_clock_of_a_debug_build() {
+        let file = std::env::temp_dir().join(format!("posthouse-clock-{}", std::process::id()));
+        let clock = Clock(Source::Moved(file.as_path().into()));
+        let before = clock.now();
+        std::fs::write(&file, "3600\n").unwrap();
+        let after = clock.now();
+        std::fs::remove_file(file).unwrap();
+        assert!(after.since(before) >= Duration::from_hours(1));
     }
 
     #[test]
