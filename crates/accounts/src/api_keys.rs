@@ -3,9 +3,10 @@
 use mail::time::Time;
 use store::{Id, Row, Tx, Value};
 
+use crate::attempts::Tried;
 use crate::changes::{self, bump};
 use crate::error::checked_name;
-use crate::{Accounts, AccountsError, Principal, Result, Scope, Scopes, Via, token};
+use crate::{Accounts, AccountsError, Approach, Principal, Reason, Result, Scope, Scopes, Via, token};
 
 /// The most keys of one account that are not revoked.
 pub const MOST_KEYS: i64 = 100;
@@ -122,6 +123,26 @@ impl Accounts {
             self.touch(id, "UPDATE api_keys SET used_at = $2 WHERE id = $1");
         }
         Ok(found)
+    }
+
+    /// Notes that somebody came with a key that opens nothing.
+    pub async fn note_refused_key(&self, secret: &str, from: &Approach) -> Result<()> {
+        let hash = token::hash(secret);
+        let owner = self
+            .inner
+            .db
+            .peek("look for a revoked API key", move |tx| {
+                let row = tx.query_opt(
+                    "SELECT account FROM api_keys WHERE secret_hash = $1",
+                    &[Value::Blob(&hash)],
+                )?;
+                row.map(|row| row.id(0)).transpose()
+            })
+            .await?;
+        let reason = owner.map_or(Reason::UnknownKey, |_| Reason::RevokedKey);
+        let tried = Tried::told(None, from, reason).of(owner);
+        self.inner.journal.add(tried, self.inner.clock.now());
+        Ok(())
     }
 
     /// The account's keys that are not revoked, newest first.

@@ -1,5 +1,7 @@
 //! What can go wrong in this room; refusals carry the sentence that its people read.
 
+use std::time::Duration;
+
 use mail::address::AddressError;
 use store::StoreError;
 
@@ -46,6 +48,8 @@ pub enum AccountsError {
     BadCountry,
     #[error("a time zone has a name such as Europe/Paris")]
     BadTimeZone,
+    #[error("too many failed sign-ins; wait {} seconds", .left.as_secs())]
+    Locked { left: Duration },
     #[error("an operator exists already; sign in instead")]
     AlreadySetUp,
     #[error("{0} is among the account's domains already")]

@@ -21,6 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const DUMMY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$cG9zdGhvdXNlIGR1bW15IQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
+/// The right to run one hash.
+pub(crate) type Turn = tokio::sync::OwnedSemaphorePermit;
+
 /// The one place that spends CPU time on passwords.
 #[derive(Clone)]
 pub(crate) struct Hasher {
@@ -61,7 +64,7 @@ impl Hasher {
     }
 
     /// Waits for a turn; what runs under the returned permit counts against the cap.
-    pub(crate) async fn turn(&self) -> Result<tokio::sync::OwnedSemaphorePermit, AccountsError> {
+    pub(crate) async fn turn(&self) -> Result<Turn, AccountsError> {
         match tokio::time::timeout(PATIENCE, Arc::clone(&self.turns).acquire_owned()).await {
             Ok(permit) => Ok(permit.expect("the semaphore is never closed")),
             Err(_) => Err(AccountsError::Busy),

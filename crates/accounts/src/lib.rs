@@ -7,12 +7,15 @@ pub mod password;
 pub mod ranges;
 
 mod api_keys;
+mod attempts;
+mod diagnosis;
 mod directory;
 mod error;
 mod hash;
 mod ip_credentials;
 mod limits;
 mod links;
+mod lockout;
 mod notices;
 mod people;
 mod principal;
@@ -28,14 +31,18 @@ use std::sync::Arc;
 use store::{Clock, Db, Ids};
 
 pub use api_keys::{ApiKey, MOST_KEYS, NewKey};
+pub use attempts::{Approach, AttemptFilter, Door, Reason, SignInAttempt};
 pub use changes::Epoch;
+pub use diagnosis::{Diagnosis, LoginFacts};
 pub use error::{AccountsError, Result};
 pub use ip_credentials::{IpCredential, MOST_RANGES};
+pub use lockout::Lockout;
 pub use notices::{ChangedBy, Letter, Requester, Says};
 pub use people::{Account, AccountFilter, AccountSort, AccountState, Login, NewAccount, OwnPassword};
 pub use principal::{Principal, Validity, Via};
 pub use scopes::{Scope, Scopes};
 pub use sessions::{Session, SessionOrigin};
+pub use sign_in::{Attempt, Outcome};
 pub use sign_up::NewSignUp;
 
 /// What an operator can set about accounts.
@@ -59,14 +66,19 @@ struct Inner {
     ids: Ids,
     settings: Settings,
     hasher: hash::Hasher,
-    pairs: sign_in::VerifiedPairs,
+    pairs: sign_in::Pairs,
+    pace: sign_in::Pace,
+    in_hand: lockout::InHand,
+    /// Logins and the client addresses that were noted as theirs within the last hour.
+    known: moka::sync::Cache<(store::Id, ipnet::IpNet), ()>,
+    journal: attempts::Journal,
     directory: directory::Directory,
     touched: moka::sync::Cache<store::Id, ()>,
 }
 
 impl Accounts {
     pub fn new(db: Db, clock: Clock, ids: Ids, settings: Settings) -> Self {
-        let pairs = sign_in::VerifiedPairs::new(&ids);
+        let pairs = sign_in::Pairs::new(&ids);
         let inner = Inner {
             db,
             clock,
@@ -74,6 +86,13 @@ impl Accounts {
             settings,
             hasher: hash::Hasher::new(),
             pairs,
+            pace: sign_in::Pace::default(),
+            in_hand: lockout::InHand::default(),
+            known: moka::sync::Cache::builder()
+                .max_capacity(20_000)
+                .time_to_live(lockout::NOTED_EVERY)
+                .build(),
+            journal: attempts::Journal::new(),
             directory: directory::Directory::new(),
             touched: moka::sync::Cache::builder()
                 .max_capacity(10_000)

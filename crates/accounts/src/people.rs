@@ -9,7 +9,9 @@ use store::{Id, Row, Tx, Value};
 use crate::changes::{self, bump};
 use crate::links;
 use crate::notices::{self, ChangedBy, Matter, Requester};
-use crate::{Accounts, AccountsError, Principal, Result, Via, credits, password};
+use crate::{
+    Accounts, AccountsError, Attempt, Outcome, Principal, Result, Via, attempts, credits, lockout, password,
+};
 
 /// Whether an account may send.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,9 +119,10 @@ pub(crate) struct NewPassword {
 }
 
 /// A change of one's own password.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct OwnPassword<'a> {
-    pub current: &'a str,
+    /// The login and the password that it has.
+    pub current: Attempt<'a>,
     pub new: &'a str,
     /// The token of the web session that goes on.
     pub keep: Option<&'a str>,
@@ -268,25 +271,23 @@ impl Accounts {
     }
 
     /// Changes one's own password, which has to be given.
-    pub async fn change_own_password(
-        &self,
-        who: &Principal,
-        change: OwnPassword<'_>,
-        from: &Requester,
-    ) -> Result<()> {
-        let verified = self.verify_password(&who.email, change.current).await?;
-        let Some(Principal {
-            login: Some(id),
-            account,
-            email,
-            ..
-        }) = verified
-        else {
-            return Err(AccountsError::WrongPassword);
+    pub async fn change_own_password(&self, change: OwnPassword<'_>) -> Result<()> {
+        let (id, account, email) = match self.sign_in(change.current).await? {
+            Outcome::In(Principal {
+                login: Some(id),
+                account,
+                email,
+                ..
+            }) => (id, account, email),
+            Outcome::In(_) | Outcome::Wrong => return Err(AccountsError::WrongPassword),
+            Outcome::Locked { left } => return Err(AccountsError::Locked { left }),
+            Outcome::Busy => return Err(AccountsError::Busy),
         };
         let login = Login { id, account, email };
         let keep = change.keep.map(crate::token::hash);
-        self.change_password(login, (change.new, keep), (ChangedBy::Owner, Some(from.clone())))
+        let from = change.current.from;
+        let requester = Requester::new(from.ip, &from.client);
+        self.change_password(login, (change.new, keep), (ChangedBy::Owner, Some(requester)))
             .await
     }
 
@@ -442,9 +443,10 @@ pub(crate) fn insert_login(
 }
 
 /// Puts a new password in the old one's place: SMTP and web sessions end, but for the one that is kept, links for a new
-/// password are void, and the owner is written to. False where the login is gone.
+/// password are void, locks on the login are lifted, and the owner is written to. False where the login is gone.
 pub(crate) fn replace_password(tx: &mut Tx<'_>, change: &NewPassword) -> store::Result<bool> {
     let id = change.login.id;
+    attempts::keep_old(tx, id, change.now)?;
     let changed = tx.execute(
         "UPDATE logins SET password_hash = $2, stamp = stamp + 1, password_changed_at = $3 WHERE id = $1",
         &[id.into(), (&change.hash).into(), change.now.into()],
@@ -454,6 +456,7 @@ pub(crate) fn replace_password(tx: &mut Tx<'_>, change: &NewPassword) -> store::
     }
     crate::sessions::end_all_but(tx, id, change.keep.as_ref())?;
     links::forget(tx, id)?;
+    lockout::lift(tx, id)?;
     let matter = Matter::PasswordChanged {
         by: change.by,
         requester: change.requester.clone(),

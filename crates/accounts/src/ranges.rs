@@ -38,7 +38,7 @@ pub fn parse(text: &str) -> Result<IpNet, RangeError> {
 }
 
 /// An IPv4 client on a dual-stack socket arrives as `::ffff:192.0.2.1` and is the IPv4 client.
-fn canonical(ip: IpAddr) -> IpAddr {
+pub(crate) fn canonical(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(ip, |v4: Ipv4Addr| IpAddr::V4(v4)),
         IpAddr::V4(_) => ip,

@@ -41,6 +41,11 @@ const TREE: &[Migration] = &[
         name: "help votes",
         text: include_str!("../migrations/0006_help_votes.sql"),
     },
+    Migration {
+        version: 7,
+        name: "sign in",
+        text: include_str!("../migrations/0007_sign_in.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

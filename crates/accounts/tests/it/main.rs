@@ -1,10 +1,12 @@
 //! The accounts room on real databases, each test on both engines.
 #![cfg(test)]
 
+mod attempts;
 mod changes;
 mod credentials;
 mod credits;
 mod domains;
+mod lockout;
 mod people;
 mod reset;
 mod room;

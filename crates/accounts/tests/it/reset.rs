@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use accounts::{AccountsError, ChangedBy, OwnPassword, Says, SessionOrigin, Validity};
+use accounts::{AccountsError, ChangedBy, Outcome, Requester, Says, SessionOrigin, Validity};
 use store::both_engines;
 
-use crate::room::{OTHER, PASSWORD, Room, room};
+use crate::room::{HERE, OTHER, PASSWORD, Room, room};
 use crate::sign_up::{from, letters};
 
 async fn token(room: &Room, email: &str) -> String {
@@ -20,6 +20,16 @@ async fn token(room: &Room, email: &str) -> String {
 }
 
 both_engines! {
+    async fn a_reset_lifts_a_lock(test: TestDb) {
+        let room = room(&test);
+        room.account("alice@example.com").await;
+        room.fails(10, HERE, "alice@example.com").await;
+        assert!(matches!(room.tries("alice@example.com", PASSWORD).await, Outcome::Locked { .. }));
+        let link = token(&room, "alice@example.com").await;
+        room.accounts.reset_password(&link, OTHER, &from(HERE)).await.unwrap();
+        assert!(matches!(room.tries("alice@example.com", OTHER).await, Outcome::In(_)));
+    }
+
     async fn a_link_sets_the_password_once_and_ends_every_session(test: TestDb) {
         let room = room(&test);
         room.account("alice@example.com").await;
@@ -32,8 +42,8 @@ both_engines! {
         assert_eq!(login.email, "alice@example.com");
         assert!(room.accounts.find_session(&session).await.unwrap().is_none());
         assert_eq!(room.accounts.still_valid(&alice).await.unwrap(), Validity::SignedOut);
-        assert!(room.accounts.verify_password("alice@example.com", PASSWORD).await.unwrap().is_none());
-        assert!(room.accounts.verify_password("alice@example.com", OTHER).await.unwrap().is_some());
+        assert!(room.tries("alice@example.com", PASSWORD).await == Outcome::Wrong);
+        assert!(matches!(room.tries("alice@example.com", OTHER).await, Outcome::In(_)));
         for used in [&first, &second] {
             let again = room.accounts.reset_password(used, PASSWORD, &from("192.0.2.9")).await;
             assert!(matches!(again, Err(AccountsError::LinkGone)), "{again:?}");
@@ -88,15 +98,13 @@ both_engines! {
         let room = room(&test);
         room.account("alice@example.com").await;
         let link = token(&room, "alice@example.com").await;
-        let alice = room.sign_in("alice@example.com").await;
-        let change = OwnPassword { current: PASSWORD, new: OTHER, keep: None };
-        room.accounts.change_own_password(&alice, change, &from("192.0.2.1")).await.unwrap();
+        room.changes_password("alice@example.com", PASSWORD, OTHER, None).await.unwrap();
         let void = room.accounts.reset_password(&link, PASSWORD, &from("192.0.2.1")).await;
         assert!(matches!(void, Err(AccountsError::LinkGone)));
         room.accounts.set_password("alice@example.com", PASSWORD).await.unwrap();
         let told: Vec<_> = letters(&room.accounts).await.into_iter().map(|letter| (letter.says, letter.requester)).collect();
         assert_eq!(told, [
-            (Says::PasswordChanged { by: ChangedBy::Owner }, Some(from("192.0.2.1"))),
+            (Says::PasswordChanged { by: ChangedBy::Owner }, Some(Requester::new("192.0.2.1".parse().unwrap(), "laptop.example"))),
             (Says::PasswordChanged { by: ChangedBy::Operator }, None),
         ]);
     }

@@ -1,6 +1,10 @@
 //! What the tests share: a room over a fresh database, with a clock that they move.
 
-use accounts::{Account, Accounts, NewAccount, Principal, Settings};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use accounts::{
+    Account, Accounts, Approach, Attempt, Door, NewAccount, Outcome, OwnPassword, Principal, Settings,
+};
 use mail::time::Time;
 use store::testing::TestDb;
 use store::{Clock, Hand};
@@ -10,6 +14,7 @@ pub const OTHER: &str = "seven green lanterns by the river";
 
 pub struct Room {
     pub accounts: Accounts,
+    pub clock: Clock,
     pub hand: Hand,
 }
 
@@ -20,7 +25,8 @@ pub fn room(test: &TestDb) -> Room {
         hostname: "mail.example.net".into(),
     };
     Room {
-        accounts: Accounts::new(test.db.clone(), clock, test.ids.clone(), settings),
+        accounts: Accounts::new(test.db.clone(), clock.clone(), test.ids.clone(), settings),
+        clock,
         hand,
     }
 }
@@ -41,11 +47,86 @@ impl Room {
     }
 
     pub async fn sign_in(&self, email: &str) -> Principal {
-        self.accounts
-            .verify_password(email, PASSWORD)
+        signs_in(&self.accounts, email, PASSWORD)
             .await
-            .unwrap()
             .expect("the password is right")
+    }
+
+    pub async fn changes_password(
+        &self,
+        login: &str,
+        password: &str,
+        new: &str,
+        keep: Option<&str>,
+    ) -> accounts::Result<()> {
+        let from = &from(HERE);
+        let current = Attempt {
+            login,
+            password,
+            from,
+        };
+        self.accounts
+            .change_own_password(OwnPassword { current, new, keep })
+            .await
+    }
+
+    /// Removes what is old, as a running server does from time to time.
+    pub async fn tidy(&self) {
+        self.accounts.purge_sign_ins().await.unwrap();
+    }
+
+    /// What an attempt from [`HERE`] meets.
+    pub async fn tries(&self, email: &str, password: &str) -> Outcome {
+        self.tries_from(HERE, email, password).await
+    }
+
+    pub async fn tries_from(&self, ip: &str, email: &str, password: &str) -> Outcome {
+        tries(&self.accounts, &from(ip), email, password).await
+    }
+
+    /// Fails as often with ever other passwords.
+    pub async fn fails(&self, times: usize, ip: &str, email: &str) {
+        for n in 0..times {
+            let wrong = format!("guess {}", GUESSES.fetch_add(1, Ordering::Relaxed));
+            let outcome = tries(&self.accounts, &from(ip), email, &wrong).await;
+            assert_eq!(outcome, Outcome::Wrong, "{n} of {times} for {email}");
+        }
+    }
+}
+
+/// No guess is made twice.
+static GUESSES: AtomicU32 = AtomicU32::new(0);
+
+/// Where the tests sign in from, when it does not matter.
+pub const HERE: &str = "192.0.2.1";
+
+pub fn from(ip: &str) -> Approach {
+    Approach {
+        door: Door::Smtp,
+        ip: ip.parse().unwrap(),
+        client: "laptop.example".into(),
+        port: 587,
+        tls: Some("TLSv1_3".into()),
+        mechanism: "PLAIN",
+    }
+}
+
+pub async fn tries(accounts: &Accounts, from: &Approach, login: &str, password: &str) -> Outcome {
+    accounts
+        .sign_in(Attempt {
+            login,
+            password,
+            from,
+        })
+        .await
+        .unwrap()
+}
+
+/// Who signs in with this.
+pub async fn signs_in(accounts: &Accounts, email: &str, password: &str) -> Option<Principal> {
+    match tries(accounts, &from(HERE), email, password).await {
+        Outcome::In(principal) => Some(principal),
+        _ => None,
     }
 }
 

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use accounts::{OwnPassword, SessionOrigin, Via};
+use accounts::{SessionOrigin, Via};
 use store::both_engines;
 
 use crate::room::{OTHER, PASSWORD, Room, room};
-use crate::sign_up::from;
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -58,8 +57,7 @@ both_engines! {
         let room = room(&test);
         room.account("alice@example.com").await;
         let (mine, other) = (open(&room).await, open(&room).await);
-        let alice = room.sign_in("alice@example.com").await;
-        room.accounts.change_own_password(&alice, OwnPassword { current: PASSWORD, new: OTHER, keep: Some(&mine) }, &from("192.0.2.1")).await.unwrap();
+        room.changes_password("alice@example.com", PASSWORD, OTHER, Some(&mine)).await.unwrap();
         assert!(is_open(&room, &mine).await);
         assert!(!is_open(&room, &other).await);
         room.accounts.set_password("alice@example.com", PASSWORD).await.unwrap();
@@ -69,8 +67,7 @@ both_engines! {
     async fn changing_ones_password_takes_the_current_one(test: TestDb) {
         let room = room(&test);
         room.account("alice@example.com").await;
-        let alice = room.sign_in("alice@example.com").await;
-        let refused = room.accounts.change_own_password(&alice, OwnPassword { current: OTHER, new: OTHER, keep: None }, &from("192.0.2.1")).await;
+        let refused = room.changes_password("alice@example.com", OTHER, OTHER, None).await;
         assert!(matches!(refused, Err(accounts::AccountsError::WrongPassword)));
         room.sign_in("alice@example.com").await;
     }

@@ -221,8 +221,8 @@ both_engines! {
         world.accounts.set_password("ann@sender.example", "copper-whistle-by-the-sea-7").await.unwrap();
         let old = world.submission(&["a@there.example"], MESSAGE);
         assert_eq!(refusal(&outbound, old.clone()).await, replies::SIGNED_OUT);
-        let now = world.accounts.verify_password("ann@sender.example", "copper-whistle-by-the-sea-7").await;
-        let new = Submission { principal: now.unwrap().unwrap(), ..old };
+        let now = world.accounts.vouched("ann@sender.example").await;
+        let new = Submission { principal: now.unwrap(), ..old };
         assert!(outbound.accept(new.clone()).await.is_ok());
         world.accounts.suspend(world.principal.account, "bounces").await.unwrap();
         let reply = refusal(&outbound, new).await;

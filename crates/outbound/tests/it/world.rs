@@ -54,11 +54,7 @@ impl World {
             .add_domain(account.id, "sender.example", true)
             .await
             .unwrap();
-        let principal = accounts
-            .verify_password("ann@sender.example", PASSWORD)
-            .await
-            .unwrap()
-            .unwrap();
+        let principal = accounts.vouched("ann@sender.example").await.unwrap().unwrap();
         assert_eq!(principal.via, Via::Login);
         let settings = Settings {
             retry: Policy {

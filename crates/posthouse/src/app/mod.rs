@@ -194,6 +194,7 @@ impl Server {
         let gate = metrics::Gate::new(&config.http.metrics_from, &rooms.accounts);
         let also = ops::health::routes(ops::health::Health::new(rooms.db.clone(), stop.clone()))
             .merge(metrics::routes(sources, gate));
+        let accounts = rooms.accounts.clone();
         let parts = http::Parts {
             settings,
             live: http::Live::start(rooms.db.clone(), stop.clone()),
@@ -217,6 +218,7 @@ impl Server {
         tasks.spawn(notices.run(stop.clone()));
         let also = also.merge(site::router(parts.clone(), site));
         tasks.spawn(smtp.serve(sockets.take_smtp()));
+        tasks.spawn(accounts.keep_attempts(stop.clone().cancelled_owned()));
         let listeners = web::listeners((sockets.http, &http), (sockets.https, &https), &certificates);
         tasks.spawn(http::serve(listeners, parts, also, stop.clone()));
         tasks.close();

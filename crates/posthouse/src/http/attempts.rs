@@ -1,4 +1,4 @@
-//! Failed sign-ins are counted by network; too many of them and the next ones are not even looked at.
+//! Wrong setup tokens are counted by network; too many of them and the next ones are not even looked at.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

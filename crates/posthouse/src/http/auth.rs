@@ -1,6 +1,6 @@
 //! Who is asking: a web session in a cookie, or an API key.
 
-use accounts::{Account, Principal, Requester, Scope, Scopes};
+use accounts::{Account, Door, Principal, Requester, Scope, Scopes};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts as RequestParts;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -50,8 +50,13 @@ impl FromRequestParts<Parts> for Caller {
     async fn from_request_parts(request: &mut RequestParts, parts: &Parts) -> ApiResult<Self> {
         let accounts = &parts.accounts;
         // A key that is given counts, whatever cookie comes with it; csrf.rs relies on that.
-        if let Some(secret) = bearer(&request.headers) {
-            let (principal, scopes) = accounts.find_key(secret).await?.ok_or(ApiError::NotSignedIn)?;
+        if let Some(secret) = bearer(&request.headers).map(str::to_owned) {
+            let Some((principal, scopes)) = accounts.find_key(&secret).await? else {
+                let Ok(client) = Client::from_request_parts(request, parts).await;
+                let from = client.approach(&request.headers, Door::Api);
+                accounts.note_refused_key(&secret, &from).await?;
+                return Err(ApiError::NotSignedIn);
+            };
             let account = accounts.account(principal.account).await?;
             return Ok(Self {
                 principal,

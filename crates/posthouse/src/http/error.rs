@@ -1,5 +1,7 @@
 //! What the API answers when it does not do what was asked: one type, problem JSON (RFC 9457).
 
+use std::time::Duration;
+
 use accounts::AccountsError;
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
@@ -111,6 +113,12 @@ impl ApiError {
         Self::Invalid(vec![FieldError::new(field, message)])
     }
 
+    /// Locked out for this long.
+    pub fn too_many_attempts(left: Duration) -> Self {
+        let seconds = left.as_millis().div_ceil(1000);
+        Self::TooManyAttempts(u64::try_from(seconds).unwrap_or(u64::MAX).max(1))
+    }
+
     /// Our own mistake: logged here, told to nobody.
     pub fn internal(error: &dyn std::error::Error) -> Self {
         tracing::error!(error = %chain(error), "a request failed");
@@ -199,6 +207,7 @@ impl From<AccountsError> for ApiError {
         match error {
             AccountsError::Store(error) => error.into(),
             AccountsError::Busy => Self::Unavailable,
+            AccountsError::Locked { left } => Self::too_many_attempts(left),
             AccountsError::Hashing | AccountsError::KeyGeneration | AccountsError::StoredKey(_) => {
                 Self::internal(&error)
             }

@@ -3,14 +3,19 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use accounts::{Approach, Door};
 use axum::extract::{ConnectInfo, FromRequestParts};
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
+
+use super::auth::agent;
+use axum::http::HeaderMap;
 
 /// What the accept loop knows of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Connection {
     pub peer: SocketAddr,
+    /// The port of ours that it came to.
+    pub port: u16,
     pub tls: bool,
 }
 
@@ -36,6 +41,8 @@ pub struct Client {
     pub local: bool,
     /// The client speaks TLS with us, or with the proxy on this machine.
     pub tls: bool,
+    /// The port of ours that the request came to.
+    pub port: u16,
 }
 
 impl Client {
@@ -52,6 +59,7 @@ impl Client {
                 ip: peer,
                 local: peer.is_loopback() && !forwarded,
                 tls: connection.tls,
+                port: connection.port,
             };
         }
         // Nor is the client this machine because a proxy passes on that it says so.
@@ -65,6 +73,19 @@ impl Client {
             ip,
             local: false,
             tls,
+            port: connection.port,
+        }
+    }
+
+    /// The client as somebody who signs in, with the agent that its `headers` name.
+    pub fn approach(&self, headers: &HeaderMap, door: Door) -> Approach {
+        Approach {
+            door,
+            ip: self.ip,
+            client: agent(headers).to_owned(),
+            port: self.port,
+            tls: self.tls.then(|| "TLS".to_owned()),
+            mechanism: if door == Door::Api { "key" } else { "form" },
         }
     }
 
@@ -102,6 +123,7 @@ mod tests {
     fn client(peer: &str, headers: &[(&'static str, &str)]) -> Client {
         let connection = Connection {
             peer: SocketAddr::new(peer.parse().unwrap(), 4711),
+            port: 8080,
             tls: false,
         };
         let headers = headers
@@ -125,7 +147,8 @@ mod tests {
             Client {
                 ip: "192.0.2.9".parse().unwrap(),
                 local: false,
-                tls: true
+                tls: true,
+                port: 8080
             }
         );
     }
@@ -138,7 +161,8 @@ mod tests {
             Client {
                 ip: "192.0.2.7".parse().unwrap(),
                 local: false,
-                tls: false
+                tls: false,
+                port: 8080
             }
         );
     }

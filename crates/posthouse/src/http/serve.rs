@@ -158,11 +158,13 @@ impl Server {
     async fn connection(self, stream: TcpStream, peer: SocketAddr) {
         // An answer is written in one go; waiting to fill a segment would only delay it.
         let _ = stream.set_nodelay(true);
+        let port = stream.local_addr().map_or(0, |address| address.port());
+        let connection = |tls| Connection { peer, port, tls };
         match &self.tls {
-            None => self.requests(stream, Connection { peer, tls: false }).await,
+            None => self.requests(stream, connection(false)).await,
             Some(acceptor) => match timeout(HANDSHAKE, acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => {
-                    let connection = Connection { peer, tls: true };
+                    let connection = connection(true);
                     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
                         self.streams(stream, connection).await;
                     } else {
@@ -271,6 +273,7 @@ mod tests {
 
     const FAR: Connection = Connection {
         peer: SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)), 4711),
+        port: 8080,
         tls: false,
     };
 

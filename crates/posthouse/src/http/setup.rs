@@ -111,6 +111,7 @@ mod tests {
             ip: "127.0.0.1".parse().unwrap(),
             local: true,
             tls: false,
+            port: 8080,
         };
         assert!(!needs("http://localhost:8080", &local));
         assert!(!needs("http://127.0.0.1:8080/", &local));
@@ -121,6 +122,7 @@ mod tests {
             ip: "192.0.2.1".parse().unwrap(),
             local: false,
             tls: false,
+            port: 8080,
         };
         assert!(needs("http://localhost:8080", &far));
     }

@@ -254,6 +254,9 @@ impl Connection {
 
     /// Writes what the session has to say, all in one.
     async fn flush<S: AsyncWrite + Unpin>(&mut self, stream: &mut S) -> io::Result<()> {
+        if let Some(refused) = self.session.take_auth_refused() {
+            self.note_auth_refused(&refused);
+        }
         let tally = self.session.take_tally();
         if tally.commands > 0 {
             Counters::add(&self.shared.counters.commands, tally.commands.into());

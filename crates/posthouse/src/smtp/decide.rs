@@ -1,12 +1,12 @@
 //! What the session asks: who signs in, who may send as whom, and whether a message is taken over.
 
-use accounts::{AccountsError, Principal, Validity, Via};
+use accounts::{AccountsError, Approach, Attempt, Outcome, Principal, Reason, Validity, Via};
 use bytes::Bytes;
 use mail::address::Address;
 use mail::envelope::Envelope;
 use mail::replies;
 use mail::sasl::Credentials;
-use mail::smtp::server::Verdict;
+use mail::smtp::server::{AuthMistake, AuthRefused, Verdict};
 use outbound::{Origin, Submission};
 use tracing::{debug, info, warn};
 
@@ -16,9 +16,14 @@ use super::{Counters, Kind};
 impl Connection {
     /// Checks the password. Whatever is wrong, the client hears the same.
     pub(super) async fn sign_in(&mut self, credentials: Credentials) -> Verdict {
-        let Credentials { username, password } = credentials;
-        match self.shared.accounts.verify_password(&username, &password).await {
-            Ok(Some(principal)) => {
+        let from = self.approach(credentials.mechanism);
+        let attempt = Attempt {
+            login: &credentials.username,
+            password: &credentials.password,
+            from: &from,
+        };
+        match self.shared.accounts.sign_in(attempt).await {
+            Ok(Outcome::In(principal)) => {
                 Counters::add(&self.shared.counters.sign_ins, 1);
                 debug!(connection = self.id, account = %principal.account, "signed in");
                 if let Some(slot) = &self.slot {
@@ -27,15 +32,47 @@ impl Connection {
                 self.principal = Some(principal);
                 Verdict::Accept
             }
-            Ok(None) => {
+            Ok(Outcome::Wrong) => {
                 Counters::add(&self.shared.counters.sign_in_failures, 1);
                 info!(connection = self.id, client = %self.peer.ip(), "a sign-in failed");
                 Verdict::Refuse(replies::SIGN_IN_FAILED)
+            }
+            Ok(Outcome::Locked { left }) => {
+                Counters::add(&self.shared.counters.sign_in_failures, 1);
+                debug!(connection = self.id, client = %self.peer.ip(), "a locked client tried to sign in");
+                Verdict::Refuse(replies::sign_in_locked(left))
+            }
+            Ok(Outcome::Busy) => {
+                warn!(connection = self.id, "too many sign-ins wait for their turn");
+                Verdict::Refuse(replies::SIGN_IN_UNAVAILABLE)
             }
             Err(error) => {
                 self.trouble("a sign-in could not be checked", &error);
                 Verdict::Refuse(replies::SIGN_IN_UNAVAILABLE)
             }
+        }
+    }
+
+    /// Notes an AUTH that came at the wrong place, so that its owner is told why it fails.
+    pub(super) fn note_auth_refused(&self, refused: &AuthRefused) {
+        let reason = match refused.mistake {
+            AuthMistake::NoTls => Reason::NoTls,
+            AuthMistake::WrongPort => Reason::WrongPort,
+        };
+        let from = self.approach(refused.mechanism);
+        self.shared
+            .accounts
+            .note_attempt(refused.username.as_deref(), &from, reason);
+    }
+
+    fn approach(&self, mechanism: &'static str) -> Approach {
+        Approach {
+            door: accounts::Door::Smtp,
+            ip: self.peer.ip(),
+            client: self.session.hello().unwrap_or_default().to_owned(),
+            port: self.door.port,
+            tls: self.tls.clone(),
+            mechanism,
         }
     }
 

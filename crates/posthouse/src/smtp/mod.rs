@@ -178,6 +178,7 @@ impl Smtp {
         for (kind, listener) in listeners {
             let door = Door {
                 kind,
+                port: listener.local_addr().map_or(0, |address| address.port()),
                 session: Arc::new(self.0.settings.session(kind)),
                 connections: Arc::clone(&self.0.connections[kind as usize]),
             };
@@ -209,6 +210,7 @@ impl Smtp {
 #[derive(Clone)]
 struct Door {
     kind: Kind,
+    port: u16,
     session: Arc<server::Config>,
     connections: Arc<Connections>,
 }

@@ -36,7 +36,7 @@ const OUTBOUND_MODULES: [&str; 9] = [
 ];
 
 /// Each table and the module that alone writes SQL on it.
-const TABLES: [(&str, &str); 25] = [
+const TABLES: [(&str, &str); 29] = [
     ("account_changes", "accounts/src/changes"),
     ("accounts", "accounts/src"),
     ("api_keys", "accounts/src"),
@@ -52,14 +52,18 @@ const TABLES: [(&str, &str); 25] = [
     ("events", "store/src"),
     ("help_votes", "posthouse/src/site/help/votes"),
     ("ip_credentials", "accounts/src"),
+    ("known_clients", "accounts/src/lockout"),
     ("links", "accounts/src/links"),
     ("logins", "accounts/src"),
     ("messages", "outbound/src/spool"),
     ("nodes", "store/src/nodes"),
     ("notices", "accounts/src/notices"),
+    ("old_passwords", "accounts/src/attempts"),
     ("paused_lanes", "outbound/src/schedule/pauses"),
     ("recipients", "outbound/src/spool"),
     ("sessions", "accounts/src/sessions"),
+    ("sign_in_attempts", "accounts/src/attempts"),
+    ("sign_in_limits", "accounts/src/lockout"),
     ("sign_ups", "accounts/src/sign_up"),
     ("velocity", "accounts/src/limits"),
 ];

@@ -1,7 +1,7 @@
 //! The account that is signed in, and its password.
 
 use accounts::password::{Strength, strength};
-use accounts::{OwnPassword, Scope};
+use accounts::{Attempt, Door, OwnPassword, Scope};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 
 use super::accounts::AccountView;
 use crate::http::Parts;
-use crate::http::auth::{Caller, requester};
+use crate::http::auth::Caller;
 use crate::http::error::{ApiError, ApiResult, Problem};
 use crate::http::json::Body;
 use crate::http::peer::Client;
@@ -54,7 +54,7 @@ struct PasswordChange {
     responses(
         (status = 204, description = "Changed"),
         (status = 422, description = "The current password is wrong (`current`) or the new one too weak (`new`)", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many wrong passwords from this network", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many wrong passwords; `Retry-After` says how long to wait", body = Problem, content_type = "application/problem+json"),
     ),
     security(("key" = ["account"]), ("session" = [])),
 )]
@@ -66,20 +66,17 @@ async fn change_password(
     Body(change): Body<PasswordChange>,
 ) -> ApiResult<StatusCode> {
     caller.needs(Scope::Account)?;
-    let now = parts.clock.now();
-    let attempt = parts.attempts.reserve(client.network(), now)?;
+    let current = Attempt {
+        login: &caller.principal.email,
+        password: &change.current,
+        from: &client.approach(&headers, Door::Web),
+    };
     let asked = OwnPassword {
-        current: &change.current,
+        current,
         new: &change.new,
         keep: caller.session.as_deref(),
     };
-    let changed = parts
-        .accounts
-        .change_own_password(&caller.principal, asked, &requester(&client, &headers))
-        .await;
-    if !matches!(changed, Err(accounts::AccountsError::WrongPassword)) {
-        attempt.give_back();
-    }
+    let changed = parts.accounts.change_own_password(asked).await;
     match changed {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
         Err(accounts::AccountsError::WrongPassword) => {

@@ -2,12 +2,14 @@
 
 mod account;
 mod accounts;
+mod attempts;
 mod content;
 mod credentials;
 mod domains;
 mod help;
 mod inbox;
 mod keys;
+mod lockouts;
 mod message_view;
 mod messages;
 mod password;
@@ -57,6 +59,7 @@ use super::{Parts, live};
         (name = "live", description = "News as they happen."),
         (name = "domains", description = "Domains that an account sends from, and the DNS records that vouch for it."),
         (name = "account", description = "The account that is signed in."),
+        (name = "sign-in", description = "Who tried to sign in, and who is locked out."),
         (name = "keys", description = "API keys."),
         (name = "session", description = "Web sessions of the console."),
         (name = "sign-up", description = "Opening an account, and getting back in without the password."),
@@ -88,6 +91,8 @@ fn operations() -> OpenApiRouter<Parts> {
         .merge(credentials::routes())
         .merge(queue::routes())
         .merge(help::routes())
+        .merge(attempts::routes())
+        .merge(lockouts::routes())
 }
 
 /// The router of `/api/v1`, the text included.

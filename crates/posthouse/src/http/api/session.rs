@@ -1,6 +1,6 @@
 //! Signing in to the console and out of it.
 
-use accounts::{Account, Principal, SessionOrigin};
+use accounts::{Account, Attempt, Door, Outcome, Principal, SessionOrigin};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -90,7 +90,7 @@ struct SignIn {
     responses(
         (status = 200, description = "Signed in", body = Me),
         (status = 401, description = "The address or the password is not right", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many failures from this network; `Retry-After` says how long to wait", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many failures of this address from here, or from this network; `Retry-After` says how long to wait", body = Problem, content_type = "application/problem+json"),
     ),
     security(()),
 )]
@@ -114,13 +114,17 @@ pub async fn sign_in_with_password(
     email: &str,
     password: &str,
 ) -> ApiResult<(SetCookie, Principal)> {
-    let now = parts.clock.now();
-    let attempt = parts.attempts.reserve(client.network(), now)?;
-    let verified = parts.accounts.verify_password(email, password).await;
-    if !matches!(verified, Ok(None)) {
-        attempt.give_back();
-    }
-    let principal = verified?.ok_or(ApiError::WrongPassword)?;
+    let attempt = Attempt {
+        login: email,
+        password: password,
+        from: &client.approach(headers, Door::Web),
+    };
+    let principal = match parts.accounts.sign_in(attempt).await? {
+        Outcome::In(principal) => principal,
+        Outcome::Wrong => return Err(ApiError::WrongPassword),
+        Outcome::Locked { left } => return Err(ApiError::too_many_attempts(left)),
+        Outcome::Busy => return Err(ApiError::Unavailable),
+    };
     // Whatever session the browser had is over; the new one has a token that nobody could plant.
     if let Some(old) = session_token(headers) {
         parts.accounts.close_session(&old).await?;

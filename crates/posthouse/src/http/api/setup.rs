@@ -108,11 +108,7 @@ async fn set_up(
         .await?;
     finish(data_dir);
     tracing::info!("the first operator was made");
-    let principal = parts
-        .accounts
-        .verify_password(&setup.email, &setup.password)
-        .await?
-        .ok_or(ApiError::WrongPassword)?;
+    let principal = parts.accounts.vouched(&setup.email).await?;
     let (cookie, me) = signed_in(&parts, &client, &headers, principal).await?;
     Ok((StatusCode::CREATED, cookie, axum::Json(me)).into_response())
 }

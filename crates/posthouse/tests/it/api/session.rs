@@ -79,31 +79,6 @@ both_engines! {
         assert_eq!(own["items"], json!([]));
     }
 
-    fn guessing_is_stopped_for_the_network_that_guesses(engine) {
-        let server = server(engine);
-        let http = server.http();
-        let wrong = json!({"email": "alice@example.com", "password": "not the password"});
-        for _ in 0..10 {
-            http.post("/api/v1/session", &wrong).expect(401);
-        }
-        let right = json!({"email": "alice@example.com", "password": PASSWORD});
-        let stopped = http.post("/api/v1/session", &right).expect(429);
-        assert!(stopped.header("retry-after").unwrap().parse::<u64>().unwrap() <= 300);
-    }
-
-    fn guessing_many_at_once_is_stopped_like_one_after_the_other(engine) {
-        let server = server(engine);
-        let wrong = json!({"email": "alice@example.com", "password": "not the password"});
-        let mut answers: Vec<u16> = std::thread::scope(|scope| {
-            let guesses: Vec<_> = (0..40)
-                .map(|_| scope.spawn(|| server.http().post("/api/v1/session", &wrong).status))
-                .collect();
-            guesses.into_iter().map(|guess| guess.join().unwrap()).collect()
-        });
-        answers.sort_unstable();
-        assert_eq!(answers, [[401; 10].as_slice(), &[429; 30]].concat());
-    }
-
     fn a_first_start_that_the_world_can_reach_takes_the_token(engine) {
         let server = Posthouse::on(engine)
             .set("http.public_url", "\"https://mail.example.com\"")
