@@ -106,6 +106,7 @@ describe("the console looks right and is accessible", () => {
         "empty-keys": "/app/keys",
         "empty-queue": "/app/queue",
         "empty-ranges": "/app/ranges",
+        "empty-lockouts": "/app/lockouts",
       }),
     LONG,
   );
@@ -138,6 +139,8 @@ describe("the console looks right and is accessible", () => {
         accounts: "/app/accounts",
         queue: "/app/queue",
         ranges: "/app/ranges",
+        attempts: "/app/account/attempts",
+        lockouts: "/app/lockouts",
         "not-found": "/app/there/is/nothing",
       };
       await everyone(signedIn.context, pages);

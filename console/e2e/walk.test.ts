@@ -340,6 +340,41 @@ describe("an operator", () => {
     await dialog.getByRole("button", { name: "Remove" }).click();
     await page.getByText("No IP ranges").waitFor();
   });
+
+  it("shows who guesses passwords, locks them out, and lets them try again", async () => {
+    const { page } = view;
+    const guess = (password: string) =>
+      fetch(`${server.url}/api/v1/session`, {
+        method: "POST",
+        headers: { "content-type": "application/json", origin: server.url, "user-agent": "guesser" },
+        body: JSON.stringify({ email: "customer@example.net", password }),
+      });
+    for (let n = 0; n < 10; n++) expect((await guess(`guess ${n}`)).status).toBe(401);
+    const locked = await guess("another-long-horse-staple-7");
+    expect(locked.status).toBe(429);
+    expect(Number(locked.headers.get("retry-after"))).toBeLessThanOrEqual(300);
+    await go("Lockouts");
+    await page
+      .getByRole("row")
+      .filter({ hasText: "customer@example.net" })
+      .getByText("127.0.0.1/32")
+      .waitFor();
+    await page.getByRole("button", { name: "Lift: customer@example.net" }).click();
+    await said("customer@example.net may sign in again").waitFor();
+    await page.getByText("Nobody is locked out").waitFor();
+    expect((await guess("another-long-horse-staple-7")).status).toBe(200);
+
+    const customer = await open(browser, server.url);
+    await customer.page.goto("/app/sign-in");
+    await customer.page.getByLabel("E-mail address").fill("customer@example.net");
+    await customer.page.locator('input[autocomplete="current-password"]').fill("another-long-horse-staple-7");
+    await customer.page.getByRole("button", { name: "Sign in" }).click();
+    await customer.page.getByRole("link", { name: "Sign-in attempts" }).click();
+    const wrong = customer.page.getByRole("row").filter({ hasText: "Wrong password" });
+    await wrong.filter({ hasText: "guesser" }).getByText("10", { exact: true }).waitFor();
+    await wrong.getByText("type the password anew").waitFor();
+    await customer.context.close();
+  });
 });
 
 describe("the password", () => {

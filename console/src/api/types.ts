@@ -20,4 +20,6 @@ export type Lane = Schemas["Lane"];
 export type Queue = Schemas["Queue"];
 export type InboxItem = Schemas["InboxItem"];
 export type Credential = Schemas["Credential"];
+export type SignInAttempt = Schemas["SignInAttempt"];
+export type Lockout = Schemas["Lockout"];
 export type SendMessage = Schemas["SendMessage"];

@@ -3,6 +3,8 @@ import {
   IconGauge,
   IconInbox,
   IconKey,
+  IconLock,
+  IconLogin2,
   IconMail,
   IconNetwork,
   IconPlugConnected,
@@ -24,13 +26,15 @@ type PlaceTo =
   | "/domains"
   | "/keys"
   | "/account"
+  | "/account/attempts"
   | "/accounts"
   | "/queue"
-  | "/ranges";
+  | "/ranges"
+  | "/lockouts";
 
 export interface Place {
   to: PlaceTo;
-  label: `nav.${"overview" | "messages" | "inbox" | "send" | "smtp" | "domains" | "keys" | "account" | "accounts" | "queue" | "ranges"}`;
+  label: `nav.${"overview" | "messages" | "inbox" | "send" | "smtp" | "domains" | "keys" | "account" | "attempts" | "accounts" | "queue" | "ranges" | "lockouts"}`;
   Icon: ComponentType<{ size?: number; stroke?: number; "aria-hidden"?: boolean }>;
   exact?: boolean;
 }
@@ -56,11 +60,15 @@ export function groups(me: Me): Group[] {
     { to: "/domains", label: "nav.domains", Icon: IconWorldCheck },
     { to: "/keys", label: "nav.keys", Icon: IconKey },
   ];
-  const own: Place[] = [{ to: "/account", label: "nav.account", Icon: IconUser, exact: true }];
+  const own: Place[] = [
+    { to: "/account", label: "nav.account", Icon: IconUser, exact: true },
+    { to: "/account/attempts", label: "nav.attempts", Icon: IconLogin2 },
+  ];
   const operator: Place[] = [
     { to: "/accounts", label: "nav.accounts", Icon: IconUsers },
     { to: "/queue", label: "nav.queue", Icon: IconStack2 },
     { to: "/ranges", label: "nav.ranges", Icon: IconNetwork },
+    { to: "/lockouts", label: "nav.lockouts", Icon: IconLock },
   ];
   return [
     { id: "first", places: first },

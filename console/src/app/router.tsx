@@ -109,6 +109,14 @@ const inboxPage = createRoute({
   component: lazyRouteComponent(() => import("../pages/inbox/Inbox"), "Component"),
 });
 
+const attemptsPage = createRoute({
+  getParentRoute: () => frame,
+  path: "/account/attempts",
+  validateSearch: (raw: Record<string, unknown>): { after?: string } =>
+    typeof raw.after === "string" && raw.after !== "" ? { after: raw.after } : {},
+  component: lazyRouteComponent(() => import("../pages/attempts/Attempts"), "Component"),
+});
+
 const tree = root.addChildren([
   bare.addChildren([setupPage, signInPage]),
   frame.addChildren([
@@ -121,12 +129,14 @@ const tree = root.addChildren([
     page("/send", () => import("../pages/send/Send")),
     page("/keys", () => import("../pages/keys/Keys")),
     page("/account", () => import("../pages/account/AccountPage")),
+    attemptsPage,
     inboxPage,
     page("/inbox/$id", () => import("../pages/inbox/InboxMessage")),
     accountsPage,
     page("/accounts/$id", () => import("../pages/accounts/OneAccount")),
     page("/queue", () => import("../pages/queue/QueuePage")),
     page("/ranges", () => import("../pages/ranges/Ranges")),
+    page("/lockouts", () => import("../pages/lockouts/Lockouts")),
   ]),
 ]);
 

@@ -1,0 +1,94 @@
+/** For operators: who is locked out after failed sign-ins. */
+import { Button } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useTranslation } from "react-i18next";
+import { liftLockout, lockouts } from "../../api/signIn";
+import type { Lockout } from "../../api/types";
+import { count } from "../../format/number";
+import { useAct } from "../../parts/act";
+import { type Column, DataTable } from "../../parts/DataTable";
+import { Empty, Failure } from "../../parts/Feedback";
+import { Page } from "../../parts/Page";
+import { When } from "../../parts/Time";
+
+export function Component() {
+  const { t } = useTranslation();
+  const query = useQuery(lockouts);
+  const columns = useColumns();
+  const rows = query.data?.items;
+  return (
+    <Page title={t("lockouts.title")} intro={t("lockouts.intro")}>
+      {query.error && !rows ? (
+        <Failure error={query.error} again={() => void query.refetch()} />
+      ) : rows?.length === 0 ? (
+        <Empty title={t("lockouts.emptyTitle")} hint={t("lockouts.emptyHint")} />
+      ) : (
+        <DataTable
+          id="lockouts"
+          label={t("lockouts.list")}
+          columns={columns}
+          rows={rows}
+          rowKey={(row) => row.id}
+        />
+      )}
+    </Page>
+  );
+}
+
+function useColumns(): Column<Lockout>[] {
+  const { t } = useTranslation();
+  const lift = useAct({
+    run: (row: Lockout) => liftLockout(row.id),
+    stale: [["lockouts"]],
+    said: (row) => t("lockouts.lifted", { whom: row.login ?? row.network }),
+  });
+  return [
+    {
+      id: "login",
+      header: t("lockouts.login"),
+      wide: true,
+      cell: (row) =>
+        row.login ? <bdi>{row.login}</bdi> : <span className="quiet">{t("lockouts.everyLogin")}</span>,
+      text: (row) => row.login ?? "",
+    },
+    {
+      id: "network",
+      header: t("lockouts.network"),
+      need: 2,
+      cell: (row) => <span className="mono">{row.network}</span>,
+      text: (row) => row.network,
+    },
+    {
+      id: "until",
+      header: t("lockouts.until"),
+      need: 2,
+      numeric: true,
+      cell: (row) => <When at={row.until} />,
+      text: (row) => row.until,
+    },
+    {
+      id: "locks",
+      header: t("lockouts.locks"),
+      need: 3,
+      numeric: true,
+      cell: (row) => count(row.locks),
+      text: (row) => row.locks,
+    },
+    {
+      id: "lift",
+      header: t("common.actions"),
+      numeric: true,
+      cell: (row) => (
+        <Button
+          size="compact-xs"
+          variant="default"
+          loading={lift.isPending && lift.variables?.id === row.id}
+          onClick={() => lift.mutate(row)}
+          aria-label={`${t("lockouts.lift")}: ${row.login ?? row.network}`}
+        >
+          {t("lockouts.lift")}
+        </Button>
+      ),
+    },
+  ];
+}
