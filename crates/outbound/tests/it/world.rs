@@ -54,7 +54,7 @@ impl World {
             .add_domain(account.id, "sender.example", true)
             .await
             .unwrap();
-        let principal = accounts.vouched("ann@sender.example").await.unwrap().unwrap();
+        let principal = accounts.vouched("ann@sender.example").await.unwrap();
         assert_eq!(principal.via, Via::Login);
         let settings = Settings {
             retry: Policy {

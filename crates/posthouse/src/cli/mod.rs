@@ -5,7 +5,9 @@ mod backup;
 mod check;
 mod config;
 mod credential;
+mod doctor;
 mod domain;
+mod lockout;
 mod queue;
 mod restore;
 mod rooms;
@@ -60,6 +62,12 @@ enum Command {
     /// Accounts: make them, change passwords, credits, suspension.
     #[command(subcommand)]
     Account(account::Action),
+    /// Who is locked out after failed sign-ins.
+    #[command(subcommand)]
+    Lockout(lockout::Action),
+    /// Say why something does not work for somebody, and what to do.
+    #[command(subcommand)]
+    Doctor(doctor::Action),
     /// IP ranges in place of a password.
     #[command(subcommand)]
     Credential(credential::Action),
@@ -136,6 +144,12 @@ fn execute(common: &Common, command: Command) -> Result<ExitCode, Failure> {
                 restore::run(config, rooms, &file).await
             });
         }
+        Command::Doctor(action) => {
+            return with_rooms(common, async |config, rooms| {
+                doctor::run(config, rooms, action).await
+            });
+        }
+        Command::Lockout(action) => with_rooms(common, async |_, rooms| lockout::run(rooms, action).await)?,
         Command::Openapi => print!("{}", crate::http::openapi()),
         Command::Send(options) => return Ok(send::run(common, &options)),
         Command::Serve => return serve::run(common.load()?),

@@ -1,7 +1,7 @@
 //! `posthouse check`: looks at everything a server needs, and says of each fault what to do.
 
 mod dns;
-mod local;
+pub mod local;
 mod reach;
 
 use std::process::ExitCode;
@@ -85,6 +85,18 @@ impl Findings {
         text
     }
 
+    /// Prints all of it; a failure where something is bad.
+    pub fn print(&self) -> ExitCode {
+        print!("{}", self.text());
+        let (bad, notes) = (self.count(Level::Bad), self.count(Level::Note));
+        println!("\n{bad} errors, {notes} notes");
+        if bad == 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
+    }
+
     fn count(&self, level: Level) -> usize {
         self.0.iter().filter(|finding| finding.level == level).count()
     }
@@ -109,12 +121,5 @@ pub fn run(common: &Common, options: &Options) -> Result<ExitCode, Failure> {
         }
         findings
     });
-    print!("{}", findings.text());
-    let (bad, notes) = (findings.count(Level::Bad), findings.count(Level::Note));
-    println!("\n{bad} errors, {notes} notes");
-    Ok(if bad == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(findings.print())
 }

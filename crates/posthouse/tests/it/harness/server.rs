@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 use store::DatabaseUrl;
@@ -148,6 +149,34 @@ impl Posthouse {
         }
     }
 
+    /// Lets time pass for a server whose clock moves, and for its commands.
+    pub fn pass(&self, time: Duration) {
+        let file = self.setup.clock_file();
+        let before = std::fs::read_to_string(&file).unwrap_or_default();
+        let passed = before.parse().unwrap_or(0) + time.as_secs();
+        let new = file.with_extension("new");
+        std::fs::write(&new, passed.to_string()).unwrap();
+        std::fs::rename(new, file).unwrap();
+    }
+
+    /// A second server over the same database, with a data directory and ports of its own.
+    pub fn second(&self) -> Posthouse {
+        let key = |wanted: &str| self.setup.settings.iter().find(|(key, _)| key == wanted).cloned();
+        let (_, url) = key("database.url").expect("the database is one that nodes share");
+        let mut setup = Posthouse::on(Engine::Sqlite).set("database.url", &url);
+        setup.environment.clone_from(&self.setup.environment);
+        setup.start()
+    }
+
+    /// A client from another address of this machine, under TLS, that has said EHLO.
+    pub fn smtp_from(&self, ip: [u8; 4]) -> Smtp {
+        let mut smtp = Smtp::connect_from(self.address("submission"), ip.into());
+        smtp.reply().expect("220");
+        smtp.ehlo().expect("250");
+        smtp.starttls();
+        smtp
+    }
+
     /// Ends the server as a power cut would, without a word.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
@@ -216,6 +245,17 @@ impl Setup {
     fn replace(&mut self, key: &str, value: &str) {
         self.settings.retain(|(given, _)| given != key);
         self.settings.push((key.to_owned(), value.to_owned()));
+    }
+
+    /// A clock that [`Posthouse::pass`] moves.
+    #[must_use]
+    pub fn moving_clock(self) -> Self {
+        let file = self.clock_file();
+        self.environment("POSTHOUSE_TEST_CLOCK", &file.display().to_string())
+    }
+
+    fn clock_file(&self) -> PathBuf {
+        self.home.path().join("clock")
     }
 
     #[must_use]

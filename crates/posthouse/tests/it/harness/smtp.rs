@@ -1,12 +1,13 @@
 //! An SMTP client that speaks as tests think: `smtp.rcpt("a@b").expect("250 2.1.5")`, or raw bytes.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
+use socket2::{Domain, Socket, Type};
 
 use super::tls::trusting_client;
 use super::wait::PATIENCE;
@@ -54,8 +55,21 @@ impl Smtp {
         Self::try_connect(address).expect("the server takes connections")
     }
 
+    /// Connects from an address of this machine.
+    pub fn connect_from(address: SocketAddr, ip: IpAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::new(ip, 0).into()).unwrap();
+        socket
+            .connect(&address.into())
+            .expect("the server takes connections");
+        Self::over(socket.into()).unwrap()
+    }
+
     pub fn try_connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
+        Self::over(TcpStream::connect(address)?)
+    }
+
+    fn over(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;

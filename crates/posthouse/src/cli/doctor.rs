@@ -1,0 +1,192 @@
+//! `posthouse doctor`: why something does not work for somebody, and what to do.
+
+use std::process::ExitCode;
+
+use accounts::{AccountState, AttemptFilter, Diagnosis, LoginFacts, Reason, SignInAttempt};
+use clap::Subcommand;
+use mail::time::Time;
+
+use super::Failure;
+use super::check::{Findings, local};
+use crate::app::Rooms;
+use crate::config::Config;
+
+/// Attempts that are shown.
+const SHOWN: u32 = 20;
+
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Say why signing in with this address fails: over SMTP, in the console, with a key.
+    Auth { email: String },
+}
+
+pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<ExitCode, Failure> {
+    let Action::Auth { email } = action;
+    let mut findings = Findings::default();
+    let now = rooms.clock.now();
+    match rooms.accounts.diagnose(&email).await.map_err(Failure::new)? {
+        Diagnosis::Login(facts) => login(&facts, &mut findings),
+        Diagnosis::Unknown { near } => findings.bad(
+            format!("login: there is none for {email}"),
+            match near {
+                Some(near) => format!("use {near}, which is probably meant"),
+                None => format!("make one with `posthouse account create {email} --password-stdin`"),
+            },
+        ),
+    }
+    lockouts(rooms, &email, &mut findings).await?;
+    attempts(rooms, &email, &mut findings).await?;
+    let running = local::data_dir(config, &mut findings);
+    local::ports(config, running, &mut findings).await;
+    local::certificate(config, now, &mut findings);
+    settings(config, &email, &mut findings);
+    Ok(findings.print())
+}
+
+fn login(facts: &LoginFacts, findings: &mut Findings) {
+    let LoginFacts {
+        email,
+        confirmed,
+        state,
+        password_changed_at,
+    } = facts;
+    let since = password_changed_at.rfc3339();
+    findings.good(format!("login: {email}, with its password since {since}"));
+    if !confirmed {
+        findings.note(
+            format!("login: {email} is not confirmed, so nothing can be sent as it"),
+            "its owner follows the link in the mail that came with the sign-up",
+        );
+    }
+    if let AccountState::Suspended(reason) = state {
+        findings.bad(
+            format!("account: suspended: {reason}"),
+            format!("`posthouse account resume {email}`, once that is settled"),
+        );
+    }
+}
+
+async fn lockouts(rooms: &Rooms, email: &str, findings: &mut Findings) -> Result<(), Failure> {
+    for lockout in rooms.accounts.lockouts_of(email).await.map_err(Failure::new)? {
+        let until = lockout.until.rfc3339();
+        let (what, whom) = match &lockout.login {
+            Some(login) => (format!("{login} from {}", lockout.network), login.clone()),
+            None => (
+                format!("every login that was not used from {} lately", lockout.network),
+                lockout.network.clone(),
+            ),
+        };
+        findings.bad(
+            format!("lockout: {what} until {until}, after too many failures"),
+            format!("wait, set a new password, or `posthouse lockout lift {whom}`"),
+        );
+    }
+    Ok(())
+}
+
+async fn attempts(rooms: &Rooms, email: &str, findings: &mut Findings) -> Result<(), Failure> {
+    let filter = AttemptFilter {
+        login: Some(email.to_owned()),
+        limit: SHOWN,
+        ..AttemptFilter::default()
+    };
+    let found = rooms
+        .accounts
+        .sign_in_attempts(filter)
+        .await
+        .map_err(Failure::new)?;
+    if found.is_empty() {
+        findings.note(
+            format!("attempts: none with {email} in the last 30 days"),
+            "the client does not reach this server, or gives another username; see its host name and port",
+        );
+    }
+    for attempt in &found {
+        let (what, remedy) = words(attempt);
+        let who = from(attempt);
+        let times = match attempt.count {
+            1 => attempt.last_at.rfc3339(),
+            count => format!("{count} times, last on {}", attempt.last_at.rfc3339()),
+        };
+        if attempt.reason == Reason::SignedIn {
+            findings.good(format!(
+                "attempts: {what} {who}, last on {}",
+                attempt.last_at.rfc3339()
+            ));
+        } else {
+            findings.note(format!("attempts: {what} {who}, {times}"), remedy);
+        }
+    }
+    Ok(())
+}
+
+fn from(attempt: &SignInAttempt) -> String {
+    let client = if attempt.client.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", attempt.client)
+    };
+    let tls = if attempt.tls.is_some() {
+        "with TLS"
+    } else {
+        "without TLS"
+    };
+    format!("from {}{client} on port {} {tls}", attempt.ip, attempt.port)
+}
+
+/// What happened, and what to do about it.
+fn words(attempt: &SignInAttempt) -> (String, String) {
+    let date = |time: Time| time.rfc3339();
+    let (what, remedy) = match &attempt.reason {
+        Reason::SignedIn => return ("signed in".to_owned(), String::new()),
+        Reason::WrongPassword => (
+            "wrong password".to_owned(),
+            "type it anew in that client; with *Forgot password* or `posthouse account password` set another",
+        ),
+        Reason::OldPassword { until } => (
+            format!("old password, right until {}", date(*until)),
+            "that device still has the password from before; give it the new one",
+        ),
+        Reason::UnknownAddress { .. } => (
+            "nobody had this address".to_owned(),
+            "the SMTP username is the whole e-mail address of the login",
+        ),
+        Reason::NotAnAddress => (
+            "the username was no e-mail address".to_owned(),
+            "the SMTP username is the whole e-mail address of the login",
+        ),
+        Reason::Locked { until } => (
+            format!("locked until {}, so the password was not looked at", date(*until)),
+            "wait, or lift the lock",
+        ),
+        Reason::NoTls => (
+            "wanted to sign in without TLS".to_owned(),
+            "switch STARTTLS on in that client, or SSL/TLS on the port for it; if it sent the password, set a new one",
+        ),
+        Reason::WrongPort => (
+            "wanted to sign in on the port for other mail servers".to_owned(),
+            "set one of the ports below in that client",
+        ),
+        Reason::RevokedKey => ("a revoked API key".to_owned(), "make a new key and put it there"),
+        Reason::UnknownKey => (
+            "an API key that was never made here".to_owned(),
+            "copy the key again",
+        ),
+        Reason::More => ("more attempts, too many to list".to_owned(), ""),
+    };
+    (what, remedy.to_owned())
+}
+
+/// What a client has to be told.
+fn settings(config: &Config, email: &str, findings: &mut Findings) {
+    let ports = |listen: &[crate::config::Listen]| {
+        let ports: Vec<String> = listen.iter().map(|one| one.port().to_string()).collect();
+        ports.join(", ")
+    };
+    let host = &config.hostname;
+    findings.good(format!(
+        "settings: host {host}, port {} with STARTTLS or {} with SSL/TLS, username {email}, the login's password",
+        ports(&config.smtp.submission),
+        ports(&config.smtp.submissions)
+    ));
+}
