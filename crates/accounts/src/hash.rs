@@ -1,4 +1,4 @@
-//! Hashing and verifying passwords with argon2id, never more than two at once.
+//! Hashing and verifying passwords with argon2id, never more than two at once, in turns that are fair between networks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,28 +7,61 @@ use argon2::password_hash::PasswordHasher;
 use argon2::password_hash::phc::{Output, PasswordHash};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
+use crate::turns::{Lines, Network};
 use crate::{AccountsError, password::MAX_OCTETS};
 
 /// Hashes that run at the same time; each takes 19 MiB.
 const AT_ONCE: usize = 2;
 /// How long a sign-in waits for its turn before it is told to come back.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// The most of one network that wait: about what is hashed until their patience ends.
+const LONGEST_LINE: usize = 500;
 
 /// Verified for logins that do not exist, so that they cost as much as those that do. It is the hash of no password.
 const DUMMY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$cG9zdGhvdXNlIGR1bW15IQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// The right to run one hash.
-pub(crate) type Turn = tokio::sync::OwnedSemaphorePermit;
-
 /// The one place that spends CPU time on passwords.
 #[derive(Clone)]
 pub(crate) struct Hasher {
-    turns: Arc<Semaphore>,
+    turns: Arc<Turns>,
     memory: Arc<Memory>,
+}
+
+struct Turns(Mutex<Waiting>);
+
+struct Waiting {
+    /// Turns that nobody has; with one, nobody waits.
+    free: usize,
+    lines: Lines<oneshot::Sender<Turn>>,
+}
+
+/// The right to run one hash. Dropped, also unseen by one who stopped waiting, it passes to the next.
+pub(crate) struct Turn(Option<Arc<Turns>>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(turns) = self.0.take() {
+            turns.pass_on();
+        }
+    }
+}
+
+impl Turns {
+    fn pass_on(self: Arc<Self>) {
+        let mut waiting = self.0.lock();
+        while let Some(next) = waiting.lines.next() {
+            match next.send(Turn(Some(Arc::clone(&self)))) {
+                Ok(()) => return,
+                // Nobody waits there any more; the turn stays here.
+                Err(mut unseen) => unseen.0 = None,
+            }
+        }
+        waiting.free += 1;
+    }
 }
 
 /// The working memory of hashes, used again: fresh memory for each, on ever other threads, would leave the allocator
@@ -54,7 +87,10 @@ impl Memory {
 impl Hasher {
     pub(crate) fn new() -> Self {
         Self {
-            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            turns: Arc::new(Turns(Mutex::new(Waiting {
+                free: AT_ONCE,
+                lines: Lines::new(LONGEST_LINE),
+            }))),
             memory: Arc::default(),
         }
     }
@@ -63,17 +99,31 @@ impl Hasher {
         Arc::clone(&self.memory)
     }
 
-    /// Waits for a turn; what runs under the returned permit counts against the cap.
-    pub(crate) async fn turn(&self) -> Result<Turn, AccountsError> {
-        match tokio::time::timeout(PATIENCE, Arc::clone(&self.turns).acquire_owned()).await {
-            Ok(permit) => Ok(permit.expect("the semaphore is never closed")),
-            Err(_) => Err(AccountsError::Busy),
+    /// Waits for a turn; what runs while it is held counts against the cap. Networks are served by turns, however many
+    /// wait in each.
+    pub(crate) async fn turn(&self, network: Network) -> Result<Turn, AccountsError> {
+        let turn = {
+            let mut waiting = self.turns.0.lock();
+            if waiting.free > 0 {
+                waiting.free -= 1;
+                return Ok(Turn(Some(Arc::clone(&self.turns))));
+            }
+            let (waits, turn) = oneshot::channel();
+            waiting
+                .lines
+                .join(network, waits, oneshot::Sender::is_closed)
+                .map_err(|_| AccountsError::Busy)?;
+            turn
+        };
+        match tokio::time::timeout(PATIENCE, turn).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(AccountsError::Busy),
         }
     }
 
     /// A PHC string of argon2id with m = 19 MiB, t = 2, p = 1.
     pub(crate) async fn hash(&self, password: &str, salt: Vec<u8>) -> Result<String, AccountsError> {
-        let turn = self.turn().await?;
+        let turn = self.turn(None).await?;
         let password = password.to_owned();
         let hash = spawn_blocking(move || {
             let _turn = turn;
@@ -131,6 +181,58 @@ mod tests {
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
         assert!(verify(&Memory::default(), "four tired horses", Some(&hash)));
         assert!(!verify(&Memory::default(), "four tired horsez", Some(&hash)));
+    }
+
+    async fn all_turns(hasher: &Hasher) -> Vec<Turn> {
+        let mut turns = Vec::new();
+        for _ in 0..AT_ONCE {
+            turns.push(hasher.turn(None).await.unwrap());
+        }
+        turns
+    }
+
+    /// Somebody in `network` who waits for a turn, in line when this returns.
+    async fn waiter(hasher: &Hasher, network: &str) -> tokio::task::JoinHandle<Result<Turn, AccountsError>> {
+        let (hasher, network) = (hasher.clone(), Some(network.parse().unwrap()));
+        let waiter = tokio::spawn(async move { hasher.turn(network).await });
+        // On one thread, what was spawned runs until it waits.
+        tokio::task::yield_now().await;
+        waiter
+    }
+
+    #[tokio::test]
+    async fn a_sign_in_is_next_but_one_however_many_wait_in_another_network() {
+        let hasher = Hasher::new();
+        let mut turns = all_turns(&hasher).await;
+        let mut flood = Vec::new();
+        for _ in 0..LONGEST_LINE {
+            flood.push(waiter(&hasher, "192.0.2.0/24").await);
+        }
+        let refused = waiter(&hasher, "192.0.2.0/24").await.await.unwrap();
+        assert!(matches!(refused, Err(AccountsError::Busy)));
+        let other = waiter(&hasher, "198.51.100.0/24").await;
+        turns.clear();
+        let first = flood.remove(0).await.unwrap().unwrap();
+        let _second = other.await.unwrap().unwrap();
+        tokio::task::yield_now().await;
+        assert!(flood.iter().all(|one| !one.is_finished()));
+        drop(first);
+        flood.remove(0).await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_nobody_waits_for_any_more_passes_on() {
+        let hasher = Hasher::new();
+        let mut turns = all_turns(&hasher).await;
+        let gone = waiter(&hasher, "192.0.2.0/24").await;
+        let waits = waiter(&hasher, "192.0.2.0/24").await;
+        gone.abort();
+        assert!(gone.await.is_err_and(|error| error.is_cancelled()));
+        turns.pop();
+        waits.await.unwrap().unwrap();
+        turns.clear();
+        assert_eq!(hasher.turns.0.lock().free, AT_ONCE);
+        assert_eq!(all_turns(&hasher).await.len(), AT_ONCE);
     }
 
     #[test]

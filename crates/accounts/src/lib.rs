@@ -25,6 +25,7 @@ mod sessions;
 mod sign_in;
 mod sign_up;
 mod token;
+mod turns;
 
 use std::sync::Arc;
 

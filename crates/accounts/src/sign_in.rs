@@ -155,7 +155,7 @@ impl Accounts {
         }
         // Held until the failure is counted, so that what comes behind sees it.
         let _place = self.inner.in_hand.enter(looking.subject.clone()).await;
-        let turn = match self.inner.hasher.turn().await {
+        let turn = match self.inner.hasher.turn(Some(looking.subject.network)).await {
             Ok(turn) => turn,
             Err(AccountsError::Busy) => return Ok(Outcome::Busy),
             Err(error) => return Err(error),

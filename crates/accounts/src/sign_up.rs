@@ -193,7 +193,7 @@ impl Accounts {
     }
 
     async fn is_password(&self, password: &str, stored: &str) -> Result<bool> {
-        let turn = self.inner.hasher.turn().await?;
+        let turn = self.inner.hasher.turn(None).await?;
         let memory = self.inner.hasher.memory();
         let (password, stored) = (password.to_owned(), stored.to_owned());
         spawn_blocking(move || {

@@ -103,7 +103,7 @@ impl Accounts {
         };
         let mut until = None;
         for place in 0..KEPT {
-            let turn = self.inner.hasher.turn().await?;
+            let turn = self.inner.hasher.turn(None).await?;
             let (memory, password) = (self.inner.hasher.memory(), wrong.password.clone());
             let known = old.get(place).cloned();
             let matches = spawn_blocking(move || {
