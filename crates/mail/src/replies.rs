@@ -193,6 +193,50 @@ pub fn bad_recipient(error: AddressError) -> Reply {
     reply.with_text(sentence(error))
 }
 
+/// The help pages that refusals name.
+pub const HELP_PAGES: [&str; 7] = [
+    "authentication-failed",
+    "credits",
+    "maximum-address-length",
+    "maximum-size",
+    "smtp-554",
+    "smtp-errors",
+    "verify-a-domain",
+];
+
+/// The help page about a refusal.
+pub fn help_page(refusal: &Reply) -> &'static str {
+    let enhanced = refusal
+        .enhanced
+        .map(|code| (code.class, code.subject, code.detail));
+    if *refusal == RELAY_DENIED {
+        return "authentication-failed";
+    }
+    match (refusal.code, enhanced) {
+        (454 | 504 | 535 | 538, _) => "authentication-failed",
+        (452, Some((4, 7, 1))) => "credits",
+        (501, Some((5, 1, _))) => "maximum-address-length",
+        (552, _) => "maximum-size",
+        (554, _) => "smtp-554",
+        (550 | 553, Some((5, 7, 1))) => "verify-a-domain",
+        _ => "smtp-errors",
+    }
+}
+
+/// A refusal that names its help page; `pages` is what stands before the page's name in its address.
+pub fn with_help(refusal: &Reply, pages: &str) -> Reply {
+    // An address that was broken would lead nowhere, so a long one gets a line of its own.
+    const LONG: usize = 400;
+    let (text, page) = (&refusal.text, help_page(refusal));
+    let line = format!("{text}, see {pages}{page}");
+    let line = if line.len() > LONG {
+        format!("{text}\nSee {pages}{page}")
+    } else {
+        line
+    };
+    refusal.with_text(line)
+}
+
 fn sentence(error: impl fmt::Display) -> String {
     let mut text = error.to_string();
     // The messages start with an article in lower case.
@@ -247,6 +291,41 @@ mod tests {
                 sign_in_locked(Duration::from_secs(seconds)).to_string(),
                 format!("454 4.7.0 Too many failed sign-ins, try again in {words}")
             );
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_page_about_it() {
+        let pages = "https://mail.example.com/help/";
+        assert_eq!(
+            with_help(&SIGN_IN_FAILED, pages).to_string(),
+            "535 5.7.8 Authentication failed, see https://mail.example.com/help/authentication-failed"
+        );
+        for (refusal, page) in [
+            (RELAY_DENIED, "authentication-failed"),
+            (TLS_REQUIRED, "authentication-failed"),
+            (FROM_NOT_ALLOWED, "verify-a-domain"),
+            (SENDER_NOT_ALLOWED, "verify-a-domain"),
+            (bad_recipient(AddressError::NoAt), "maximum-address-length"),
+            (TOO_BIG, "maximum-size"),
+            (ACCOUNT_SUSPENDED, "smtp-554"),
+            (OUT_OF_CREDITS, "credits"),
+            (STORAGE_FULL, "smtp-errors"),
+            (UNKNOWN_COMMAND, "smtp-errors"),
+        ] {
+            assert_eq!(help_page(&refusal), page, "{refusal}");
+            assert!(HELP_PAGES.contains(&page), "{page}");
+        }
+    }
+
+    #[test]
+    fn a_reply_line_stays_within_its_limit_whatever_the_address_of_the_pages() {
+        for length in [1, 253, 380, 420] {
+            let pages = format!("https://{}/help/", "h".repeat(length));
+            let bytes = with_help(&SENDER_NOT_ALLOWED, &pages).to_bytes();
+            let text = String::from_utf8(bytes).unwrap();
+            assert!(text.lines().all(|line| line.len() + 2 <= 512), "{text}");
+            assert!(text.contains(&format!("{pages}verify-a-domain")), "{text}");
         }
     }
 

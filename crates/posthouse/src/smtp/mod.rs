@@ -56,6 +56,8 @@ pub struct SmtpSettings {
     pub data_timeout: Duration,
     /// How long messages in transfer may go on once the server stops.
     pub drain: Duration,
+    /// What the address of a help page begins with, where the operator said where people open the site.
+    pub help_pages: Option<String>,
 }
 
 impl SmtpSettings {
@@ -75,6 +77,11 @@ impl SmtpSettings {
             command_timeout: smtp.command_timeout,
             data_timeout: smtp.data_timeout,
             drain: config.shutdown_timeout,
+            help_pages: config
+                .http
+                .public_url
+                .as_ref()
+                .map(|url| format!("{}/help/", url.as_str())),
         }
     }
 
@@ -90,6 +97,7 @@ impl SmtpSettings {
             soft_error_limit: 10,
             hard_error_limit: 20,
             max_sign_in_failures: 3,
+            help_pages: self.help_pages.clone(),
         }
     }
 }

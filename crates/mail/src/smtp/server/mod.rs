@@ -61,6 +61,8 @@ pub struct Config {
     pub hard_error_limit: u32,
     /// Failed sign-ins that end the connection.
     pub max_sign_in_failures: u32,
+    /// What the address of a help page begins with; refusals name their page where this is known.
+    pub help_pages: Option<String>,
 }
 
 /// How the connection stands with TLS.
@@ -341,7 +343,7 @@ impl Session {
     pub fn close_with(&mut self, reply: &Reply) {
         if !matches!(self.state, State::Closed) {
             self.tally.refusals += 1;
-            reply.write_to(&mut self.output);
+            self.write_refusal(reply);
             self.state = State::Closed;
         }
     }
@@ -458,7 +460,7 @@ impl Session {
 
     /// Refuses and counts it; too many refusals end the connection.
     fn refuse(&mut self, reply: &Reply) -> Option<Step> {
-        reply.write_to(&mut self.output);
+        self.write_refusal(reply);
         self.tally.refusals += 1;
         // What is refused for now is not the client's fault.
         if reply.is_permanent() {
@@ -477,7 +479,15 @@ impl Session {
             return self.refuse(reply);
         }
         self.tally.refusals += 1;
-        self.say(reply)
+        self.write_refusal(reply);
+        None
+    }
+
+    fn write_refusal(&mut self, reply: &Reply) {
+        match &self.config.help_pages {
+            Some(pages) => replies::with_help(reply, pages).write_to(&mut self.output),
+            None => reply.write_to(&mut self.output),
+        }
     }
 
     fn ask(&mut self, question: Question, step: Step) -> Step {

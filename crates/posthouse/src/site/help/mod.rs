@@ -325,3 +325,22 @@ fn answer(text: &str) -> Option<bool> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_page_that_a_refusal_names_is_there_in_every_language() {
+        for lang in Lang::ALL {
+            let articles = ours(lang);
+            for page in mail::replies::HELP_PAGES {
+                assert!(
+                    articles.contains_key(page),
+                    "{page} is missing in {}",
+                    lang.code()
+                );
+            }
+        }
+    }
+}

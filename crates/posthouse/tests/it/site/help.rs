@@ -77,6 +77,22 @@ both_engines! {
         assert_eq!(related.matches("Read more</a>").count(), 3, "{related}");
     }
 
+    fn a_refusal_names_its_help_page_where_the_public_address_is_known(engine) {
+        let server = Posthouse::on(engine)
+            .set("http.public_url", "\"https://mail.example.com\"")
+            .start();
+        let mut smtp = server.smtp();
+        smtp.ehlo().expect("250");
+        smtp.rcpt("bob@example.net").expect("503 5.5.1");
+        smtp.mail("alice@example.com").expect("250");
+        let refused = smtp.rcpt("bob@example.net");
+        refused.expect(
+            "550 5.7.1 Relaying is not allowed, sign in first, see https://mail.example.com/help/authentication-failed",
+        );
+        let known = browser(&server, "en").get("/help/authentication-failed");
+        known.expect(200);
+    }
+
     fn articles_have_the_values_of_this_installation(engine) {
         let server = Posthouse::on(engine)
             .set("smtp.max_message_size", "\"10 MiB\"")

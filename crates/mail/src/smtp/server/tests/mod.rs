@@ -22,6 +22,7 @@ fn config() -> Config {
         soft_error_limit: 10,
         hard_error_limit: 20,
         max_sign_in_failures: 3,
+        help_pages: None,
     }
 }
 
