@@ -116,7 +116,7 @@ pub async fn sign_in_with_password(
 ) -> ApiResult<(SetCookie, Principal)> {
     let attempt = Attempt {
         login: email,
-        password: password,
+        password,
         from: &client.approach(headers, Door::Web),
     };
     let principal = match parts.accounts.sign_in(attempt).await? {
