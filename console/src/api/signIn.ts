@@ -7,7 +7,8 @@ export const ownAttempts = (after: string | undefined) =>
     queryKey: ["attempts", { after }],
     queryFn: () => ok(client.GET("/account/sign-in-attempts", { params: { query: after ? { after } : {} } })),
     placeholderData: keepPreviousData,
-    refetchInterval: 30_000,
+    // Whoever sets a device right watches for its next attempt here.
+    refetchInterval: 5_000,
   });
 
 export const lockouts = queryOptions({
