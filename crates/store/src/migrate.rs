@@ -69,6 +69,12 @@ fn apply(tx: &mut Tx<'_>, tree: &[Migration]) -> Result<()> {
         check(row.int(0)?, row.int(1)?)?;
     }
     for migration in tree.iter().skip(applied.len()) {
+        // Before and not after: a long one must not look like a server that hangs.
+        tracing::info!(
+            version = migration.version,
+            name = migration.name,
+            "changing the schema of the database"
+        );
         let script = tx.engine().translate(migration.text);
         tx.script(&script)?;
         tx.run(
