@@ -71,23 +71,6 @@ impl Outbound {
         }
     }
 
-    /// Looks for dead nodes now and takes over what they had in hand; it happens by itself within a minute.
-    pub async fn take_over(&self) -> Result<u64> {
-        match &self.0.core {
-            Some(core) => core.take_over().await,
-            None => Ok(0),
-        }
-    }
-
-    /// Gives back what the database says is in hand of this node though nothing here holds it; it happens by itself within
-    /// minutes. Says how many recipients.
-    pub async fn reconcile(&self) -> Result<u64> {
-        match &self.0.core {
-            Some(core) => core.reconcile().await,
-            None => Ok(0),
-        }
-    }
-
     /// Makes waiting recipients of a message due now.
     pub async fn retry(&self, message: Id, ordinal: Option<u32>) -> Result<Changed> {
         let changed = self.0.parts.db.write("retry", move |tx| {

@@ -111,8 +111,10 @@ impl Core {
     pub fn start(self: &Arc<Self>) {
         let poller = self.clone();
         self.spawn(async move { poller.poll_forever().await });
+        let heart = self.clone();
+        self.spawn(async move { heart.keep_alive().await });
         let upkeep = self.clone();
-        self.spawn(async move { upkeep.keep_alive().await });
+        self.spawn(async move { upkeep.tidy_forever().await });
         let purge = self.clone();
         self.spawn(async move { purge.purge_forever().await });
         let depth = self.clone();

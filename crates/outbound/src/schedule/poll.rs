@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mail::address::Domain;
 use store::{Id, Topic};
 
 use super::core::Core;
@@ -18,6 +19,16 @@ const PAUSE: Duration = Duration::from_millis(20);
 const CLAIM: u64 = 500;
 /// Rows of its past that a lane fetches at once.
 const PULL: u64 = 1_000;
+
+/// Rows that this node has in hand, on their way to their lanes.
+#[derive(Default)]
+struct Gripped {
+    jobs: HashMap<Id, Job>,
+    /// Those whose time ran out while they waited, and what for.
+    late: Vec<(Job, String)>,
+    /// Domains whose trouble is to be forgotten.
+    forgive: Vec<Domain>,
+}
 
 impl Core {
     pub(super) async fn poll_forever(self: Arc<Self>) {
@@ -64,7 +75,7 @@ impl Core {
         if limit == 0 {
             return false;
         }
-        let _claiming = self.claiming.lock().await;
+        let claiming = self.claiming.lock().await;
         let (node, now) = (self.node(), self.now());
         let claimed = self
             .parts
@@ -76,7 +87,9 @@ impl Core {
         match claimed {
             Ok(claimed) => {
                 let any = !claimed.is_empty();
-                self.take_up(claimed).await;
+                let gripped = self.grip(claimed);
+                drop(claiming);
+                self.take_up(gripped).await;
                 any
             }
             Err(error) => {
@@ -86,13 +99,11 @@ impl Core {
         }
     }
 
-    /// Brings claimed rows to their lanes.
-    async fn take_up(self: &Arc<Self>, claimed: Vec<Claimed>) {
+    /// Takes claimed rows in hand, before anybody may compare the database with what is in hand again.
+    fn grip(&self, claimed: Vec<Claimed>) -> Gripped {
         let now = self.now();
-        let mut forgive = Vec::new();
-        let mut late: Vec<(Job, String)> = Vec::new();
-        let mut jobs: HashMap<Id, Job> = HashMap::new();
         let held = Arc::new(self.room.hold_anyway(0, claimed.len() as u64));
+        let mut gripped = Gripped::default();
         for mut row in claimed {
             // Taken from this node while it was in hand, and back with it now: it is where it was.
             let Some(grip) = self.hands.take((row.message.id, row.recipient.ordinal)) else {
@@ -107,29 +118,36 @@ impl Core {
                 held: held.clone(),
             };
             if row.recipient.expires_at <= now {
-                late.push((job(vec![row.recipient]), row.reason));
+                gripped.late.push((job(vec![row.recipient]), row.reason));
                 continue;
             }
             if row.at_once {
-                forgive.push(row.recipient.domain().clone());
+                gripped.forgive.push(row.recipient.domain().clone());
             }
-            jobs.entry(row.message.id)
+            gripped
+                .jobs
+                .entry(row.message.id)
                 .or_insert_with(|| job(Vec::new()))
                 .recipients
                 .push(row.recipient);
         }
-        for (job, reason) in late {
+        gripped
+    }
+
+    /// Brings rows in hand to their lanes.
+    async fn take_up(self: &Arc<Self>, gripped: Gripped) {
+        for (job, reason) in gripped.late {
             self.expire(job, &reason).await;
         }
-        if !forgive.is_empty() {
+        if !gripped.forgive.is_empty() {
             let mut state = self.state.lock();
-            for domain in &forgive {
+            for domain in &gripped.forgive {
                 if let Some((lane, _)) = state.routes.get(domain).cloned() {
                     state.lanes.forgive(&lane);
                 }
             }
         }
-        let waits = self.place(jobs.into_values().collect(), now);
+        let waits = self.place(gripped.jobs.into_values().collect(), self.now());
         self.spill(waits).await;
     }
 
@@ -144,7 +162,7 @@ impl Core {
                 if left == 0 {
                     break;
                 }
-                let _claiming = self.claiming.lock().await;
+                let claiming = self.claiming.lock().await;
                 let (node, limit, wanted) = (self.node(), left, domain.clone());
                 let claimed = self
                     .parts
@@ -157,7 +175,9 @@ impl Core {
                 let rows = claimed.len() as u64;
                 left -= rows.min(left);
                 found.push((domain, rows, rows < limit));
-                self.take_up(claimed).await;
+                let gripped = self.grip(claimed);
+                drop(claiming);
+                self.take_up(gripped).await;
             }
             self.state.lock().lanes.pulled(&lane, &found);
         }

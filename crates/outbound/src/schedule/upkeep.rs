@@ -71,6 +71,16 @@ impl Core {
                     tracing::warn!(%error, "this node could not say that it lives");
                 }
             }
+        }
+    }
+
+    /// Apart from the heartbeat, which may wait for nothing: who misses it is taken for dead, and its mail is sent again.
+    pub(super) async fn tidy_forever(self: Arc<Self>) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(HEARTBEAT) => {}
+                () = self.stop.cancelled() => return,
+            }
             self.sweep().await;
             if let Err(error) = self.reconcile().await {
                 tracing::warn!(%error, "the database was not compared with what is in hand");

@@ -12,7 +12,7 @@ use outbound::spool::{self, Settled};
 use store::{Clock, Id, both_engines};
 
 use crate::sink::{Act, Script, Sink};
-use crate::world::{World, smarthost, until};
+use crate::world::{MESSAGE, World, scheduler, smarthost, until};
 
 /// Panics so many times where it is told to, then lets the other one do it.
 struct Clumsy {
@@ -76,41 +76,42 @@ both_engines! {
         let mut world = World::new(test).await;
         world.settings.retry.retry = vec![Duration::from_hours(1)];
         let refusing = Sink::start(Script::at("RCPT", Act::Say("451 4.7.1 Later"))).await;
-        let outbound = world.send_to(refusing.address).await;
-        let accepted = world.accept(&outbound, &["b@there.example"]).await;
+        let (scheduler, door) = scheduler(world.parts(&smarthost(refusing.address))).await;
+        let accepted = door.accept(world.submission(&["b@there.example"], MESSAGE)).await.unwrap();
         world.until_all(accepted.id, "deferred").await;
         put_in_hand(&world, accepted.id).await;
         until("it was found", async || {
-            outbound.reconcile().await.unwrap();
-            outbound.counters().recovered == 1
+            scheduler.reconcile().await.unwrap();
+            scheduler.counters.snapshot().recovered == 1
         })
         .await;
         until("it is tried again", async || world.count("SELECT COUNT(*) FROM attempts").await == 2).await;
         world.until_all(accepted.id, "deferred").await;
         assert_eq!(world.count("SELECT COUNT(*) FROM recipients WHERE node IS NOT NULL").await, 0);
-        assert_eq!(outbound.reconcile().await.unwrap(), 0);
+        assert_eq!(scheduler.reconcile().await.unwrap(), 0);
     }
 
     async fn a_long_delivery_is_not_taken_for_lost(test: TestDb) {
         let world = World::new(test).await;
         let hanging = Sink::start(Script::at("BODY", Act::Silence)).await;
-        let outbound = world.send_to(hanging.address).await;
-        let accepted = world.accept(&outbound, &["b@there.example", "c@there.example"]).await;
+        let (scheduler, door) = scheduler(world.parts(&smarthost(hanging.address))).await;
+        let to = ["b@there.example", "c@there.example"];
+        let accepted = door.accept(world.submission(&to, MESSAGE)).await.unwrap();
         until("it is in flight", async || hanging.messages().len() == 1).await;
         for _ in 0..5 {
-            assert_eq!(outbound.reconcile().await.unwrap(), 0);
+            assert_eq!(scheduler.reconcile().await.unwrap(), 0);
         }
         assert_eq!(world.count("SELECT COUNT(*) FROM recipients WHERE node IS NOT NULL").await, 2);
         assert!(world.fates(accepted.id).await.iter().all(|fate| fate.starts_with("queued")));
-        assert_eq!((hanging.messages().len(), outbound.counters().recovered), (1, 0));
+        assert_eq!((hanging.messages().len(), scheduler.counters.snapshot().recovered), (1, 0));
     }
 
     async fn what_is_taken_from_a_living_node_and_comes_back_is_not_sent_twice(test: TestDb) {
         let mut world = World::new(test).await;
         world.settings.retry.retry = vec![Duration::from_hours(1)];
         let hanging = Sink::start(Script::at("BODY", Act::Silence)).await;
-        let outbound = world.send_to(hanging.address).await;
-        let accepted = world.accept(&outbound, &["b@there.example"]).await;
+        let (scheduler, door) = scheduler(world.parts(&smarthost(hanging.address))).await;
+        let accepted = door.accept(world.submission(&["b@there.example"], MESSAGE)).await.unwrap();
         until("it is in flight", async || hanging.messages().len() == 1).await;
         let node = world.settings.node;
         let freed = world.test.db.write("as who took this node for dead", move |tx| {
@@ -122,7 +123,7 @@ both_engines! {
             world.count("SELECT COUNT(*) FROM recipients WHERE node IS NOT NULL").await == 1
         })
         .await;
-        assert_eq!(outbound.reconcile().await.unwrap(), 0);
+        assert_eq!(scheduler.reconcile().await.unwrap(), 0);
         until("its outcome came", async || {
             hanging.hang_up();
             world.count("SELECT COUNT(*) FROM attempts").await == 1
@@ -133,7 +134,7 @@ both_engines! {
             world.count("SELECT COUNT(*) FROM recipients WHERE node IS NOT NULL").await == 0
         })
         .await;
-        assert_eq!((hanging.messages().len(), outbound.counters().leases_lost), (1, 0));
+        assert_eq!((hanging.messages().len(), scheduler.counters.snapshot().leases_lost), (1, 0));
     }
 
     async fn a_courier_that_panics_costs_an_attempt_and_no_more(test: TestDb) {
@@ -210,7 +211,7 @@ both_engines! {
         let late = world.accept(&Outbound::idle(world.parts(&Route::Capture)), &["c@there.example"]).await;
         put_in_hand(&world, late.id).await;
         world.settings.node = world.test.id();
-        let other = world.send_to(sink.address).await;
+        let (other, _) = scheduler(world.parts(&smarthost(sink.address))).await;
         hand.advance(Duration::from_secs(31));
         other.take_over().await.unwrap();
         world.until_all(late.id, "delivered").await;

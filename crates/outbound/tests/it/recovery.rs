@@ -5,10 +5,10 @@ use std::time::Duration;
 use mail::time::Time;
 use outbound::Outbound;
 use outbound::route::Route;
-use store::both_engines;
+use store::{Clock, both_engines};
 
 use crate::sink::{Act, Script, Sink};
-use crate::world::{World, until};
+use crate::world::{World, scheduler, smarthost, until};
 
 both_engines! {
     async fn what_a_killed_process_had_in_hand_is_delivered_by_the_next(test: TestDb) {
@@ -97,8 +97,8 @@ both_engines! {
             store::nodes::register(tx, dead, "dead", Time::from_secs(1))?;
             tx.execute("UPDATE recipients SET node = $1", &[dead.into()])
         }).await.unwrap();
-        let outbound = world.send_to(sink.address).await;
-        outbound.take_over().await.unwrap();
+        let (scheduler, _) = scheduler(world.parts(&smarthost(sink.address))).await;
+        scheduler.take_over().await.unwrap();
         world.until_all(accepted.id, "delivered").await;
         assert_eq!(world.count("SELECT COUNT(*) FROM nodes").await, 1);
     }
@@ -134,6 +134,21 @@ both_engines! {
         assert!(fates[0].contains("451 4.7.1 Later"), "{fates:?}");
         until("the report is counted", async || outbound.counters().reports == 1).await;
         assert_eq!(outbound.counters().expired, 1);
+    }
+
+    async fn a_database_that_takes_no_result_keeps_nobody_from_looking_what_is_in_hand(test: TestDb) {
+        let mut world = World::new(test).await;
+        let (clock, hand) = Clock::manual(world.clock.now());
+        world.clock = clock;
+        let late = world.accept(&Outbound::idle(world.parts(&Route::Capture)), &["b@there.example"]).await;
+        hand.advance(Duration::from_hours(2));
+        world.test.db.write("break the results", |tx| tx.run("ALTER TABLE events RENAME TO lost", &[])).await.unwrap();
+        let (scheduler, _) = scheduler(world.parts(&Route::Capture)).await;
+        until("the result is tried in vain", async || scheduler.counters.snapshot().settle_retries > 1).await;
+        let looking = tokio::time::timeout(Duration::from_secs(10), scheduler.reconcile()).await;
+        assert_eq!(looking.expect("nobody waits for a result").unwrap(), 0);
+        world.test.db.write("mend them", |tx| tx.run("ALTER TABLE lost RENAME TO events", &[])).await.unwrap();
+        world.until_all(late.id, "expired").await;
     }
 
     async fn content_goes_with_the_last_recipient_when_nothing_is_kept(test: TestDb) {

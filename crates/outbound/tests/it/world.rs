@@ -10,10 +10,11 @@ use mail::address::Address;
 use mail::envelope::{Envelope, Recipient};
 use mail::notify::Notify;
 use mail::smtp::client::Login;
+use outbound::accept::Door;
 use outbound::carry::{CarrySettings, Timeouts, Transport};
-use outbound::model::{Accepted, Origin, Submission};
+use outbound::model::{Accepted, Counters, Origin, Submission};
 use outbound::route::{Route, Router, RouterSettings, Smarthost, TlsPolicy};
-use outbound::schedule::RoutedCourier;
+use outbound::schedule::{Core, RoutedCourier};
 use outbound::settle::Policy;
 use outbound::{Outbound, Parts, Settings};
 use store::testing::TestDb;
@@ -188,6 +189,15 @@ impl World {
         }
         panic!("waited for {beginning:?}, saw {seen:?}");
     }
+}
+
+/// What sending is made of, for a test that makes its upkeep do now what it does every few seconds.
+pub async fn scheduler(parts: Parts) -> (Arc<Core>, Door) {
+    let counters = Arc::new(Counters::default());
+    let core = Core::new(parts.clone(), counters.clone());
+    core.recover().await.unwrap();
+    core.start();
+    (core.clone(), Door::new(parts, counters, Some(core)))
 }
 
 pub const MESSAGE: &str = "From: Ann <ann@sender.example>\r\nTo: b@there.example\r\nBcc: secret@there.example\r\nSubject: hello\r\n\r\nHi.\r\n";
