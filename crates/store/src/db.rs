@@ -15,7 +15,7 @@ use crate::ids::{Id, Ids};
 use crate::link::{Link, Mode};
 use crate::migrate;
 use crate::postgres;
-use crate::room::Disk;
+use crate::room::{Disk, Inside};
 use crate::sqlite;
 use crate::stats::CommitStats;
 use crate::tx::Tx;
@@ -35,7 +35,7 @@ struct Inner {
     disk: Option<Disk>,
     _listener: Option<postgres::Listener>,
     /// Dropped last: it outlives the writer it works for.
-    _checkpointer: Option<sqlite::Checkpointer>,
+    checkpointer: Option<sqlite::Checkpointer>,
 }
 
 /// What a database is put together from.
@@ -131,7 +131,7 @@ impl Db {
             peekers,
             disk,
             _listener: listener,
-            _checkpointer: checkpointer,
+            checkpointer,
         };
         for link in writers {
             let thread = batch::spawn_writer(inner.writes.clone(), link, inner.shared.clone())?;
@@ -247,7 +247,30 @@ impl Db {
     /// Whether there is room for more than what has to be written about what is here already. A server elsewhere is not asked: its
     /// errors tell.
     pub fn has_room(&self) -> bool {
-        self.0.disk.as_ref().is_none_or(Disk::has_room)
+        let inside = || {
+            self.inside().unwrap_or_else(|error| {
+                tracing::debug!(%error, "the free pages of the database are not known");
+                Inside::default()
+            })
+        };
+        self.0.disk.as_ref().is_none_or(|disk| disk.has_room(inside))
+    }
+
+    fn inside(&self) -> Result<Inside> {
+        let (Some(peekers), Some(checkpointer)) = (&self.0.peekers, &self.0.checkpointer) else {
+            return Ok(Inside::default());
+        };
+        let pages = peekers.peek(&mut |tx| {
+            let mut number = |sql| {
+                let row = tx.query_opt(sql, &[])?;
+                Ok(row.map_or(Ok(0), |row| row.int(0))?.unsigned_abs())
+            };
+            Ok(number("PRAGMA page_size")? * number("PRAGMA freelist_count")?)
+        })?;
+        Ok(Inside {
+            pages,
+            log: checkpointer.room_in_log(&peekers.path),
+        })
     }
 
     pub fn stats(&self) -> CommitStats {

@@ -1,7 +1,8 @@
 //! Whether the disk has room to spare: the last of it belongs to what was accepted already.
 //!
 //! A disk that is filled to its end stops deliveries too, since their results find no place, and what was delivered without being
-//! recorded is sent again. So accepting stops before, and goes on by itself.
+//! recorded is sent again. So accepting stops before, and goes on by itself. The file never shrinks: what left it leaves free pages
+//! behind, which are room as well, as long as the log that every commit goes through first has some of its own.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,6 +14,8 @@ use tokio::time::Instant;
 const RESERVE: u64 = 64 << 20;
 /// Of a small file system, one part in so many.
 const SHARE: u64 = 8;
+/// Of the reserve, one part in so many has to be room for the log, whatever the file has free.
+const LOG_SHARE: u64 = 8;
 /// How long an answer is believed.
 const BELIEVED: Duration = Duration::from_secs(1);
 
@@ -36,10 +39,11 @@ impl Disk {
         }
     }
 
-    pub(crate) fn has_room(&self) -> bool {
+    /// `inside` is asked at most once in a while.
+    pub(crate) fn has_room(&self, inside: impl FnOnce() -> Inside) -> bool {
         let mut seen = self.seen.lock();
         if seen.at.is_none_or(|at| at.elapsed() >= BELIEVED) {
-            let short = self.is_short();
+            let short = self.is_short(inside);
             if short && !seen.short {
                 tracing::warn!(
                     "the disk of the database is almost full: accepting stops until there is room"
@@ -55,11 +59,13 @@ impl Disk {
         !seen.short
     }
 
-    fn is_short(&self) -> bool {
+    fn is_short(&self, inside: impl FnOnce() -> Inside) -> bool {
         match rustix::fs::statvfs(&self.file) {
             // Some file systems know no size: they say zero.
+            Ok(disk) if disk.f_blocks == 0 => false,
             Ok(disk) => {
-                disk.f_blocks > 0 && disk.f_bavail * disk.f_frsize < reserve(disk.f_blocks * disk.f_frsize)
+                let (size, free) = (disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize);
+                free < reserve(size) && is_short(size, free, inside())
             }
             Err(error) => {
                 tracing::debug!(%error, "the free space of the disk is not known");
@@ -67,6 +73,20 @@ impl Disk {
             }
         }
     }
+}
+
+/// Octets inside the database's own files that can be written without taking more of the disk.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Inside {
+    /// Pages of the file that hold nothing.
+    pub(crate) pages: u64,
+    /// What the log has behind its end.
+    pub(crate) log: u64,
+}
+
+fn is_short(size: u64, free: u64, inside: Inside) -> bool {
+    let reserve = reserve(size);
+    free + inside.pages < reserve || free + inside.log < reserve / LOG_SHARE
 }
 
 fn reserve(size: u64) -> u64 {
@@ -84,7 +104,30 @@ mod tests {
     }
 
     #[test]
+    fn pages_that_are_free_are_room_as_long_as_the_log_has_some_too() {
+        const SIZE: u64 = 1 << 40;
+        let short = |free: u64, pages: u64, log: u64| {
+            let inside = Inside {
+                pages: pages << 20,
+                log: log << 20,
+            };
+            is_short(SIZE, free << 20, inside)
+        };
+        assert!(!short(64, 0, 0), "the reserve is free");
+        assert!(short(63, 0, 30), "nothing left the file yet");
+        assert!(
+            !short(10, 1_000, 0),
+            "the file has room, the disk enough for the log"
+        );
+        assert!(
+            short(2, 1_000, 0),
+            "the next commits might find no place in the log"
+        );
+        assert!(!short(0, 1_000, 30), "the log begins anew in its own file");
+    }
+
+    #[test]
     fn a_disk_that_cannot_be_asked_keeps_nobody_out() {
-        assert!(Disk::of("/nowhere/at/all".into()).has_room());
+        assert!(Disk::of("/nowhere/at/all".into()).has_room(Inside::default));
     }
 }

@@ -40,15 +40,31 @@ impl Drop for Cluster {
     }
 }
 
-fn message(number: usize) -> String {
-    format!(
-        "From: <{ALICE}>\r\nSubject: {number}\r\n\r\n{}\r\n",
-        "a line of some length, to fill the disk\r\n".repeat(1500)
-    )
+/// A server whose data lie on `disk`, and whose next hop takes nothing yet.
+fn on_disk(disk: &Disk) -> (Posthouse, Sink) {
+    let sink = Sink::start();
+    sink.always(Verb::Mail, "", Act::reply("451 4.3.2 not yet"));
+    let server = Posthouse::on(Engine::Sqlite)
+        .environment("POSTHOUSE__SERVER__DATA_DIR", &disk.path().display().to_string())
+        .environment("POSTHOUSE__STORAGE__KEEP_CONTENT", "0s")
+        .route_to(&sink)
+        .retry_fast()
+        .start();
+    server.cli(
+        &["account", "create", ALICE, "--password-stdin"],
+        crate::harness::PASSWORD,
+    );
+    (server, sink)
 }
+
+const LINE: &str = "a line of some length, to fill the disk\r\n";
 
 /// Tries one transaction; the first reply that is not an agreement, else the 250.
 fn attempt(server: &Posthouse, number: usize) -> Option<crate::harness::smtp::Reply> {
+    attempt_lines(server, number, 1500)
+}
+
+fn attempt_lines(server: &Posthouse, number: usize, lines: usize) -> Option<crate::harness::smtp::Reply> {
     let mut smtp = server.smtps();
     smtp.ehlo().expect("250");
     let mut reply = smtp.auth_plain(ALICE, crate::harness::PASSWORD);
@@ -65,7 +81,8 @@ fn attempt(server: &Posthouse, number: usize) -> Option<crate::harness::smtp::Re
     if reply.code() >= 400 {
         return Some(reply);
     }
-    smtp.send(format!("{}.\r\n", message(number)).as_bytes());
+    let text = LINE.repeat(lines);
+    smtp.send(format!("From: <{ALICE}>\r\nSubject: {number}\r\n\r\n{text}.\r\n").as_bytes());
     smtp.try_reply().ok()
 }
 
@@ -112,17 +129,7 @@ fn a_database_that_goes_away_stops_the_accepting_and_loses_nothing() {
 #[test]
 fn the_last_of_the_disk_is_kept_for_the_results_of_deliveries() {
     let disk = Disk::mount("64m");
-    let sink = Sink::start();
-    sink.always(Verb::Mail, "", Act::reply("451 4.3.2 not yet"));
-    let server = Posthouse::on(Engine::Sqlite)
-        .environment("POSTHOUSE__SERVER__DATA_DIR", &disk.path().display().to_string())
-        .route_to(&sink)
-        .retry_fast()
-        .start();
-    server.cli(
-        &["account", "create", ALICE, "--password-stdin"],
-        crate::harness::PASSWORD,
-    );
+    let (server, sink) = on_disk(&disk);
     for number in 0..5 {
         attempt(&server, number).unwrap().expect("250 2.0.0");
     }
@@ -162,17 +169,7 @@ fn the_last_of_the_disk_is_kept_for_the_results_of_deliveries() {
 #[test]
 fn a_full_disk_answers_452_and_loses_nothing() {
     let disk = Disk::mount("24m");
-    let sink = Sink::start();
-    sink.always(Verb::Mail, "", Act::reply("451 4.3.2 not yet"));
-    let server = Posthouse::on(Engine::Sqlite)
-        .environment("POSTHOUSE__SERVER__DATA_DIR", &disk.path().display().to_string())
-        .route_to(&sink)
-        .retry_fast()
-        .start();
-    server.cli(
-        &["account", "create", ALICE, "--password-stdin"],
-        crate::harness::PASSWORD,
-    );
+    let (server, sink) = on_disk(&disk);
     attempt(&server, 0).unwrap().expect("250 2.0.0");
 
     // Fill it, and write on until nothing more is taken.
@@ -197,6 +194,32 @@ fn a_full_disk_answers_452_and_loses_nothing() {
     });
     accepted.push(500);
     for number in accepted {
+        sink.wait_for_recipient(&format!("r{number}@sink.example"));
+    }
+}
+
+#[test]
+fn a_backlog_that_filled_the_disk_and_left_lets_new_mail_in() {
+    let disk = Disk::mount("64m");
+    let (server, sink) = on_disk(&disk);
+    let refused = (0..100).find_map(|number| {
+        let reply = attempt_lines(&server, number, 25_000).expect("an answer");
+        (reply.code() != 250).then_some((number, reply))
+    });
+    let (accepted, refused) = refused.expect("the disk is full");
+    refused.expect("452 4.3.1");
+
+    sink.relent();
+    for number in 0..accepted {
+        sink.wait_for_recipient(&format!("r{number}@sink.example"));
+    }
+    eventually("it accepts again, and nobody deleted a file", || {
+        (attempt(&server, 200)?.code() == 250).then_some(())
+    });
+    for number in 300..300 + accepted / 2 {
+        attempt_lines(&server, number, 25_000)
+            .unwrap()
+            .expect("250 2.0.0");
         sink.wait_for_recipient(&format!("r{number}@sink.example"));
     }
 }

@@ -18,6 +18,12 @@ use crate::error::{Result, StoreError};
 /// once, and bodies of mail that left meanwhile are not copied at all, so longer is cheaper; 32 MiB.
 const THRESHOLD: i64 = 8192;
 
+/// Octets of a page in the log, with its header.
+const FRAME: u64 = 4096 + 24;
+/// The log's file is cut to this when it begins anew after a long read had made it grow: a quarter more than it is long otherwise, so
+/// that commits mostly write where the file is long enough already.
+pub(super) const LARGEST: i64 = THRESHOLD * (FRAME as i64) * 5 / 4;
+
 /// Shared by the writer and the checkpointer.
 #[derive(Default)]
 pub(crate) struct Pressure {
@@ -94,6 +100,18 @@ impl Pressure {
         !state.closed
     }
 
+    /// What the log has behind its end, of `length` octets in all. When that is little, copying begins before its time, so that
+    /// the log begins anew in the room it has.
+    fn room_in_log(&self, length: u64) -> u64 {
+        let mut state = self.state.lock();
+        let room = length.saturating_sub(state.frames.unsigned_abs() * FRAME);
+        if room < length / 2 && state.phase == Phase::Rest {
+            state.trigger = state.trigger.min(state.frames);
+            self.wake.notify_one();
+        }
+        room
+    }
+
     fn ask_writer(&self) {
         self.state.lock().phase = Phase::Writer;
         self.writers_turn.store(true, Ordering::Release);
@@ -129,6 +147,14 @@ impl Checkpointer {
             pressure,
             thread: Some(thread),
         })
+    }
+
+    /// Octets that the log of the database at `path` can take without growing. Asked on a disk with little room only.
+    pub(crate) fn room_in_log(&self, path: &Path) -> u64 {
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        let length = std::fs::metadata(log).map_or(0, |log| log.len());
+        self.pressure.room_in_log(length)
     }
 
     pub(crate) fn pressure(&self) -> Arc<Pressure> {

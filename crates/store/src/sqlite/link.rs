@@ -11,7 +11,7 @@ use bytes::Bytes;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, ffi};
 
-use super::checkpoint::Pressure;
+use super::checkpoint::{LARGEST, Pressure};
 use crate::dialect::numbered;
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::link::Mode;
@@ -271,6 +271,8 @@ fn tune(connection: &Connection, role: &Role) -> rusqlite::Result<()> {
         Role::Writer(_) => {
             // The checkpointer does it, so that no commit has to wait for a copy of the log.
             connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+            // A backup lets the log grow; the disk gets that back.
+            connection.pragma_update(None, "journal_size_limit", LARGEST)?;
             // Holds the upper pages of every index and the bodies in flight; negative means KiB.
             connection.pragma_update(None, "cache_size", -32 * 1024)?;
         }
