@@ -1,13 +1,12 @@
 //! A panic in what carries mail: the attempt failed, and its rows and its place in the lane are given back as after any other.
 
-use std::any::Any;
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt as _;
 use mail::reply::Enhanced;
 use mail::time::Time;
 
-use crate::model::{Outcome, Verdict};
+use crate::model::{Outcome, Verdict, said};
 
 /// What `work` yields; none when it panicked, which is logged.
 pub(super) async fn caught<T>(what: &'static str, work: impl Future<Output = T>) -> Option<T> {
@@ -18,14 +17,6 @@ pub(super) async fn caught<T>(what: &'static str, work: impl Future<Output = T>)
             None
         }
     }
-}
-
-fn said(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("it says nothing")
 }
 
 /// The outcome for whoever's attempt it was. With growing gaps it is tried again, since the mistake may be one of the moment.

@@ -232,7 +232,7 @@ impl Core {
             .courier
             .captures()
             .then(|| results.iter().map(|_| self.parts.ids.next(now)).collect());
-        let settlement = Arc::new(Settlement {
+        let settlement = Settlement {
             node: self.node(),
             message: job.message.clone(),
             body,
@@ -241,10 +241,8 @@ impl Core {
             reporter: self.reporter.clone(),
             report_id: self.parts.ids.next(now),
             at: now,
-        });
-        let recorded = self
-            .until_written("settle", move |tx| settle::record(tx, &settlement))
-            .await;
+        };
+        let recorded = self.until_written("settle", settle::recording(settlement)).await;
         if let Some(recorded) = recorded {
             self.count(job, recorded);
         }

@@ -7,5 +7,5 @@ mod report;
 
 pub use cancel::cancel;
 pub use decide::{Jitter, Policy, Standing, expire, next, reason};
-pub use record::{Recorded, Settlement, record};
+pub use record::{Recorded, Settlement, record, recording};
 pub use report::Reporter;

@@ -1,15 +1,17 @@
 //! One transaction for everything an attempt led to.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use mail::time::Time;
 use store::events::{self, Event};
-use store::{Id, Result, Topic, Tx};
+use store::{Id, Result, StoreError, Topic, Tx};
 
 use super::report::{self, Reporter};
 use crate::capture;
-use crate::model::{JobRecipient, Message, State};
+use crate::model::{JobRecipient, Message, State, said};
 use crate::spool::{self, Settled};
 
 /// What became of recipients of one message, ready to be recorded.
@@ -28,6 +30,20 @@ pub struct Settlement {
     pub at: Time,
 }
 
+impl Settlement {
+    /// The same without what is made from it: no report, nothing for the local inbox.
+    fn bare(&self) -> Self {
+        let mut bare = Self {
+            captured: None,
+            ..self.clone()
+        };
+        for (_, settled) in &mut bare.results {
+            settled.next.report = None;
+        }
+        bare
+    }
+}
+
 /// What was recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recorded {
@@ -38,6 +54,29 @@ pub struct Recorded {
     pub reports: u64,
     /// Recipients that were not ours any more: nothing is recorded of them.
     pub lost: u64,
+}
+
+/// [`record`] for a transaction that is tried until it is written: where it panics, which it would again, what became of the
+/// recipients is recorded without more, so that one message nobody can report on keeps no lane waiting.
+pub fn recording(
+    settlement: Settlement,
+) -> impl FnMut(&mut Tx<'_>) -> Result<Recorded> + Send + Clone + 'static {
+    let settlement = Arc::new(settlement);
+    let panicked = Arc::new(AtomicBool::new(false));
+    move |tx| {
+        if panicked.load(Ordering::Relaxed) {
+            return record(tx, &settlement.bare());
+        }
+        catch_unwind(AssertUnwindSafe(|| record(tx, &settlement))).unwrap_or_else(|panic| {
+            panicked.store(true, Ordering::Relaxed);
+            let ordinals: Vec<u32> = settlement.results.iter().map(|(_, one)| one.ordinal).collect();
+            tracing::error!(
+                id = %settlement.message.id, ?ordinals, panic = said(&*panic),
+                "settle: a mistake of this program; recorded without report and local inbox"
+            );
+            Err(StoreError::other("settle", "it panicked"))
+        })
+    }
 }
 
 /// Records a settlement: recipients, attempts, events, report, local inbox and the end of the body.

@@ -1,14 +1,18 @@
 //! What a crash, a shutdown, another node and a lost database leave behind: everything, and nothing twice.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mail::time::Time;
 use outbound::Outbound;
+use outbound::model::{Next, State};
 use outbound::route::Route;
+use outbound::settle::{self, Reporter, Settlement};
+use outbound::spool::{self, Settled};
 use store::{Clock, both_engines};
 
 use crate::sink::{Act, Script, Sink};
-use crate::world::{World, scheduler, smarthost, until};
+use crate::world::{MESSAGE, World, scheduler, smarthost, until};
 
 both_engines! {
     async fn what_a_killed_process_had_in_hand_is_delivered_by_the_next(test: TestDb) {
@@ -52,6 +56,38 @@ both_engines! {
         let fates = world.until_all(broken, "held").await;
         assert!(fates[0].contains("cannot be read"), "{fates:?}");
         drop(outbound);
+    }
+
+    async fn a_message_that_cannot_be_reported_on_keeps_no_lane_waiting(test: TestDb) {
+        let world = World::new(test).await;
+        let command = Outbound::idle(world.parts(&Route::Capture));
+        let id = world.accept(&command, &["b@there.example"]).await.id;
+        let (node, now) = (world.settings.node, world.clock.now());
+        let claimed = world.test.db.write("take up", move |tx| spool::claim_due(tx, node, now, 10)).await.unwrap().remove(0);
+        let next = Next { state: State::Delivered, reason: "250 2.0.0 taken".into(), next_at: None, report: None };
+        let settlement = Settlement {
+            node,
+            message: Arc::new(claimed.message),
+            body: Some(MESSAGE.into()),
+            results: vec![(claimed.recipient, Settled { ordinal: 0, attempts: 0, outcome: None, next })],
+            // One that lacks an identifier cannot be put into the inbox: a panic, every time.
+            captured: Some(Vec::new()),
+            reporter: Arc::new(Reporter {
+                hostname: "us.example".into(),
+                give_up: Duration::from_hours(1),
+                keep_content: Duration::ZERO,
+            }),
+            report_id: world.test.id(),
+            at: now,
+        };
+        let recording = settle::recording(settlement);
+        until("it is recorded", async || {
+            let recorded = world.test.db.write("settle", recording.clone()).await;
+            recorded.is_ok_and(|recorded| recorded.delivered == 1)
+        })
+        .await;
+        assert_eq!(world.fates(id).await, ["delivered: 250 2.0.0 taken"]);
+        assert_eq!(world.count("SELECT COUNT(*) FROM events WHERE kind = 'delivered'").await, 1);
     }
 
     async fn a_shutdown_finishes_what_is_in_flight_and_gives_the_rest_back(test: TestDb) {
