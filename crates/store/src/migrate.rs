@@ -46,6 +46,11 @@ const TREE: &[Migration] = &[
         name: "sign in",
         text: include_str!("../migrations/0007_sign_in.sql"),
     },
+    Migration {
+        version: 8,
+        name: "held",
+        text: include_str!("../migrations/0008_held.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

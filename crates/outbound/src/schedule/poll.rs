@@ -22,7 +22,7 @@ const PULL: u64 = 1_000;
 
 /// Rows that this node has in hand, on their way to their lanes.
 #[derive(Default)]
-struct Gripped {
+pub(super) struct Gripped {
     jobs: HashMap<Id, Job>,
     /// Those whose time ran out while they waited, and what for.
     late: Vec<(Job, String)>,
@@ -100,7 +100,7 @@ impl Core {
     }
 
     /// Takes claimed rows in hand, before anybody may compare the database with what is in hand again.
-    fn grip(&self, claimed: Vec<Claimed>) -> Gripped {
+    pub(super) fn grip(&self, claimed: Vec<Claimed>) -> Gripped {
         let now = self.now();
         let held = Arc::new(self.room.hold_anyway(0, claimed.len() as u64));
         let mut gripped = Gripped::default();
@@ -135,7 +135,7 @@ impl Core {
     }
 
     /// Brings rows in hand to their lanes.
-    async fn take_up(self: &Arc<Self>, gripped: Gripped) {
+    pub(super) async fn take_up(self: &Arc<Self>, gripped: Gripped) {
         for (job, reason) in gripped.late {
             self.expire(job, &reason).await;
         }

@@ -8,12 +8,14 @@ use store::nodes::{self, HEARTBEAT, Heartbeat, LEASE};
 use store::{Id, Tx, events};
 
 use super::core::Core;
-use crate::{capture, spool};
+use crate::{capture, settle, spool};
 
 /// Pause between two looks for what is old.
 const PURGE_EVERY: Duration = Duration::from_mins(1);
 /// Rows removed in one transaction, so that mail never waits long behind it.
 const PURGE_STEP: u32 = 50;
+/// Held rows given up at a time; the rest follows with the next round.
+const LAPSE_STEP: u64 = 100;
 
 impl Core {
     /// Registers this node and takes back what its last run left in hand.
@@ -100,8 +102,8 @@ impl Core {
         Ok(freed)
     }
 
-    /// Enforces the expiry of what waits in memory and forgets lanes nobody uses.
-    async fn sweep(self: &Arc<Self>) {
+    /// Enforces the expiry of what waits in memory or is held, and forgets lanes nobody uses.
+    pub async fn sweep(self: &Arc<Self>) {
         let now = self.now();
         let late = {
             let mut state = self.state.lock();
@@ -113,6 +115,36 @@ impl Core {
         for job in late {
             self.expire(job, "waiting for its turn").await;
         }
+        self.sweep_held().await;
+    }
+
+    async fn sweep_held(self: &Arc<Self>) {
+        let claiming = self.claiming.lock().await;
+        let (node, now) = (self.node(), self.now());
+        let lapsed = self
+            .parts
+            .db
+            .write("give up what is held", move |tx| {
+                settle::lapse(tx, node, now, LAPSE_STEP)
+            })
+            .await;
+        let lapsed = match lapsed {
+            Ok(lapsed) => lapsed,
+            Err(error) => {
+                tracing::warn!(%error, "what is held too long could not be given up");
+                return;
+            }
+        };
+        let gripped = self.grip(lapsed.readable);
+        drop(claiming);
+        for (message, ordinal) in &lapsed.unreadable {
+            tracing::error!(
+                id = %message, ordinal,
+                "a recipient that cannot be read was given up, and its sender gets no report"
+            );
+        }
+        self.counters.expired.add(lapsed.unreadable.len() as u64);
+        self.take_up(gripped).await;
     }
 
     pub(super) async fn purge_forever(self: Arc<Self>) {

@@ -6,6 +6,7 @@ use mail::notify::{Notify, Ret};
 use mail::time::Time;
 use store::{Id, Result, Row, StoreError, Tx};
 
+use super::result::{in_turn, release_body};
 use super::waiting;
 use crate::model::{Grip, JobRecipient, Message, RecipientKey, State};
 
@@ -59,8 +60,46 @@ pub fn claim_domain(tx: &mut Tx<'_>, node: Id, domain: &Domain, limit: u64) -> R
     take(tx, node, &rows)
 }
 
-fn take(tx: &mut Tx<'_>, node: Id, rows: &[Row]) -> Result<Vec<Claimed>> {
-    let mut taken = Vec::with_capacity(rows.len());
+/// Takes rows that are held and whose time has run out; also returns those that cannot be read and were left alone.
+pub fn claim_lapsed(
+    tx: &mut Tx<'_>,
+    node: Id,
+    now: Time,
+    limit: u64,
+) -> Result<(Vec<Claimed>, Vec<RecipientKey>)> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM (SELECT * FROM recipients WHERE node IS NULL AND state = 'held' AND expires_at <= $1 \
+         ORDER BY expires_at LIMIT $2{}) r JOIN messages m ON m.id = r.message ORDER BY r.expires_at",
+        tx.skip_locked()
+    );
+    let rows = tx.query(&sql, &[now.into(), (limit as i64).into()])?;
+    let (readable, broken): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| read(row).is_ok());
+    let broken = broken
+        .into_iter()
+        .map(|row| Ok((row.id(0)?, row.int(1)? as u32)))
+        .collect::<Result<_>>()?;
+    Ok((take(tx, node, readable)?, broken))
+}
+
+/// Gives up a held row that cannot be read; returns whose it was and why.
+pub fn give_up(tx: &mut Tx<'_>, (message, ordinal): RecipientKey, now: Time) -> Result<Option<(Id, String)>> {
+    in_turn(tx, message)?;
+    let row = tx.query_opt(
+        "SELECT account, reason FROM recipients WHERE message = $1 AND ordinal = $2 AND node IS NULL AND state = 'held'",
+        &[message.into(), ordinal.into()],
+    )?;
+    let Some(row) = row else { return Ok(None) };
+    let reason = format!("given up after {}", row.text(1)?);
+    tx.run(
+        "UPDATE recipients SET state = 'expired', reason = $3, updated_at = $4 WHERE message = $1 AND ordinal = $2",
+        &[message.into(), ordinal.into(), reason.as_str().into(), now.into()],
+    )?;
+    release_body(tx, message, false)?;
+    Ok(Some((row.id(0)?, reason)))
+}
+
+fn take<'a>(tx: &mut Tx<'_>, node: Id, rows: impl IntoIterator<Item = &'a Row>) -> Result<Vec<Claimed>> {
+    let mut taken = Vec::new();
     for row in rows {
         match read(row) {
             Ok(claimed) => {

@@ -10,7 +10,10 @@ mod result;
 mod search;
 
 pub use change::{Cancelled, Changed, InHand, cancel, hurry, resume, retry};
-pub use claim::{Claimed, body, claim_domain, claim_due, first_due, free, give_back, in_hand, leased, wait};
+pub use claim::{
+    Claimed, body, claim_domain, claim_due, claim_lapsed, first_due, free, give_back, give_up, in_hand,
+    leased, wait,
+};
 pub use depth::depth;
 pub use insert::{NewMessage, NewRecipient, Place, insert};
 pub use purge::{Purged, first_id_at, purge};

@@ -69,9 +69,10 @@ fn remove(tx: &mut Tx<'_>, message: Id) -> Result<()> {
 fn is_waited_for(tx: &mut Tx<'_>, message: Id) -> Result<bool> {
     let waiting = tx.query_opt(
         concat!(
-            "SELECT 1 FROM recipients WHERE message = $1 AND ",
+            // What is held is given up first, so that somebody hears of it.
+            "SELECT 1 FROM recipients WHERE message = $1 AND (",
             waiting!(),
-            " LIMIT 1"
+            " OR state = 'held') LIMIT 1"
         ),
         &[message.into()],
     )?;

@@ -58,6 +58,49 @@ both_engines! {
         drop(outbound);
     }
 
+    async fn what_is_held_expires_as_all_that_waits(test: TestDb) {
+        let mut world = World::new(test).await;
+        let (clock, hand) = Clock::manual(world.clock.now());
+        world.clock = clock;
+        let waiting = Outbound::idle(world.parts(&Route::Capture));
+        let mut broken = Vec::new();
+        for (to, breaking, mending) in [
+            ("a@there.example", "UPDATE recipients SET address = '@@broken' WHERE message = $1", None),
+            ("b@there.example", "UPDATE messages SET reverse_path = '@@broken' WHERE id = $1", None),
+            (
+                "c@there.example",
+                "UPDATE recipients SET address = '@@broken' WHERE message = $1",
+                Some("UPDATE recipients SET address = 'c@there.example' WHERE message = $1"),
+            ),
+        ] {
+            let id = world.accept(&waiting, &[to]).await.id;
+            world.change(breaking, id).await;
+            broken.push((id, mending));
+        }
+        let (scheduler, _) = scheduler(world.parts(&Route::Capture)).await;
+        for (id, mending) in &broken {
+            world.until_all(*id, "held").await;
+            if let Some(mending) = mending {
+                world.change(mending, *id).await;
+            }
+        }
+        scheduler.sweep().await;
+        let far = world.clock.now().plus(Duration::from_hours(1000));
+        let purged = world.test.db.write("purge", move |tx| outbound::spool::purge(tx, far, far, None, 100)).await.unwrap();
+        assert_eq!((purged.bodies, purged.messages), (0, 0), "what is held stays until it is given up");
+        assert_eq!(world.count("SELECT COUNT(*) FROM recipients WHERE state = 'held'").await, 3, "it is not time yet");
+
+        hand.advance(Duration::from_hours(2));
+        scheduler.sweep().await;
+        for (id, _) in &broken {
+            let fates = world.until_all(*id, "expired").await;
+            assert!(fates[0].contains("given up after held: its row") && fates[0].contains("cannot be read"), "{fates:?}");
+        }
+        assert_eq!(world.count("SELECT COUNT(*) FROM events WHERE kind = 'expired'").await, 3);
+        let counted = scheduler.counters.snapshot();
+        assert_eq!((counted.expired, counted.reports), (3, 1), "one could be read again and has its report");
+    }
+
     async fn a_message_that_cannot_be_reported_on_keeps_no_lane_waiting(test: TestDb) {
         let world = World::new(test).await;
         let command = Outbound::idle(world.parts(&Route::Capture));

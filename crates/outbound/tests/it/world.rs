@@ -160,6 +160,15 @@ impl World {
         self.rows(sql).await[0].int(0).unwrap()
     }
 
+    /// Changes one row by hand.
+    pub async fn change(&self, sql: &'static str, id: Id) {
+        let changing = self
+            .test
+            .db
+            .write("change by hand", move |tx| tx.execute(sql, &[id.into()]));
+        assert_eq!(changing.await.unwrap(), 1);
+    }
+
     /// `state: reason` of every recipient of a message.
     pub async fn fates(&self, message: Id) -> Vec<String> {
         self.test
