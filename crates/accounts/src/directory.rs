@@ -127,13 +127,20 @@ impl Accounts {
         }))
     }
 
-    /// Whether the account may send to `recipient`: from the sandbox, to its own confirmed login addresses only.
-    pub async fn may_send_to(&self, principal: &Principal, recipient: &Address) -> Result<bool> {
+    /// Whether the account may send to all of these: from the sandbox, to its own confirmed login addresses only.
+    pub async fn may_send_to<'a>(
+        &self,
+        principal: &Principal,
+        recipients: impl IntoIterator<Item = &'a Address>,
+    ) -> Result<bool> {
         if principal.via == Via::System {
             return Ok(true);
         }
         Ok(self.view(principal.account).await?.is_some_and(|view| {
-            !view.sandbox || !view.domains.is_empty() || view.senders.contains(&recipient.login_key())
+            let mut recipients = recipients.into_iter();
+            !view.sandbox
+                || !view.domains.is_empty()
+                || recipients.all(|one| view.senders.contains(&one.login_key()))
         }))
     }
 

@@ -196,11 +196,13 @@ impl Door {
                 return Err(replies::author_not_allowed(field));
             }
         }
-        for recipient in &submission.envelope.recipients {
-            let allowed = accounts.may_send_to(principal, &recipient.address).await;
-            if !allowed.map_err(|error| unavailable(&error))? {
-                return Err(replies::SANDBOXED);
-            }
+        let recipients = submission.envelope.recipients.iter();
+        if !accounts
+            .may_send_to(principal, recipients.map(|one| &one.address))
+            .await
+            .map_err(|error| unavailable(&error))?
+        {
+            return Err(replies::SANDBOXED);
         }
         Ok(epoch)
     }

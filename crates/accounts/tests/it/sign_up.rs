@@ -47,7 +47,7 @@ async fn token(room: &Room, email: &str) -> String {
 async fn may_send_to(room: &Room, who: &accounts::Principal, to: &str) -> bool {
     let to = Address::parse(to).unwrap();
     room.accounts.refresh().await.unwrap();
-    room.accounts.may_send_to(who, &to).await.unwrap()
+    room.accounts.may_send_to(who, [&to]).await.unwrap()
 }
 
 both_engines! {

@@ -78,10 +78,14 @@ impl Core {
         }
         drop(state);
         // Before they are stored: whoever finds their rows finds them in hand.
-        for (recipient, place) in recipients.iter_mut().zip(&reservation.places) {
-            if let Place::InHand(_) = place {
-                recipient.grip = self.hands.take((message, recipient.ordinal)).unwrap_or_default();
-            }
+        let mut kept: Vec<&mut JobRecipient> = recipients
+            .iter_mut()
+            .zip(&reservation.places)
+            .filter_map(|(recipient, place)| matches!(place, Place::InHand(_)).then_some(recipient))
+            .collect();
+        let ordinals: Vec<u32> = kept.iter().map(|recipient| recipient.ordinal).collect();
+        for (recipient, grip) in kept.iter_mut().zip(self.hands.take(message, &ordinals)) {
+            recipient.grip = grip.unwrap_or_default();
         }
         reservation
     }

@@ -104,11 +104,18 @@ impl Core {
         let now = self.now();
         let held = Arc::new(self.room.hold_anyway(0, claimed.len() as u64));
         let mut gripped = Gripped::default();
-        for mut row in claimed {
+        let mut messages: HashMap<Id, Vec<Claimed>> = HashMap::new();
+        for row in claimed {
+            messages.entry(row.message.id).or_default().push(row);
+        }
+        let taken = messages.into_iter().flat_map(|(message, mut rows)| {
+            rows.sort_unstable_by_key(|row| row.recipient.ordinal);
+            let ordinals: Vec<u32> = rows.iter().map(|row| row.recipient.ordinal).collect();
+            rows.into_iter().zip(self.hands.take(message, &ordinals))
+        });
+        for (mut row, grip) in taken {
             // Taken from this node while it was in hand, and back with it now: it is where it was.
-            let Some(grip) = self.hands.take((row.message.id, row.recipient.ordinal)) else {
-                continue;
-            };
+            let Some(grip) = grip else { continue };
             row.recipient.grip = grip;
             let job = |recipients| Job {
                 message: Arc::new(row.message.clone()),

@@ -148,7 +148,7 @@ impl World {
                 expires_at: self.now.plus(LIFE),
                 warned: false,
                 grip: if in_hand {
-                    self.hands.take((id, ordinal)).unwrap()
+                    self.hands.take(id, &[ordinal]).remove(0).unwrap()
                 } else {
                     Grip::default()
                 },
@@ -243,7 +243,7 @@ impl World {
             }
             row.in_hand = true;
             row.recipient.attempts = row.attempts;
-            let Some(grip) = self.hands.take(*at) else {
+            let Some(grip) = self.hands.take(at.0, &[at.1]).remove(0) else {
                 continue;
             };
             let (lane, recipient) = (

@@ -149,7 +149,7 @@ impl Connection {
         let Some(principal) = &self.principal else {
             return Verdict::Refuse(replies::RELAY_DENIED);
         };
-        match self.shared.accounts.may_send_to(principal, recipient).await {
+        match self.shared.accounts.may_send_to(principal, [recipient]).await {
             Ok(true) => Verdict::Accept,
             Ok(false) => {
                 debug!(connection = self.id, account = %principal.account, "the account is in the sandbox");
