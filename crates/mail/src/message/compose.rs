@@ -9,9 +9,9 @@ use mail_builder::headers::message_id::MessageId;
 use mail_builder::headers::raw::Raw;
 use mail_builder::headers::text::Text;
 use mail_builder::mime::{BodyPart, MimePart};
-use mail_parser::parsers::MessageStream;
 
 use super::mailbox::mailboxes;
+use super::words::decoded;
 use crate::address::{Address, AddressError};
 use crate::time::Time;
 
@@ -172,12 +172,8 @@ fn checked(value: &str) -> Result<(), Problem> {
     if !harmless(value) {
         return Err(Problem::Control);
     }
-    if value.contains("=?") {
-        let line = format!("{value}\r\n");
-        let decoded = MessageStream::new(line.as_bytes()).parse_unstructured();
-        if !decoded.as_text().is_none_or(harmless) {
-            return Err(Problem::Control);
-        }
+    if value.contains("=?") && !harmless(&decoded(value.as_bytes())) {
+        return Err(Problem::Control);
     }
     Ok(())
 }

@@ -15,6 +15,8 @@ const MAX_DEPTH: usize = 100;
 const MAX_PARTS: usize = 1_000;
 /// Octets that are searched for boundaries, as a multiple of the message: each level searches its content again.
 const MAX_SEARCH: usize = 12;
+/// Octets of a field with parameters that is read: what reads them takes its time for many.
+const MAX_PARAMETERS: usize = 4 * 1024;
 /// Octets of text, and of HTML, that are decoded.
 const MAX_SHOWN: usize = 2 * 1024 * 1024;
 
@@ -88,6 +90,9 @@ fn boundary(head: &Head<'_>) -> Option<String> {
 }
 
 fn structured(field: &Field<'_>) -> Option<ContentType<'static>> {
+    if field.value.len() > MAX_PARAMETERS {
+        return None;
+    }
     let mut line = field.value.to_vec();
     line.extend_from_slice(b"\r\n");
     match MessageStream::new(&line).parse_content_type().into_owned() {
@@ -286,6 +291,18 @@ mod tests {
         assert_eq!(shown.text.as_deref(), Some("one\r\n--bb\r\ntwo"));
         let lost = content(b"Content-Type: multipart/mixed; boundary=b\r\n\r\nno parts at all");
         assert_eq!((lost.text, lost.cut), (None, false));
+    }
+
+    #[test]
+    fn a_field_with_more_parameters_than_anybody_needs_is_not_read() {
+        let part = |parameters: u32| {
+            let many: Vec<String> = (0..parameters).map(|n| format!("k{n}*1=v")).collect();
+            format!("Content-Type: a/b; name=n;\r\n {}\r\n\r\n", many.join(";\r\n "))
+        };
+        let few = content(part(200).as_bytes());
+        assert_eq!(few.attachments[0].name, "n");
+        let many = content(part(6_500).as_bytes());
+        assert!(many.attachments.is_empty() && many.text.is_some());
     }
 
     #[test]

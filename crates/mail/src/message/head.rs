@@ -1,8 +1,8 @@
 //! The header section of a message: its fields with their offsets, and the edits that acceptance makes.
 
 use super::mailbox::{Mailbox, MailboxError, mailboxes};
+use super::words::decoded;
 use bytes::Bytes;
-use mail_parser::parsers::MessageStream;
 
 /// The header section may have this many octets.
 const MAX_HEAD: usize = 100 * 1024;
@@ -38,16 +38,7 @@ impl Field<'_> {
 
     /// The value unfolded, RFC 2047 words decoded, outer white space removed.
     pub fn decoded(&self) -> String {
-        // The decoder of the library wants the line end that closes the field.
-        let mut line = Vec::with_capacity(self.value.len() + 2);
-        line.extend_from_slice(self.value);
-        line.extend_from_slice(b"\r\n");
-        let decoded = MessageStream::new(&line)
-            .parse_unstructured()
-            .into_text()
-            .unwrap_or_default()
-            .into_owned();
-        decoded.trim().to_owned()
+        decoded(self.value)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The mailbox lists of From and its relatives, read strictly enough to decide who a message claims to be from.
 
-use mail_parser::parsers::MessageStream;
+use super::words::decoded;
 
 /// One header section may name this many mailboxes in one field.
 const MAX_MAILBOXES: usize = 2_000;
@@ -187,12 +187,7 @@ fn phrase(tokens: &[&Token]) -> String {
     if !text.contains("=?") {
         return text;
     }
-    text.push_str("\r\n");
-    MessageStream::new(text.as_bytes())
-        .parse_unstructured()
-        .into_text()
-        .unwrap_or_default()
-        .into_owned()
+    decoded(text.as_bytes())
 }
 
 pub(super) fn tokens(value: &[u8]) -> Result<Vec<Token>, MailboxError> {

@@ -7,6 +7,7 @@ mod head;
 mod kept_back;
 mod mailbox;
 mod trace;
+mod words;
 
 pub use authors::{AuthorError, AuthorFault, Authors};
 pub use compose::{ComposeError, Draft, DraftAttachment, Named, Problem, compose};
