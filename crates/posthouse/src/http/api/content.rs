@@ -4,6 +4,8 @@ use accounts::Scope;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use mail::message::Content;
+use outbound::off_the_workers;
 use serde::Serialize;
 use store::Id;
 use utoipa::ToSchema;
@@ -49,9 +51,9 @@ struct Attachment {
 }
 
 impl ContentView {
-    pub fn of(raw: &[u8]) -> Self {
-        let content = mail::message::content(raw);
-        Self {
+    pub async fn of(raw: Bytes) -> ApiResult<Self> {
+        let content = looked_through(raw).await?;
+        Ok(Self {
             headers: content
                 .headers
                 .into_iter()
@@ -68,8 +70,13 @@ impl ContentView {
                     size: part.size,
                 })
                 .collect(),
-        }
+        })
     }
+}
+
+async fn looked_through(raw: Bytes) -> ApiResult<Content> {
+    let looking = off_the_workers(raw.len(), move || mail::message::content(&raw));
+    looking.await.map_err(|error| ApiError::internal(&error))
 }
 
 /// Whose content the caller may look at: an operator helps with everybody's.
@@ -97,8 +104,9 @@ pub fn source(raw: Bytes) -> Response {
 }
 
 /// The HTML part.
-pub fn html(raw: &[u8]) -> Result<Response, ApiError> {
-    let html = mail::message::content(raw)
+pub async fn html(raw: Bytes) -> ApiResult<Response> {
+    let html = looked_through(raw)
+        .await?
         .html
         .ok_or(ApiError::NotFound("HTML part"))?;
     let headers = [

@@ -113,7 +113,7 @@ async fn read_content(
     caller: Caller,
     Named(mail): Named<String>,
 ) -> ApiResult<Json<ContentView>> {
-    Ok(Json(ContentView::of(&kept(&parts, &caller, &mail).await?)))
+    Ok(Json(ContentView::of(kept(&parts, &caller, &mail).await?).await?))
 }
 
 /// Read a kept mail byte for byte
@@ -154,7 +154,7 @@ async fn read_html(
     caller: Caller,
     Named(mail): Named<String>,
 ) -> ApiResult<Response> {
-    content::html(&kept(&parts, &caller, &mail).await?)
+    content::html(kept(&parts, &caller, &mail).await?).await
 }
 
 /// Empty the inbox

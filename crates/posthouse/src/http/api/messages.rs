@@ -240,7 +240,9 @@ async fn read_content(
     caller: Caller,
     Named(message): Named<String>,
 ) -> ApiResult<Json<ContentView>> {
-    Ok(Json(ContentView::of(&stored(&parts, &caller, &message).await?)))
+    Ok(Json(
+        ContentView::of(stored(&parts, &caller, &message).await?).await?,
+    ))
 }
 
 /// Read a message byte for byte
@@ -281,7 +283,7 @@ async fn read_html(
     caller: Caller,
     Named(message): Named<String>,
 ) -> ApiResult<Response> {
-    content::html(&stored(&parts, &caller, &message).await?)
+    content::html(stored(&parts, &caller, &message).await?).await
 }
 
 /// Try a message now
