@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -34,16 +34,23 @@ pub fn build(parts: &Parts, also: Router) -> Router {
             parts.clone(),
             csrf::refuse_foreign,
         ))
-        .layer(middleware::from_fn(deadline))
         // Answers belong to whoever asked; no proxy or browser keeps them.
         .layer(if_absent(header::CACHE_CONTROL, "no-store"))
         .layer(if_absent(header::CONTENT_SECURITY_POLICY, API_CSP))
         .with_state(parts.clone());
-    Router::new()
+    let all = Router::new()
         .nest("/api/v1", api)
         .merge(console::router())
         .merge(also)
-        .merge(parts.certificates.challenges().routes())
+        .merge(parts.certificates.challenges().routes());
+    in_common(all, DEADLINE)
+}
+
+/// What holds for every path; `longest` is how long a request may take until its answer begins.
+fn in_common(all: Router, longest: Duration) -> Router {
+    all
+        // The pages too read forms, whose end a client may withhold.
+        .layer(middleware::from_fn_with_state(longest, deadline))
         .layer(CompressionLayer::new())
         .layer(if_absent(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(if_absent(header::REFERRER_POLICY, "same-origin"))
@@ -62,9 +69,36 @@ fn if_absent(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<He
     SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
 }
 
-async fn deadline(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(DEADLINE, next.run(request)).await {
+async fn deadline(State(longest): State<Duration>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(longest, next.run(request)).await {
         Ok(response) => response,
         Err(_) => ApiError::TimedOut.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::Form;
+    use axum::body::{Body, Bytes};
+    use axum::http::StatusCode;
+    use axum::routing::post;
+    use futures_util::stream;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_form_whose_end_is_withheld_holds_nothing_for_ever() {
+        let form = post(|_: Form<Vec<(String, String)>>| async {});
+        let router = in_common(Router::new().route("/login", form), Duration::from_millis(1));
+        let never_ends = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+        let request = Request::post("/login")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(never_ends)
+            .unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
     }
 }
