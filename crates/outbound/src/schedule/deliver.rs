@@ -11,7 +11,10 @@ use store::{ErrorKind, StoreError, Tx};
 use super::caught::{self, caught};
 use super::connection::lesson;
 use super::core::Core;
-use crate::model::{Job, JobRecipient, LaneKey, Link, Outcome, Parcel, State, Verdict, off_the_workers};
+use super::lanes::Wait;
+use crate::model::{
+    Job, JobRecipient, LaneKey, Link, Message, Outcome, Parcel, State, Verdict, off_the_workers,
+};
 use crate::settle::{self, Jitter, Recorded, Settlement, Standing};
 use crate::spool::{self, Settled};
 
@@ -168,18 +171,7 @@ impl Core {
             .iter()
             .zip(outcomes)
             .filter_map(|(recipient, outcome)| {
-                let standing = Standing {
-                    state: if recipient.attempts == 0 {
-                        State::Queued
-                    } else {
-                        State::Deferred
-                    },
-                    attempts: recipient.attempts,
-                    created_at: job.message.created_at,
-                    expires_at: recipient.expires_at,
-                    notify: recipient.notify,
-                    warned: recipient.warned,
-                };
+                let standing = standing(&job.message, recipient);
                 let attempts = recipient.attempts + 1;
                 let jitter = Jitter::of(job.message.id.as_bytes(), recipient.ordinal, attempts);
                 let next = settle::next(&standing, &outcome, &self.parts.settings.retry, jitter, now)?;
@@ -193,6 +185,37 @@ impl Core {
             })
             .collect();
         self.record(job, body, results).await;
+    }
+
+    /// Tells the senders who are due a word of what goes back to wait, and gives that back with it; returns the rest.
+    pub(super) async fn warn_waiting(self: &Arc<Self>, waits: Vec<(Job, Wait)>) -> Vec<(Job, Wait)> {
+        let now = self.now();
+        let mut rest = Vec::with_capacity(waits.len());
+        for (mut job, wait) in waits {
+            let mut told = Vec::new();
+            job.recipients.retain(|recipient| {
+                let standing = standing(&job.message, recipient);
+                let policy = &self.parts.settings.retry;
+                let Some(next) = settle::delayed(&standing, &wait.reason, wait.until, policy, now) else {
+                    return true;
+                };
+                let settled = Settled {
+                    ordinal: recipient.ordinal,
+                    attempts: recipient.attempts,
+                    outcome: None,
+                    next,
+                };
+                told.push((recipient.clone(), settled));
+                false
+            });
+            if !told.is_empty() {
+                self.record(&job, None, told).await;
+            }
+            if !job.recipients.is_empty() {
+                rest.push((job, wait));
+            }
+        }
+        rest
     }
 
     /// Gives up recipients whose time ran out while they waited.
@@ -311,5 +334,20 @@ impl Core {
         if pause == FIRST_PAUSE && !passing || pause == LONGEST_PAUSE {
             tracing::warn!(%error, "{label}: the database did not take it, trying again");
         }
+    }
+}
+
+fn standing(message: &Message, recipient: &JobRecipient) -> Standing {
+    Standing {
+        state: if recipient.attempts == 0 {
+            State::Queued
+        } else {
+            State::Deferred
+        },
+        attempts: recipient.attempts,
+        created_at: message.created_at,
+        expires_at: recipient.expires_at,
+        notify: recipient.notify,
+        warned: recipient.warned,
     }
 }

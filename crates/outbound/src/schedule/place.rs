@@ -189,7 +189,8 @@ impl Core {
     }
 
     /// Gives rows in hand back to wait in the database.
-    pub(super) async fn spill(&self, waits: Vec<(Job, Wait)>) {
+    pub(super) async fn spill(self: &Arc<Self>, waits: Vec<(Job, Wait)>) {
+        let waits = self.warn_waiting(waits).await;
         let rows: Arc<Vec<(Id, JobRecipient, Wait)>> = Arc::new(
             waits
                 .iter()

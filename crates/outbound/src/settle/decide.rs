@@ -17,7 +17,7 @@ pub struct Policy {
     pub retry: Vec<Duration>,
     /// Age at which a recipient is given up.
     pub give_up: Duration,
-    /// Age from which a failed attempt is reported to who asked for that; zero: never.
+    /// Age from which who asked for that is told that his message still waits; zero: never.
     pub warn_after: Duration,
 }
 
@@ -131,6 +131,17 @@ pub fn next(
                 report: standing.warns(policy, now).then_some(Report::Delayed),
             }
         }
+    })
+}
+
+/// A recipient that waits without an attempt of its own, behind a destination that is down or a paused lane, when its sender is
+/// now told; none when there is nothing to tell.
+pub fn delayed(standing: &Standing, why: &str, until: Time, policy: &Policy, now: Time) -> Option<Next> {
+    (standing.state.is_waiting() && standing.warns(policy, now)).then(|| Next {
+        state: standing.state,
+        reason: reason(why),
+        next_at: Some(until.min(standing.expires_at)),
+        report: Some(Report::Delayed),
     })
 }
 

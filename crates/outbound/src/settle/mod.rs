@@ -7,7 +7,7 @@ mod record;
 mod report;
 
 pub use cancel::cancel;
-pub use decide::{Jitter, Policy, Standing, expire, next, reason};
+pub use decide::{Jitter, Policy, Standing, delayed, expire, next, reason};
 pub use lapse::{Lapsed, lapse};
 pub use record::{Recorded, Settlement, record, recording};
 pub use report::Reporter;

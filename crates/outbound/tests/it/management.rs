@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
+use mail::notify::Notify;
 use mail::time::Time;
 use outbound::Outbound;
 use outbound::capture::InboxFilter;
 use outbound::history::Filter;
 use outbound::model::{LaneKey, State};
 use outbound::route::Route;
-use store::both_engines;
+use store::{Clock, both_engines};
 
 use crate::sink::{Act, Script, Sink};
-use crate::world::{World, until};
+use crate::world::{MESSAGE, World, until};
 
 fn page(text: Option<&str>, state: Option<State>) -> Filter {
     Filter {
@@ -112,6 +113,42 @@ both_engines! {
         assert_eq!(fates[0], format!("queued: lane {lane} is paused by the operator"));
         assert!(outbound.resume_lane(lane).await.unwrap());
         world.until_all(waiting.id, "delivered").await;
+    }
+
+    async fn who_asked_is_told_of_a_delay_without_any_attempt_and_once(test: TestDb) {
+        let mut world = World::new(test).await;
+        world.settings.retry.give_up = Duration::from_hours(24);
+        let (clock, hand) = Clock::manual(world.clock.now());
+        world.clock = clock;
+        let sink = Sink::start(Script::default()).await;
+        let lane = LaneKey::new(&sink.address.to_string());
+        let command = Outbound::idle(world.parts(&Route::Capture));
+        command.pause_lane(lane.clone(), None).await.unwrap();
+        let mut submission = world.submission(&["b@there.example", "c@there.example"], MESSAGE);
+        submission.envelope.recipients[0].notify = Notify::parse("DELAY");
+        let waiting = command.accept(submission).await.unwrap().id;
+        let outbound = world.send_to(sink.address).await;
+        world.until_all(waiting, "queued: lane").await;
+        let reports = async || world.count("SELECT COUNT(*) FROM messages WHERE reverse_path = ''").await;
+        assert_eq!(reports().await, 0, "it is early");
+
+        let later = async || {
+            hand.advance(Duration::from_hours(5));
+            world.change("UPDATE recipients SET next_at = 0 WHERE ordinal = 0 AND message = $1", waiting).await;
+            world.change("UPDATE recipients SET next_at = 0 WHERE ordinal = 1 AND message = $1", waiting).await;
+            until("both wait again", async || {
+                world.count("SELECT COUNT(*) FROM recipients WHERE node IS NULL AND next_at > 0 AND domain = 'there.example'").await == 2
+            })
+            .await;
+        };
+        later().await;
+        assert_eq!(reports().await, 1);
+        later().await;
+        assert_eq!(reports().await, 1, "once");
+        assert_eq!(world.count("SELECT COUNT(*) FROM attempts").await, 0);
+        assert_eq!(world.count("SELECT COUNT(*) FROM recipients WHERE warned_at IS NOT NULL").await, 1);
+        assert!(outbound.resume_lane(lane).await.unwrap());
+        world.until_all(waiting, "delivered").await;
     }
 
     async fn a_destination_that_cannot_be_reached_says_so_and_is_tried_on_demand(test: TestDb) {

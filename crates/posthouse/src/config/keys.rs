@@ -184,7 +184,7 @@ settings! {
         retry: Vec<Duration> = "1m, 5m, 15m, 30m, 1h, 2h, 4h, 6h",
         /// How long delivery is tried before the message goes back to its sender.
         give_up: Duration = "5d",
-        /// From which age on a failed try is reported to a sender who asked for that (NOTIFY=DELAY), once. `"0s"`: never.
+        /// From which age on a sender who asked for that (NOTIFY=DELAY) is told that his message still waits, once. `"0s"`: never.
         warn_after: Duration = "4h",
         /// The most connections at a time to one destination.
         connections_per_lane: NonZeroU32 = "20",
