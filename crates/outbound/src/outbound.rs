@@ -7,7 +7,9 @@ use store::{Id, Result, Topic};
 
 use crate::accept::Door;
 use crate::capture::{self, Captured, InboxFilter};
-use crate::model::{Accepted, Counters, Counts, Depth, LaneKey, Refused, Submission, Unrecorded, Window};
+use crate::model::{
+    Accepted, Counters, Counts, Depth, LaneKey, Origin, Refused, Submission, Unrecorded, Window,
+};
 use crate::schedule::{Core, LaneView, Parts, pauses};
 use crate::settle;
 use crate::spool::history::{self, Detail, Filter, Summary};
@@ -192,8 +194,8 @@ impl Outbound {
             .await
     }
 
-    /// The account a message belongs to.
-    pub async fn owner(&self, id: Id) -> Result<Option<Id>> {
+    /// The account a message belongs to, and how it came in.
+    pub async fn owner(&self, id: Id) -> Result<Option<(Id, Origin)>> {
         self.0
             .parts
             .db

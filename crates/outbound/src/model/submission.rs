@@ -40,7 +40,23 @@ pub struct Origin {
     pub login: Option<String>,
 }
 
+/// The road and the word of mail that the server writes about an account.
+const NOTICE: (&str, &str) = ("own", "NOTICE");
+
 impl Origin {
+    /// Of a mail of our own about an account. What holds links is told from other mail by this alone.
+    pub fn notice() -> Self {
+        Self {
+            via: NOTICE.0.to_owned(),
+            protocol: NOTICE.1.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    pub fn is_notice(&self) -> bool {
+        (self.via.as_str(), self.protocol.as_str()) == NOTICE
+    }
+
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("texts and addresses are always JSON")
     }

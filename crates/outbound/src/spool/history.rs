@@ -153,14 +153,12 @@ pub fn detail(tx: &mut Tx<'_>, account: Option<Id>, id: Id) -> Result<Option<Det
         return Ok(None);
     }
     let body = tx.query_opt("SELECT keep_until FROM bodies WHERE message = $1", &[id.into()])?;
-    let origin = row.text(10)?;
     Ok(Some(Detail {
         summary,
         reverse_path: row.text(7)?,
         message_id: row.text(8)?,
         envid: row.opt_text(9)?,
-        origin: serde_json::from_str(&origin)
-            .map_err(|error| StoreError::other("read a message's origin", error))?,
+        origin: origin(&row.text(10)?)?,
         content_available: body.is_some(),
         content_kept_until: body.map(|row| row.opt_time(0)).transpose()?.flatten(),
         recipients: recipients(tx, id)?,
@@ -182,11 +180,15 @@ pub fn content(tx: &mut Tx<'_>, account: Option<Id>, id: Id) -> Result<Option<By
     row.bytes(1).map(Some)
 }
 
-/// The account a message belongs to.
-pub fn owner(tx: &mut Tx<'_>, id: Id) -> Result<Option<Id>> {
-    tx.query_opt("SELECT account FROM messages WHERE id = $1", &[id.into()])?
-        .map(|row| row.id(0))
+/// Whose a message is, and how it came in.
+pub fn owner(tx: &mut Tx<'_>, id: Id) -> Result<Option<(Id, Origin)>> {
+    tx.query_opt("SELECT account, origin FROM messages WHERE id = $1", &[id.into()])?
+        .map(|row| Ok((row.id(0)?, origin(&row.text(1)?)?)))
         .transpose()
+}
+
+fn origin(json: &str) -> Result<Origin> {
+    serde_json::from_str(json).map_err(|error| StoreError::other("read a message's origin", error))
 }
 
 fn summary(tx: &mut Tx<'_>, row: &Row) -> Result<Summary> {

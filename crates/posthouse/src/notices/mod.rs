@@ -103,11 +103,7 @@ impl Notices {
                 stamp: 0,
                 via: Via::System,
             },
-            origin: Origin {
-                via: "own".to_owned(),
-                protocol: "NOTICE".to_owned(),
-                ..Origin::default()
-            },
+            origin: Origin::notice(),
             envelope: Envelope {
                 // RFC 3834 section 3.3: nobody is to answer an automatic mail, least of all automatically.
                 reverse_path: None,

@@ -10,6 +10,7 @@ use serde::Serialize;
 use store::Id;
 use utoipa::ToSchema;
 
+use crate::http::Parts;
 use crate::http::auth::Caller;
 use crate::http::error::{ApiError, ApiResult};
 
@@ -89,8 +90,22 @@ pub fn whose(caller: &Caller) -> ApiResult<Option<Id>> {
     })
 }
 
-/// Leaves a trace of somebody who reads what a message of another account holds.
-pub fn note_reading(caller: &Caller, owner: Id, message: Id) {
+/// Lets the caller read what a message of theirs holds, and leaves a trace where it is another account's. False where it
+/// is not theirs to read: a mail of our own holds links that open accounts, so no key reads one, whatever its scopes, and
+/// of people only operators do, who can give every login a new password anyway.
+pub async fn may_read(parts: &Parts, caller: &Caller, message: Id) -> ApiResult<bool> {
+    let Some((owner, origin)) = parts.outbound.owner(message).await? else {
+        return Ok(false);
+    };
+    let is_operator = caller.session.is_some() && caller.scopes.contains(Scope::Operator);
+    if origin.is_notice() && !is_operator {
+        return Ok(false);
+    }
+    note_reading(caller, owner, message);
+    Ok(true)
+}
+
+fn note_reading(caller: &Caller, owner: Id, message: Id) {
     if owner != caller.account_id() {
         let login = caller.principal.login.map(|login| login.to_string());
         let via = caller.principal.via.as_str();

@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::content::{self, ContentView, note_reading, whose};
+use super::content::{self, ContentView, may_read, whose};
 use crate::http::Parts;
 use crate::http::auth::Caller;
 use crate::http::error::{ApiError, ApiResult, Problem};
@@ -99,6 +99,7 @@ async fn list(
 /// Read what a kept mail holds
 ///
 /// When an operator reads a message of another account, the log keeps who read which.
+/// The server's own mail about an account holds links: it answers 404 to keys, and to everybody but operators.
 #[utoipa::path(
     get, path = "/inbox/{id}/content", tag = "inbox", operation_id = "getInboxContent",
     params(("id" = String, Path, description = "The kept mail")),
@@ -177,6 +178,8 @@ async fn kept(parts: &Parts, caller: &Caller, mail: &str) -> ApiResult<Bytes> {
         .inbox_mail(whose(caller)?, id(mail, "mail")?)
         .await?;
     let (captured, raw) = found.ok_or(ApiError::NotFound("mail"))?;
-    note_reading(caller, captured.account, captured.message);
+    if !may_read(parts, caller, captured.message).await? {
+        return Err(ApiError::NotFound("mail"));
+    }
     Ok(raw)
 }

@@ -18,7 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::content::{self, ContentView, note_reading, whose};
+use super::content::{self, ContentView, may_read, whose};
 use super::message_view::MessageView;
 use crate::http::Parts;
 use crate::http::auth::Caller;
@@ -193,10 +193,8 @@ async fn stored(parts: &Parts, caller: &Caller, message: &str) -> ApiResult<Byte
     let (account, id) = (whose(caller)?, id(message, "message")?);
     let found = parts.outbound.source(account, id).await?;
     let found = found.ok_or(ApiError::NotFound("content"))?;
-    if account.is_none()
-        && let Some(owner) = parts.outbound.owner(id).await?
-    {
-        note_reading(caller, owner, id);
+    if !may_read(parts, caller, id).await? {
+        return Err(ApiError::NotFound("content"));
     }
     Ok(found)
 }
@@ -226,6 +224,7 @@ async fn read(
 ///
 /// Content is kept for some days, and in any case until nobody waits for it; then this answers 404.
 /// When an operator reads a message of another account, the log keeps who read which.
+/// The server's own mail about an account holds links: it answers 404 to keys, and to everybody but operators.
 #[utoipa::path(
     get, path = "/messages/{id}/content", tag = "messages", operation_id = "getMessageContent",
     params(("id" = String, Path, description = "The message")),
