@@ -3,6 +3,7 @@
 use mail::time::Time;
 use store::{Id, Tx};
 
+use crate::people::Account;
 use crate::{Accounts, AccountsError, Result};
 
 /// The most credits of one account.
@@ -25,12 +26,12 @@ pub struct LedgerEntry {
     pub reason: String,
 }
 
-pub(crate) struct Grant<'a> {
-    pub(crate) id: Id,
-    pub(crate) account: Id,
-    pub(crate) at: Time,
-    pub(crate) amount: i64,
-    pub(crate) reason: &'a str,
+struct Grant<'a> {
+    id: Id,
+    account: Id,
+    at: Time,
+    amount: i64,
+    reason: &'a str,
 }
 
 /// Takes `amount` credits from `account` for the day `now.day()`, in the transaction that accepts the message. An
@@ -62,7 +63,24 @@ pub fn charge(tx: &mut Tx<'_>, account: Id, amount: i64, day: i64) -> store::Res
     })
 }
 
-pub(crate) fn insert_grant(tx: &mut Tx<'_>, grant: &Grant<'_>) -> store::Result<()> {
+/// Notes the credits that an account starts with.
+pub(crate) fn open(tx: &mut Tx<'_>, id: Id, account: &Account) -> store::Result<()> {
+    let Some(amount) = account.credits.filter(|amount| *amount != 0) else {
+        return Ok(());
+    };
+    insert_grant(
+        tx,
+        &Grant {
+            id,
+            account: account.id,
+            at: account.created_at,
+            amount,
+            reason: "opening credits",
+        },
+    )
+}
+
+fn insert_grant(tx: &mut Tx<'_>, grant: &Grant<'_>) -> store::Result<()> {
     tx.run(
         "INSERT INTO credit_grants (id, account, at, amount, reason) VALUES ($1, $2, $3, $4, $5)",
         &[

@@ -222,7 +222,10 @@ fn take(tx: &mut Tx<'_>, secret: &str, now: Time) -> store::Result<Taken> {
     let email = row.text(1)?;
     let written = match serde_json::from_str(&row.text(2)?) {
         Ok(matter) => write(tx, &email, matter, secret, now)?,
-        Err(_) => None,
+        Err(error) => {
+            tracing::warn!(%id, %error, "a mail of our own cannot be read any more and is dropped");
+            None
+        }
     };
     let (Some(written), Ok(to)) = (written, Address::parse(&email)) else {
         drop_it(tx, id)?;
@@ -262,7 +265,7 @@ fn write(
         return Ok(None);
     };
     let login = login_of(tx, &address.login_key())?;
-    let mut link = |purpose, subject| {
+    let link = |tx: &mut Tx<'_>, purpose, subject| {
         let link = Link {
             subject,
             email: email.to_owned(),
@@ -278,19 +281,19 @@ fn write(
             let Some(subject) = sign_up.parse().ok() else {
                 return Ok(None);
             };
-            link(Purpose::SignUp, subject)?;
             let Some(language) = sign_up::language(tx, subject)? else {
                 return Ok(None);
             };
+            link(tx, Purpose::SignUp, subject)?;
             (language, Some(requester), Says::Confirm { token })
         }
         (Matter::Forgotten { requester }, Some((login, language))) => {
-            link(Purpose::Reset, login)?;
+            link(tx, Purpose::Reset, login)?;
             (language, Some(requester), Says::Reset { token })
         }
         (Matter::Invited { language }, None) => {
             // An invitation stands for itself; nothing else is stored of it.
-            link(Purpose::Invite, Id::from_bytes([0; 16]))?;
+            link(tx, Purpose::Invite, Id::from_bytes([0; 16]))?;
             (language, None, Says::Invitation { token })
         }
         (Matter::PasswordChanged { by, requester }, Some((_, language))) => {

@@ -205,18 +205,7 @@ impl Accounts {
                 }
                 insert_account(tx, &made, unlimited)?;
                 insert_login(tx, (login, &made), &address, &hash, "en")?;
-                if !unlimited && credits != 0 {
-                    credits::insert_grant(
-                        tx,
-                        &credits::Grant {
-                            id: grant,
-                            account: id,
-                            at: now,
-                            amount: credits,
-                            reason: "opening credits",
-                        },
-                    )?;
-                }
+                credits::open(tx, grant, &made)?;
                 bump(tx, id)?;
                 Ok(Creation::Done)
             })

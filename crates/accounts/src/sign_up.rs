@@ -14,19 +14,29 @@ use crate::people::{Account, AccountState, insert_account, insert_login};
 use crate::{Accounts, AccountsError, Principal, Result, Via, changes, credits, hash, password, token};
 
 const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
 /// Sign-ups from one network.
 const OF_A_NETWORK: Limit = Limit {
     what: "sign_up from",
     most: 20,
     window: HOUR,
 };
-/// Mails to one address, whoever asks for them.
+/// Mails to one address, whoever asks for them. Further sign-ups need none: a link stands for the address, so that the one
+/// of a mail that somebody else caused does for its owner too.
 const TO_AN_ADDRESS: Limit = Limit {
     what: "sign_up of",
     most: 3,
-    window: Duration::from_hours(24),
+    window: DAY,
 };
-/// Mails to the addresses of one domain, which pays for each of them with its attention.
+/// Sign-ups of one address from one network, so that no network crowds those of others out.
+const OF_AN_ADDRESS_FROM_A_NETWORK: Limit = Limit {
+    what: "sign_up of and from",
+    most: 3,
+    window: DAY,
+};
+/// The newest sign-ups of an address that a password is compared with; each comparison costs a hash.
+const COMPARED: usize = 8;
+/// Mails to the addresses of one domain at once, which pays for each of them with its attention; further ones wait.
 const TO_A_DOMAIN: Limit = Limit {
     what: "sign_up at",
     most: 100,
@@ -75,15 +85,13 @@ impl Accounts {
     pub async fn sign_up(&self, new: NewSignUp, from: &Requester) -> Result<()> {
         let address = check(&new)?;
         let now = self.inner.clock.now();
-        let (network, domain) = (network(from.ip), address.domain().as_str().to_owned());
+        let network = network(from.ip);
+        let of_network = network.clone();
         // Before the password is hashed, which is the dear part.
         let pace = self.inner.db.write("count a sign-up", move |tx| {
-            Ok(match OF_A_NETWORK.count(tx, &network, now)? {
+            Ok(match OF_A_NETWORK.count(tx, &of_network, now)? {
                 Count::Over(wait) => Err(wait),
-                Count::Within(n) => match TO_A_DOMAIN.count(tx, &domain, now)? {
-                    Count::Over(wait) => Err(wait),
-                    Count::Within(_) => Ok(pause(n)),
-                },
+                Count::Within(n) => Ok(pause(n)),
             })
         });
         let pause = pace.await?.map_err(AccountsError::TooOften)?;
@@ -92,9 +100,9 @@ impl Accounts {
         let requester = from.clone();
         let noted = self.inner.db.write("note a sign-up", move |tx| {
             let key = checked.address.login_key();
-            if let Count::Over(_) = TO_AN_ADDRESS.count(tx, &key, now)? {
-                // The answer stays the same: whoever asks need not learn that others did.
-                return Ok(());
+            let of_and_from = format!("{key} {network}");
+            if let Count::Over(wait) = OF_AN_ADDRESS_FROM_A_NETWORK.count(tx, &of_and_from, now)? {
+                return Ok(Some(wait));
             }
             let email = checked.address.to_string();
             tx.run(
@@ -111,30 +119,44 @@ impl Accounts {
                     now.into(),
                 ],
             )?;
+            if let Count::Over(_) = TO_AN_ADDRESS.count(tx, &key, now)? {
+                // The answer stays the same: whoever asks need not learn that others did.
+                return Ok(None);
+            }
+            let wait = match TO_A_DOMAIN.count(tx, checked.address.domain().as_str(), now)? {
+                Count::Over(wait) => pause.max(wait),
+                Count::Within(_) => pause,
+            };
             let matter = Matter::SignUp {
                 sign_up: id.to_string(),
                 requester: requester.clone(),
             };
-            notices::note(tx, notice, &email, &matter, (now, pause))
+            notices::note(tx, notice, &email, &matter, (now, wait))?;
+            Ok(None)
         });
-        Ok(noted.await?)
+        noted
+            .await?
+            .map_or(Ok(()), |wait| Err(AccountsError::TooOften(wait)))
     }
 
-    /// Opens the account that a link in a mail stands for, with its free credits. The password has to be given once
-    /// more: whoever else asked for an account on this address does not get it because its owner follows a link.
+    /// Opens the account that a link in a mail stands for, with its free credits. The link proves the address; the
+    /// password says whose sign-up it is: whoever else asked for an account on this address does not get it because its
+    /// owner follows a link, and cannot keep the owner from getting one.
     pub async fn confirm_sign_up(&self, token: &str, password: &str) -> Result<Principal> {
         let hash = token::hash(token);
         let now = self.inner.clock.now();
         let found = self.inner.db.read("look a sign-up up", move |tx| {
             match links::find(tx, Purpose::SignUp, &hash, now)? {
-                Some(link) => read(tx, link.subject),
-                None => Ok(None),
+                Some(link) => asked(tx, &link.email),
+                None => Ok(Vec::new()),
             }
         });
-        let checked = found.await?.ok_or(AccountsError::LinkGone)?;
-        if !self.is_password(password, &checked.password_hash).await? {
-            return Err(AccountsError::WrongPassword);
+        let asked = found.await?;
+        if asked.is_empty() {
+            return Err(AccountsError::LinkGone);
         }
+        let checked = self.whose_password(password, asked).await?;
+        let checked = checked.ok_or(AccountsError::WrongPassword)?;
         self.open(Purpose::SignUp, hash, checked, now).await
     }
 
@@ -192,13 +214,14 @@ impl Accounts {
         })
     }
 
-    async fn is_password(&self, password: &str, stored: &str) -> Result<bool> {
+    async fn whose_password(&self, password: &str, asked: Vec<Checked>) -> Result<Option<Checked>> {
         let turn = self.inner.hasher.turn(None).await?;
         let memory = self.inner.hasher.memory();
-        let (password, stored) = (password.to_owned(), stored.to_owned());
+        let password = password.to_owned();
         spawn_blocking(move || {
             let _turn = turn;
-            hash::verify(&memory, &password, Some(&stored))
+            let is_its = |one: &Checked| hash::verify(&memory, &password, Some(&one.password_hash));
+            asked.into_iter().find(is_its)
         })
         .await
         .map_err(|_| AccountsError::Hashing)
@@ -268,19 +291,7 @@ fn write_account(tx: &mut Tx<'_>, checked: &Checked, opening: &Opening) -> store
         &checked.password_hash,
         &checked.language,
     )?;
-    if credits != 0 {
-        let reason = "opening credits";
-        credits::insert_grant(
-            tx,
-            &credits::Grant {
-                id: grant,
-                account: id,
-                at: now,
-                amount: credits,
-                reason,
-            },
-        )?;
-    }
+    credits::open(tx, grant, &account)?;
     // Whoever else asked for this address asked in vain.
     let key = checked.address.login_key();
     for row in tx.query("SELECT id FROM sign_ups WHERE login_key = $1", &[(&key).into()])? {
@@ -318,22 +329,28 @@ fn has_login(tx: &mut Tx<'_>, login_key: &str) -> store::Result<bool> {
     Ok(login.is_some())
 }
 
-fn read(tx: &mut Tx<'_>, id: Id) -> store::Result<Option<Checked>> {
-    let row = tx.query_opt(
-        "SELECT email, password_hash, country, time_zone, language FROM sign_ups WHERE id = $1",
-        &[id.into()],
-    )?;
-    let Some(row) = row else { return Ok(None) };
-    let Ok(address) = Address::parse(&row.text(0)?) else {
-        return Ok(None);
+/// The sign-ups that wait for this address to be confirmed, newest first.
+fn asked(tx: &mut Tx<'_>, email: &str) -> store::Result<Vec<Checked>> {
+    let Ok(address) = Address::parse(email) else {
+        return Ok(Vec::new());
     };
-    Ok(Some(Checked {
-        address,
-        password_hash: row.text(1)?,
-        country: row.text(2)?,
-        time_zone: row.text(3)?,
-        language: row.text(4)?,
-    }))
+    let sql = format!(
+        "SELECT email, password_hash, country, time_zone, language FROM sign_ups WHERE login_key = $1 \
+         ORDER BY id DESC LIMIT {COMPARED}"
+    );
+    let rows = tx.query(&sql, &[(&address.login_key()).into()])?;
+    rows.iter()
+        .map(|row| {
+            Ok(Checked {
+                // As it was typed for this sign-up; all of them name the same mailbox.
+                address: Address::parse(&row.text(0)?).unwrap_or_else(|_| address.clone()),
+                password_hash: row.text(1)?,
+                country: row.text(2)?,
+                time_zone: row.text(3)?,
+                language: row.text(4)?,
+            })
+        })
+        .collect()
 }
 
 /// The language that a sign-up's mail is written in, while it waits to be confirmed.
