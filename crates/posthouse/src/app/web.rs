@@ -60,6 +60,7 @@ pub fn notices(config: &Config, sockets: &Sockets) -> Result<NoticeSettings, App
             .trim_end_matches('/')
             .to_owned(),
         from: Named::parse(&from).map_err(|problem| AppError::NoticesFrom(problem.to_string()))?,
+        signup: config.accounts.signup,
     })
 }
 

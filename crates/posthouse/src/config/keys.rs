@@ -228,8 +228,8 @@ settings! {
         /// itself sends to its own address only, until one of its sending domains is verified.
         signup: Signup = "closed",
         /// Whom our own mail comes from: links to confirm an address or to choose a new password, and news about an account.
-        /// Unset: `postmaster` at `server.hostname`. Where an operator's account has verified the domain of this address, the
-        /// mail is signed for it.
+        /// Unset: `postmaster` at `server.hostname`. Where the first operator's account has verified the domain of this
+        /// address, the mail is signed for it.
         notices_from: Option<Mailbox> = "",
     }
 

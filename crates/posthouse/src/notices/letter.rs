@@ -174,12 +174,14 @@ mod tests {
     use store::Id;
 
     use super::*;
+    use crate::config::Signup;
 
     fn writer() -> Writer {
         Writer::new(&NoticeSettings {
             hostname: "mail.example.com".to_owned(),
             public_url: "https://mail.example.com".to_owned(),
             from: Named::parse("postmaster@mail.example.com").unwrap(),
+            signup: Signup::Open,
         })
     }
 

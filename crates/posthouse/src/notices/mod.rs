@@ -4,7 +4,7 @@ mod letter;
 
 use std::time::Duration;
 
-use accounts::{Accounts, Letter, Principal, Via};
+use accounts::{Accounts, Letter, Principal, Says, Via};
 use bytes::Bytes;
 use mail::envelope::{Envelope, Recipient};
 use mail::message::Named;
@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use self::letter::Writer;
+use crate::config::Signup;
 
 /// A bell may be missed, and a mail may be due without one.
 const POLL: Duration = Duration::from_secs(1);
@@ -40,6 +41,8 @@ pub struct NoticeSettings {
     pub public_url: String,
     /// Whom it is from.
     pub from: Named,
+    /// Links that it lets nobody use are not mailed.
+    pub signup: Signup,
 }
 
 impl Notices {
@@ -49,7 +52,7 @@ impl Notices {
         let mut bell = self.db.bell(Topic::Notices);
         let mut tidied = None;
         loop {
-            self.send_due(&writer).await;
+            self.send_due(&writer, &stop).await;
             let now = self.clock.now();
             if tidied.is_none_or(|at| now.since(at) >= TIDY) {
                 tidied = Some(now);
@@ -65,8 +68,8 @@ impl Notices {
         }
     }
 
-    async fn send_due(&self, writer: &Writer) {
-        loop {
+    async fn send_due(&self, writer: &Writer, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
             let letter = match self.accounts.next_letter().await {
                 Ok(Some(letter)) => letter,
                 Ok(None) => return,
@@ -84,6 +87,11 @@ impl Notices {
 
     /// The door first, the note after it: a crash in between sends the mail twice rather than never.
     async fn send(&self, writer: &Writer, letter: &Letter) -> Result<(), String> {
+        if !self.can_be_used(&letter.says) {
+            info!(notice = %letter.id, "a link that accounts.signup lets nobody use any more is not mailed");
+            let dropped = self.accounts.letter_sent(letter.id).await;
+            return dropped.map_err(|error| error.to_string());
+        }
         let now = self.clock.now();
         let message_id = format!("{}@{}", self.ids.next(now), self.settings.hostname);
         let body = writer
@@ -123,9 +131,18 @@ impl Notices {
             .await
             .map_err(|refused| refused.to_string())?;
         info!(notice = %letter.id, id = %accepted.id, "a mail of our own is on its way");
-        self.accounts
-            .letter_sent(letter.id)
-            .await
-            .map_err(|error| error.to_string())
+        if let Err(error) = self.accounts.letter_sent(letter.id).await {
+            warn!(notice = %letter.id, %error, "a mail of our own was accepted, which cannot be noted; it is sent once more");
+        }
+        Ok(())
+    }
+
+    /// Whether the link of this letter can be used.
+    fn can_be_used(&self, says: &Says) -> bool {
+        match says {
+            Says::Confirm { .. } => self.settings.signup == Signup::Open,
+            Says::Invitation { .. } => self.settings.signup != Signup::Closed,
+            Says::HasAccount | Says::Reset { .. } | Says::PasswordChanged { .. } => true,
+        }
     }
 }

@@ -89,7 +89,12 @@ pub async fn sign_up(
 }
 
 pub async fn confirm_form(State(public): State<Public>, visit: Visit, Query(link): Query<Link>) -> Response {
-    public.form(&visit, "confirm", &Filled::of(link))
+    let which = match public.parts.settings.signup {
+        Signup::Open => "confirm",
+        Signup::Invite => "invite",
+        Signup::Closed => "closed",
+    };
+    public.form(&visit, which, &Filled::of(link))
 }
 
 pub async fn confirm(

@@ -6,7 +6,7 @@ use crate::both_engines;
 use crate::harness::engine::{Database, postgres_is_here};
 use crate::harness::http::{Answer, Http};
 use crate::harness::wait::eventually;
-use crate::harness::{Engine, PASSWORD, Posthouse};
+use crate::harness::{Act, Engine, PASSWORD, Posthouse, Sink, Verb};
 use crate::peers::clients::{Client, Login, Security};
 
 const ALICE: &str = "alice@example.org";
@@ -69,16 +69,47 @@ fn mail(ops: &Http, to: &str, subject: &str) -> String {
     content["text"].as_str().unwrap().to_owned()
 }
 
-/// The one link of a mail: its path, and the token behind it.
+/// The one link of a mail, without the server.
 #[track_caller]
-fn link(text: &str) -> (String, String) {
+fn url(text: &str) -> String {
     let line = text
         .lines()
         .find(|line| line.starts_with("http://"))
         .expect("a link");
     let path = line.splitn(4, '/').nth(3).unwrap();
-    let (path, token) = path.split_once('=').expect("a token");
-    (format!("/{path}"), token.trim().to_owned())
+    format!("/{}", path.trim())
+}
+
+/// The one link of a mail: its path, and the token behind it.
+#[track_caller]
+fn link(text: &str) -> (String, String) {
+    let url = url(text);
+    let (path, token) = url.split_once('=').expect("a token");
+    (path.to_owned(), token.to_owned())
+}
+
+/// What `path` holds is a link: the operator's session reads it, no key of the operator does, and `list` names none.
+#[track_caller]
+fn unread_by_keys(server: &Posthouse, ops: &Http, path: &str, list: &str) {
+    for scopes in [json!(["messages"]), json!(["messages", "operator"])] {
+        let key = json!({"name": "reader", "scopes": scopes});
+        let mut program = server.http();
+        program.bearer = ops.post("/api/v1/keys", &key).expect(201).json()["key"]
+            .as_str()
+            .map(str::to_owned);
+        for part in ["content", "source", "html"] {
+            program.get(&format!("{path}/{part}")).expect(404);
+        }
+        let listed = program.get(list).expect(200).text;
+        assert!(listed.contains(ALICE) && !listed.contains("token"), "{listed}");
+    }
+    for part in ["content", "source", "html"] {
+        let read = ops.get(&format!("{path}/{part}")).expect(200).text;
+        assert!(
+            part == "content" || read.contains("/password/reset?token"),
+            "{read}"
+        );
+    }
 }
 
 /// Signs somebody up and takes the token from the mail.
@@ -267,8 +298,104 @@ both_engines! {
         assert!(told.contains("Somebody who runs mail.example.com"), "{told}");
     }
 
+    fn no_key_reads_a_link_in_mail_of_our_own(engine) {
+        let sink = Sink::start();
+        sink.always(Verb::Rcpt, ALICE, Act::reply("450 4.2.1 later"));
+        let server = Posthouse::on(engine).route_to(&sink).start();
+        let ops = operator(&server);
+        server.create_account(ALICE);
+        server.http().post("/api/v1/password/forgot", &json!({"email": ALICE})).expect(202);
+        let path = eventually("the link waits", || {
+            let list = ops.get("/api/v1/messages").expect(200).json();
+            list["items"][0]["id"].as_str().map(|id| format!("/api/v1/messages/{id}"))
+        });
+        unread_by_keys(&server, &ops, &path, "/api/v1/messages");
+    }
+
+    fn no_key_reads_a_link_in_the_inbox(engine) {
+        let server = Posthouse::on(engine).start();
+        let ops = operator(&server);
+        server.create_account(ALICE);
+        server.http().post("/api/v1/password/forgot", &json!({"email": ALICE})).expect(202);
+        let path = eventually("the link is kept", || {
+            let mails = inbox(&ops, ALICE, "Choose a new password");
+            mails.first().map(|mail| format!("/api/v1/inbox/{}", mail["id"].as_str().unwrap()))
+        });
+        unread_by_keys(&server, &ops, &path, "/api/v1/inbox");
+    }
+
+    fn a_reset_by_link_ends_a_lockout_at_once(engine) {
+        let (server, ops) = server(engine, "closed");
+        server.create_account(ALICE);
+        let http = server.http();
+        let tries = |password: &str| http.post("/api/v1/session", &json!({"email": ALICE, "password": password}));
+        for n in 0..10 {
+            tries(&format!("guess {n}")).expect(401);
+        }
+        tries(PASSWORD).expect(429);
+        http.post("/api/v1/password/forgot", &json!({"email": ALICE})).expect(202);
+        let (_, token) = link(&mail(&ops, ALICE, "Choose a new password"));
+        http.post("/api/v1/password/reset", &json!({"token": token, "password": NEW})).expect(204);
+        tries(NEW).expect(200);
+        let mut smtp = server.smtps();
+        smtp.ehlo().expect("250");
+        smtp.auth_plain(ALICE, NEW).expect("235 2.7.0");
+    }
+
+    fn a_sign_up_that_waits_cannot_be_confirmed_once_sign_up_is_closed(engine) {
+        let (mut server, ops) = server(engine, "open");
+        let token = asked(&server, &ops, ALICE);
+        for (mode, heading) in [("closed", "Accounts are not opened here"), ("invite", "By invitation")] {
+            server.stop();
+            server.start_again_with("accounts.signup", &format!("{mode:?}"));
+            let http = server.http();
+            let page = http.get(&format!("/sign-up/confirm?token={token}")).expect(200).text;
+            assert!(page.contains(heading) && !page.contains("<form"), "{page}");
+            http.submit("/sign-up/confirm", &[("token", &token), ("password", PASSWORD)]).expect(403);
+            http.post("/api/v1/sign-up/confirm", &json!({"token": token, "password": PASSWORD})).expect(403);
+        }
+        server.stop();
+        server.start_again_with("accounts.signup", "\"open\"");
+        server.http().post("/api/v1/sign-up/confirm", &json!({"token": token, "password": PASSWORD})).expect(201);
+    }
+
+    fn every_link_in_mail_of_our_own_leads_to_a_page(engine) {
+        let (server, ops) = server(engine, "open");
+        let http = server.http();
+        server.create_account("bob@example.org");
+        http.post("/api/v1/sign-up", &form(ALICE)).expect(202);
+        http.post("/api/v1/sign-up", &form("bob@example.org")).expect(202);
+        http.post("/api/v1/password/forgot", &json!({"email": "bob@example.org"})).expect(202);
+        ops.post("/api/v1/invitations", &json!({"email": "zoe@example.org"})).expect(202);
+        server.cli(&["account", "password", "bob@example.org", "--password-stdin"], NEW);
+        for (to, subject, expected) in [
+            (ALICE, "Confirm", "/sign-up/confirm?token="),
+            ("bob@example.org", "already", "/login"),
+            ("bob@example.org", "Choose a new password", "/password/reset?token="),
+            ("zoe@example.org", "You are invited", "/sign-up?invitation="),
+            ("bob@example.org", "was changed", "/password/forgot"),
+        ] {
+            let url = url(&mail(&ops, to, subject));
+            assert!(url.starts_with(expected), "{url}");
+            let page = http.get(&url).expect(200).text;
+            assert!(page.contains("<form"), "{url}: {page}");
+        }
+    }
+
+    fn a_new_account_takes_the_place_of_whatever_session_the_browser_had(engine) {
+        let (server, ops) = server(engine, "open");
+        server.create_account("bob@example.org");
+        let token = asked(&server, &ops, ALICE);
+        let mut http = server.http();
+        http.sign_in("bob@example.org", PASSWORD);
+        let mut planted = server.http();
+        planted.cookie.clone_from(&http.cookie);
+        http.post("/api/v1/sign-up/confirm", &json!({"token": token, "password": PASSWORD})).expect(201);
+        planted.get("/api/v1/session").expect(401);
+    }
+
     fn what_our_own_mail_says_is_not_kept(engine) {
-        let sink = crate::harness::Sink::start();
+        let sink = Sink::start();
         let server = Posthouse::on(engine).set("accounts.signup", "\"open\"").route_to(&sink).start();
         let ops = operator(&server);
         server.http().post("/api/v1/sign-up", &form(ALICE)).expect(202);

@@ -125,10 +125,6 @@ pub async fn sign_in_with_password(
         Outcome::Locked { left } => return Err(ApiError::too_many_attempts(left)),
         Outcome::Busy => return Err(ApiError::Unavailable),
     };
-    // Whatever session the browser had is over; the new one has a token that nobody could plant.
-    if let Some(old) = session_token(headers) {
-        parts.accounts.close_session(&old).await?;
-    }
     let cookie = open(parts, client, headers, &principal).await?;
     Ok((cookie, principal))
 }
@@ -176,6 +172,7 @@ pub(super) async fn signed_in(
     Ok((cookie, describe(parts, &principal, account)))
 }
 
+/// Whatever session the browser had is over; the new one has a token that nobody could plant.
 async fn open(
     parts: &Parts,
     client: &Client,
@@ -191,6 +188,9 @@ async fn open(
         .open_session(principal, origin)
         .await?
         .ok_or(ApiError::WrongPassword)?;
+    if let Some(old) = session_token(headers) {
+        parts.accounts.close_session(&old).await?;
+    }
     let cookie = session_cookie(&token, is_secure(parts, client, headers));
     Ok(AppendHeaders([(header::SET_COOKIE, cookie)]))
 }

@@ -130,7 +130,7 @@ async fn sign_up_state(State(parts): State<Parts>) -> Json<SignUpState> {
         (status = 403, description = "Accounts are not opened here, or by invitation only", body = Problem, content_type = "application/problem+json"),
         (status = 410, description = "The invitation is used up or too old", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "Something is not accepted; `errors` says what", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many sign-ups from this network or for this domain; `Retry-After` says how long to wait", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many sign-ups from this network, or from it for this address; `Retry-After` says how long to wait", body = Problem, content_type = "application/problem+json"),
     ),
     security(()),
 )]
@@ -180,15 +180,23 @@ pub async fn open_account(
             tracing::info!(account = %principal.account, "an invitation was accepted");
             Ok(Some(principal))
         }
-        (Signup::Open, None) => {
+        (_, None) => {
+            open_to_all(parts)?;
             parts.accounts.sign_up(new, from).await?;
             Ok(None)
         }
-        (Signup::Invite, None) => Err(ApiError::Forbidden(
-            "Opening an account takes an invitation.".to_owned(),
-        )),
-        (Signup::Closed, _) => Err(ApiError::Forbidden("Accounts are not opened here.".to_owned())),
+        (Signup::Closed, Some(_)) => Err(ApiError::Forbidden("Accounts are not opened here.".to_owned())),
     }
+}
+
+/// Refuses where not everybody may open an account.
+fn open_to_all(parts: &Parts) -> ApiResult<()> {
+    let why = match parts.settings.signup {
+        Signup::Open => return Ok(()),
+        Signup::Invite => "Opening an account takes an invitation.",
+        Signup::Closed => "Accounts are not opened here.",
+    };
+    Err(ApiError::Forbidden(why.to_owned()))
 }
 
 /// The token of a confirmation link.
@@ -202,11 +210,13 @@ struct Confirmation {
 
 /// Confirm an address
 ///
-/// Opens the account with its free credits and signs it in. The link works once; a wrong password does not use it up.
+/// Opens the account with its free credits and signs it in. The link stands for the address, the password for the sign-up:
+/// of several sign-ups the newest ones count. The link works once; a wrong password does not use it up.
 #[utoipa::path(
     post, path = "/sign-up/confirm", tag = "sign-up", operation_id = "confirmSignUp", request_body = Confirmation,
     responses(
         (status = 201, description = "The account is open and signed in", body = Me),
+        (status = 403, description = "Accounts are not opened here any more, or by invitation only", body = Problem, content_type = "application/problem+json"),
         (status = 410, description = "The link is used up or too old", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "It is not the password that was chosen", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "Too many wrong passwords from this network", body = Problem, content_type = "application/problem+json"),
@@ -232,6 +242,7 @@ pub async fn confirm_account(
     token: &str,
     password: &str,
 ) -> ApiResult<Principal> {
+    open_to_all(parts)?;
     let attempt = parts.attempts.reserve(client.network(), parts.clock.now())?;
     let confirmed = parts.accounts.confirm_sign_up(token, password).await;
     let principal = match confirmed {

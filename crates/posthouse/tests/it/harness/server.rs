@@ -202,6 +202,12 @@ impl Posthouse {
         self.wait_until_it_listens();
     }
 
+    /// As [`Self::start_again`], with another value for one setting.
+    pub fn start_again_with(&mut self, key: &str, value: &str) {
+        self.setup.replace(key, value);
+        self.start_again();
+    }
+
     fn wait_until_it_listens(&mut self) {
         let wanted = self.setup.wanted_listeners();
         eventually("every listener listens", || {
