@@ -152,7 +152,7 @@ mod tests {
         assert!(
             kept == openapi(),
             "docs/openapi.json is out of date: run `cargo run -q -- openapi > docs/openapi.json`, \
-             then `npm --prefix console run types`"
+             then `npm --prefix console run generate`"
         );
     }
 
