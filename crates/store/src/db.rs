@@ -260,16 +260,22 @@ impl Db {
         let (Some(peekers), Some(checkpointer)) = (&self.0.peekers, &self.0.checkpointer) else {
             return Ok(Inside::default());
         };
-        let pages = peekers.peek(&mut |tx| {
+        let (pages, size) = peekers.peek(&mut |tx| {
             let mut number = |sql| {
                 let row = tx.query_opt(sql, &[])?;
                 Ok(row.map_or(Ok(0), |row| row.int(0))?.unsigned_abs())
             };
-            Ok(number("PRAGMA page_size")? * number("PRAGMA freelist_count")?)
+            let page = number("PRAGMA page_size")?;
+            Ok((
+                page * number("PRAGMA freelist_count")?,
+                page * number("PRAGMA page_count")?,
+            ))
         })?;
+        let length = std::fs::metadata(&peekers.path).map_or(0, |file| file.len());
         Ok(Inside {
             pages,
             log: checkpointer.room_in_log(&peekers.path),
+            grows: size.saturating_sub(length),
         })
     }
 

@@ -16,8 +16,11 @@ const RESERVE: u64 = 64 << 20;
 const SHARE: u64 = 8;
 /// Of the reserve, one part in so many has to be room for the log, whatever the file has free.
 const LOG_SHARE: u64 = 8;
+/// With less than this free the files themselves are looked at, and answers grow old fast: it is what can arrive within [`FAR`].
+const NEAR: u64 = 1 << 30;
 /// How long an answer is believed.
-const BELIEVED: Duration = Duration::from_secs(1);
+const FAR: Duration = Duration::from_secs(1);
+const CLOSE: Duration = Duration::from_millis(20);
 
 /// The file system a database file lies on.
 pub(crate) struct Disk {
@@ -27,7 +30,8 @@ pub(crate) struct Disk {
 
 #[derive(Default)]
 struct Seen {
-    at: Option<Instant>,
+    /// Until when it is believed.
+    until: Option<Instant>,
     short: bool,
 }
 
@@ -42,8 +46,9 @@ impl Disk {
     /// `inside` is asked at most once in a while.
     pub(crate) fn has_room(&self, inside: impl FnOnce() -> Inside) -> bool {
         let mut seen = self.seen.lock();
-        if seen.at.is_none_or(|at| at.elapsed() >= BELIEVED) {
-            let short = self.is_short(inside);
+        let now = Instant::now();
+        if seen.until.is_none_or(|until| now >= until) {
+            let (short, believed) = self.look(inside);
             if short && !seen.short {
                 tracing::warn!(
                     "the disk of the database is almost full: accepting stops until there is room"
@@ -52,40 +57,48 @@ impl Disk {
                 tracing::info!("the disk of the database has room again");
             }
             *seen = Seen {
-                at: Some(Instant::now()),
+                until: Some(now + believed),
                 short,
             };
         }
         !seen.short
     }
 
-    fn is_short(&self, inside: impl FnOnce() -> Inside) -> bool {
+    /// Whether room is short, and how long that is to be believed.
+    fn look(&self, inside: impl FnOnce() -> Inside) -> (bool, Duration) {
         match rustix::fs::statvfs(&self.file) {
             // Some file systems know no size: they say zero.
-            Ok(disk) if disk.f_blocks == 0 => false,
+            Ok(disk) if disk.f_blocks == 0 => (false, FAR),
             Ok(disk) => {
                 let (size, free) = (disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize);
-                free < reserve(size) && is_short(size, free, inside())
+                if free < NEAR {
+                    (is_short(size, free, inside()), CLOSE)
+                } else {
+                    (false, FAR)
+                }
             }
             Err(error) => {
                 tracing::debug!(%error, "the free space of the disk is not known");
-                false
+                (false, FAR)
             }
         }
     }
 }
 
-/// Octets inside the database's own files that can be written without taking more of the disk.
+/// What the database's own files have to spare, and what they are going to take, in octets.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Inside {
     /// Pages of the file that hold nothing.
     pub(crate) pages: u64,
     /// What the log has behind its end.
     pub(crate) log: u64,
+    /// By what the file grows when the log is copied into it.
+    pub(crate) grows: u64,
 }
 
 fn is_short(size: u64, free: u64, inside: Inside) -> bool {
     let reserve = reserve(size);
+    let free = free.saturating_sub(inside.grows);
     free + inside.pages < reserve || free + inside.log < reserve / LOG_SHARE
 }
 
@@ -110,6 +123,7 @@ mod tests {
             let inside = Inside {
                 pages: pages << 20,
                 log: log << 20,
+                grows: 0,
             };
             is_short(SIZE, free << 20, inside)
         };
@@ -124,6 +138,17 @@ mod tests {
             "the next commits might find no place in the log"
         );
         assert!(!short(0, 1_000, 30), "the log begins anew in its own file");
+    }
+
+    #[test]
+    fn what_the_log_still_brings_into_the_file_is_taken_already() {
+        let inside = |grows: u64| Inside {
+            grows: grows << 20,
+            ..Inside::default()
+        };
+        assert!(!is_short(1 << 40, 100 << 20, inside(36)));
+        assert!(is_short(1 << 40, 100 << 20, inside(37)));
+        assert!(is_short(1 << 40, 10 << 20, inside(200)));
     }
 
     #[test]
