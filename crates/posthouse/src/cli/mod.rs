@@ -132,7 +132,28 @@ pub fn run() -> ExitCode {
     }
 }
 
+impl Command {
+    /// Whether it makes no sense without a database that is there already.
+    fn needs_a_database(&self) -> bool {
+        match self {
+            Self::Backup { .. }
+            | Self::Doctor(_)
+            | Self::Lockout(_)
+            | Self::Queue(_)
+            | Self::Credential(_)
+            | Self::Domain(_) => true,
+            Self::Account(action) => !matches!(action, account::Action::Create(_)),
+            // Its exit codes are those of sendmail, so it looks for itself.
+            Self::Send(_) => false,
+            Self::Serve | Self::Restore { .. } | Self::Check(_) | Self::Config(_) | Self::Openapi => false,
+        }
+    }
+}
+
 fn execute(common: &Common, command: Command) -> Result<ExitCode, Failure> {
+    if command.needs_a_database() {
+        rooms::must_exist(&common.load()?)?;
+    }
     match command {
         Command::Config(action) => return config::run(common, &action),
         Command::Check(options) => return check::run(common, &options),

@@ -3,10 +3,23 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use store::DatabaseUrl;
+
 use super::Failure;
 use crate::app;
 use crate::config::Config;
 use crate::ops::data_dir::DataDir;
+
+/// Refuses to make a database: a command that was not told where its server's is would quietly work on an empty one.
+pub fn must_exist(config: &Config) -> Result<(), Failure> {
+    match &config.database_url {
+        DatabaseUrl::Sqlite(file) if !file.exists() => Err(Failure::text(format!(
+            "there is no database at {}; name the server's with --config FILE or --data DIR",
+            file.display()
+        ))),
+        _ => Ok(()),
+    }
+}
 
 /// Opens the configured database; makes it where there is none yet.
 pub async fn open(config: &Config) -> Result<app::Rooms, Failure> {

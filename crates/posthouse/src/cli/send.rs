@@ -67,6 +67,7 @@ fn send(common: &Common, options: &Options) -> Result<(), Failed> {
     let config = common
         .load()
         .map_err(|Failure(text)| Failed::new(CONFIGURATION, text))?;
+    super::rooms::must_exist(&config).map_err(|Failure(text)| Failed::new(CONFIGURATION, text))?;
     let message = message(&wanted, std::io::stdin().lock())?;
     let temporary = |Failure(text)| Failed::new(TEMPORARY, text);
     let runtime = super::runtime().map_err(temporary)?;

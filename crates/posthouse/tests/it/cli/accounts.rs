@@ -75,6 +75,7 @@ both_engines! {
 
     fn an_unknown_account_is_named(engine) {
         let setup = Posthouse::on(engine);
+        setup.create_account("alice@example.com");
         let said = refusal(&setup.try_cli(
             &["account", "password", "nobody@example.com", "--password-stdin"],
             PASSWORD,
