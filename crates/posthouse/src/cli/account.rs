@@ -1,5 +1,6 @@
 //! `posthouse account`: who may send.
 
+use crate::cli::say::say;
 use accounts::{Account, AccountFilter, AccountSort, AccountState, NewAccount};
 use clap::{Args, Subcommand};
 
@@ -78,7 +79,7 @@ pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<(), F
                 .set_password(&email, &password_from_stdin()?)
                 .await
                 .map_err(Failure::new)?;
-            println!("The new password of {email} counts from now on.");
+            say!("The new password of {email} counts from now on.");
             Ok(())
         }
         Action::Invite { email, language } => {
@@ -88,7 +89,7 @@ pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<(), F
                 ));
             }
             accounts.invite(&email, &language).await.map_err(Failure::new)?;
-            println!("{email} is invited; the link in the mail works for a week.");
+            say!("{email} is invited; the link in the mail works for a week.");
             Ok(())
         }
         Action::List { search } => list(rooms, search).await,
@@ -98,13 +99,13 @@ pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<(), F
                 .suspend(login.account, &reason)
                 .await
                 .map_err(Failure::new)?;
-            println!("{email} is suspended; `posthouse account resume {email}` lifts it.");
+            say!("{email} is suspended; `posthouse account resume {email}` lifts it.");
             Ok(())
         }
         Action::Resume { email } => {
             let login = accounts.login(&email).await.map_err(Failure::new)?;
             accounts.resume(login.account).await.map_err(Failure::new)?;
-            println!("{email} may send again.");
+            say!("{email} may send again.");
             Ok(())
         }
         Action::Credits {
@@ -117,7 +118,7 @@ pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<(), F
                 .grant(login.account, amount, &reason)
                 .await
                 .map_err(Failure::new)?;
-            println!("{email} has {balance} credits.");
+            say!("{email} has {balance} credits.");
             Ok(())
         }
     }
@@ -144,7 +145,7 @@ async fn create(rooms: &Rooms, new: Create) -> Result<(), Failure> {
     let credits = account
         .credits
         .map_or_else(|| "no limit".to_owned(), |credits| format!("{credits} credits"));
-    println!(
+    say!(
         "Account {} made, {credits}. Its SMTP username is the address, its SMTP password the password.",
         account.name
     );

@@ -1,5 +1,6 @@
 //! `posthouse backup`: one consistent state of the database in one file, while the server goes on.
 
+use crate::cli::say::say;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -10,13 +11,13 @@ use crate::app::Rooms;
 
 pub async fn run(rooms: &Rooms, file: &Path) -> Result<ExitCode, Failure> {
     let report = rooms.db.backup(file).await.map_err(Failure::new)?;
-    println!(
+    say!(
         "{} rows of {} tables are in {}.",
         report.rows,
         report.tables,
         file.display()
     );
-    println!(
+    say!(
         "`posthouse restore {}` puts them into an empty database, SQLite or PostgreSQL.",
         file.display()
     );

@@ -1,5 +1,6 @@
 //! `posthouse config reference` and `posthouse config show`.
 
+use crate::cli::say;
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -16,8 +17,8 @@ pub enum Action {
 
 pub fn run(common: &Common, action: &Action) -> Result<ExitCode, Failure> {
     match action {
-        Action::Reference => print!("{}", crate::config::reference()),
-        Action::Show => print!("{}", common.load()?.show()),
+        Action::Reference => say::text(format_args!("{}", crate::config::reference())),
+        Action::Show => say::text(format_args!("{}", common.load()?.show())),
     }
     Ok(ExitCode::SUCCESS)
 }

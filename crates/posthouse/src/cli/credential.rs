@@ -1,5 +1,6 @@
 //! `posthouse credential`: IP ranges in place of a password, for devices that can neither AUTH nor TLS.
 
+use crate::cli::say::say;
 use clap::Subcommand;
 
 use super::Failure;
@@ -37,9 +38,10 @@ pub async fn run(rooms: &Rooms, action: Action) -> Result<(), Failure> {
                 .create_ip_credential(&account, &ip, &name)
                 .await
                 .map_err(Failure::new)?;
-            println!(
+            say!(
                 "Every client in {} sends as {} from now on, without a password.",
-                made.range, made.email
+                made.range,
+                made.email
             );
         }
         Action::List => {
@@ -63,7 +65,7 @@ pub async fn run(rooms: &Rooms, action: Action) -> Result<(), Failure> {
                 .revoke_ip_credential(id)
                 .await
                 .map_err(Failure::new)?;
-            println!("Revoked.");
+            say!("Revoked.");
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! `posthouse domain`: the domains an account sends from, and the records they publish.
 
+use crate::cli::say::say;
 use accounts::domains::SendingDomain;
 use clap::Subcommand;
 
@@ -41,12 +42,12 @@ pub async fn run(rooms: &Rooms, action: Action) -> Result<(), Failure> {
                 .add_domain(login.account, &name, true)
                 .await
                 .map_err(Failure::new)?;
-            println!(
+            say!(
                 "{} sends from {} from now on, signed with DKIM.\n",
                 login.email,
                 domain.name.to_unicode()
             );
-            println!("Publish these records, so that receivers can check the signatures:\n");
+            say!("Publish these records, so that receivers can check the signatures:\n");
             print_records(&domain);
         }
         Action::List { account } => list(rooms, account).await?,
@@ -102,7 +103,7 @@ async fn list(rooms: &Rooms, email: Option<String>) -> Result<(), Failure> {
 fn print_records(domain: &SendingDomain) {
     for record in &domain.records {
         let use_of = if record.required { "" } else { "  ; recommended" };
-        println!("{}. IN TXT {}{use_of}", record.name, strings(&record.value));
+        say!("{}. IN TXT {}{use_of}", record.name, strings(&record.value));
     }
 }
 

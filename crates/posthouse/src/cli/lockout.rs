@@ -1,5 +1,6 @@
 //! `posthouse lockout`: who is locked out after failed sign-ins.
 
+use crate::cli::say::say;
 use clap::Subcommand;
 
 use super::Failure;
@@ -35,9 +36,9 @@ pub async fn run(rooms: &Rooms, action: Action) -> Result<(), Failure> {
         Action::Lift { whom } => {
             let lifted = rooms.accounts.lift_lockouts(&whom).await.map_err(Failure::new)?;
             match lifted {
-                0 => println!("{whom} was not locked; failures that counted against it are forgotten."),
-                1 => println!("One lock on {whom} is lifted; it may sign in at once."),
-                many => println!("{many} locks on {whom} are lifted; it may sign in at once."),
+                0 => say!("{whom} was not locked; failures that counted against it are forgotten."),
+                1 => say!("One lock on {whom} is lifted; it may sign in at once."),
+                many => say!("{many} locks on {whom} are lifted; it may sign in at once."),
             }
         }
     }

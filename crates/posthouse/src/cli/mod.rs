@@ -11,6 +11,7 @@ mod lockout;
 mod queue;
 mod restore;
 mod rooms;
+mod say;
 mod send;
 mod serve;
 mod table;
@@ -143,9 +144,13 @@ impl Command {
             | Self::Credential(_)
             | Self::Domain(_) => true,
             Self::Account(action) => !matches!(action, account::Action::Create(_)),
-            // Its exit codes are those of sendmail, so it looks for itself.
-            Self::Send(_) => false,
-            Self::Serve | Self::Restore { .. } | Self::Check(_) | Self::Config(_) | Self::Openapi => false,
+            // `send` looks for itself: its exit codes are those of sendmail.
+            Self::Send(_)
+            | Self::Serve
+            | Self::Restore { .. }
+            | Self::Check(_)
+            | Self::Config(_)
+            | Self::Openapi => false,
         }
     }
 }
@@ -171,7 +176,7 @@ fn execute(common: &Common, command: Command) -> Result<ExitCode, Failure> {
             });
         }
         Command::Lockout(action) => with_rooms(common, async |_, rooms| lockout::run(rooms, action).await)?,
-        Command::Openapi => print!("{}", crate::http::openapi()),
+        Command::Openapi => say::text(format_args!("{}", crate::http::openapi())),
         Command::Send(options) => return Ok(send::run(common, &options)),
         Command::Serve => return serve::run(common.load()?),
         Command::Queue(action) => {

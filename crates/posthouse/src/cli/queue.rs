@@ -1,5 +1,6 @@
 //! `posthouse queue`: what waits, and what an operator can do about it beside the running server.
 
+use crate::cli::say::say;
 use clap::Subcommand;
 use mail::address::Domain;
 use outbound::Outbound;
@@ -61,7 +62,7 @@ pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<(), F
             for message in messages {
                 recipients += outbound.retry(message, None).await.map_err(Failure::new)?.rows;
             }
-            println!("{recipients} recipients are tried now.");
+            say!("{recipients} recipients are tried now.");
             Ok(())
         }
         Action::Cancel { messages } => {
@@ -70,13 +71,13 @@ pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<(), F
                 let cancelled = outbound.cancel(message, None).await.map_err(Failure::new)?;
                 recipients += cancelled.ordinals.len();
                 if cancelled.on_the_wire > 0 {
-                    println!(
+                    say!(
                         "{} recipients of {message} are being delivered right now and were left alone.",
                         cancelled.on_the_wire
                     );
                 }
             }
-            println!("{recipients} recipients were given up.");
+            say!("{recipients} recipients were given up.");
             Ok(())
         }
         Action::Pause { domain } => {
@@ -91,7 +92,7 @@ pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<(), F
                 .pause_lane(lane.clone(), None)
                 .await
                 .map_err(Failure::new)?;
-            println!("{lane} is paused; `posthouse queue resume {lane}` lets it go on.");
+            say!("{lane} is paused; `posthouse queue resume {lane}` lets it go on.");
             Ok(())
         }
         Action::Resume { name } => {
@@ -101,7 +102,7 @@ pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<(), F
                 None => lane_of(&*courier, &name).await?,
             };
             if outbound.resume_lane(lane.clone()).await.map_err(Failure::new)? {
-                println!("{lane} goes on.");
+                say!("{lane} goes on.");
                 return Ok(());
             }
             Err(Failure::text(format!(
@@ -128,17 +129,19 @@ async fn list(config: &Config, rooms: &Rooms, outbound: &Outbound) -> Result<(),
         .read("measure the queue", move |tx| spool::depth(tx, give_up))
         .await
         .map_err(Failure::new)?;
-    println!(
+    say!(
         "{} recipients wait for their first attempt, {} for another one, {} are in the hands of a server.",
-        depth.queued, depth.deferred, depth.in_hand
+        depth.queued,
+        depth.deferred,
+        depth.in_hand
     );
     for lane in outbound.paused_lanes().await.map_err(Failure::new)? {
-        println!("{lane} is paused.");
+        say!("{lane} is paused.");
     }
     let mut domains: Vec<_> = depth.domains.iter().collect();
     domains.sort_by_key(|(domain, depth)| (std::cmp::Reverse(depth.waiting), domain.as_str().to_owned()));
     if !domains.is_empty() {
-        println!();
+        say!();
         let mut table = Table::new(&["DOMAIN", "WAITING", "OLDEST"]);
         for (domain, depth) in domains {
             table.row([
@@ -151,7 +154,7 @@ async fn list(config: &Config, rooms: &Rooms, outbound: &Outbound) -> Result<(),
     }
     let messages = page(rooms, None, NAMED).await?;
     if !messages.is_empty() {
-        println!();
+        say!();
         let mut table = Table::new(&["MESSAGE", "CAME IN", "FROM", "TO"]);
         for message in &messages {
             let more = message

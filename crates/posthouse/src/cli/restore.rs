@@ -1,5 +1,6 @@
 //! `posthouse restore`: fills an empty database from a backup of either engine.
 
+use crate::cli::say::say;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -12,7 +13,7 @@ pub async fn run(config: &Config, rooms: &Rooms, file: &Path) -> Result<ExitCode
     // A server that is running would deliver the mail of the backup while it is being written.
     let _held = DataDir::lock(&config.data_dir).map_err(Failure::new)?;
     let report = rooms.db.restore(file).await.map_err(Failure::new)?;
-    println!(
+    say!(
         "{} rows of {} tables were restored from {}.",
         report.rows,
         report.tables,

@@ -1,6 +1,6 @@
 //! Lists on standard output: columns that line up, or one line that says what to do when there is nothing.
 
-use std::io::Write;
+use crate::cli::say::{self, say};
 
 pub struct Table {
     rows: Vec<Vec<String>>,
@@ -20,11 +20,10 @@ impl Table {
 
     pub fn print(&self, empty: &str) {
         if self.rows.len() == 1 {
-            println!("{empty}");
+            say!("{empty}");
             return;
         }
-        // `| head` hangs up early.
-        let _ = std::io::stdout().write_all(self.text().as_bytes());
+        say::text(format_args!("{}", self.text()));
     }
 
     fn text(&self) -> String {

@@ -4,6 +4,8 @@ mod dns;
 pub mod local;
 mod reach;
 
+use crate::cli::say;
+use crate::cli::say::say;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -87,9 +89,9 @@ impl Findings {
 
     /// Prints all of it; a failure where something is bad.
     pub fn print(&self) -> ExitCode {
-        print!("{}", self.text());
+        say::text(format_args!("{}", self.text()));
         let (bad, notes) = (self.count(Level::Bad), self.count(Level::Note));
-        println!("\n{bad} errors, {notes} notes");
+        say!("\n{bad} errors, {notes} notes");
         if bad == 0 {
             ExitCode::SUCCESS
         } else {

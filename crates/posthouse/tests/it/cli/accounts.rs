@@ -73,6 +73,23 @@ both_engines! {
         assert!(said.contains("--password-stdin"), "{said}");
     }
 
+    fn a_reader_who_hangs_up_early_breaks_no_command(engine) {
+        let setup = Posthouse::on(engine);
+        setup.create_account("alice@example.com");
+        let commands: [&[&str]; 3] = [
+            &["account", "list"],
+            &["domain", "add", "example.com", "--account", "alice@example.com"],
+            &["openapi"],
+        ];
+        for command in commands {
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(reader);
+            let done = setup.command(command).stdout(writer).output().unwrap();
+            let said = String::from_utf8_lossy(&done.stderr);
+            assert!(done.status.success(), "{command:?}: {said}");
+        }
+    }
+
     fn an_unknown_account_is_named(engine) {
         let setup = Posthouse::on(engine);
         setup.create_account("alice@example.com");
