@@ -310,7 +310,8 @@ export const en = {
     maxSizeHint: "as sent; attachments grow by about 37 % on the way",
     maxRecipients: "Recipients of one message",
     senders: "You may send as",
-    sendersHint: "Other senders are refused with 553 or 550. Verify a sending domain to use all of its addresses.",
+    sendersHint:
+      "Other senders are refused with 553 or 550. Verify a sending domain to use all of its addresses.",
     anyAt: "any address at {{domain}}",
     addDomain: "Add a sending domain",
     certificate: "Certificate",
