@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use crate::both_engines;
-use crate::harness::server::signal;
+use crate::harness::server::{signal, stand_still};
 use crate::harness::{Engine, PASSWORD, Posthouse, Sink, Smtp};
 
 const JOE: &str = "joe@example.com";
@@ -289,9 +289,10 @@ both_engines! {
         hello.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03");
         assert_eq!(hello.expect_closed(), "");
         // While the server stands still, the connection and its first bytes wait in the kernel.
-        signal(server.pid(), "STOP");
+        stand_still(server.pid());
         let mut early = Smtp::connect(server.address("submission"));
         early.send(b"EHLO client.example\r\n");
+        early.wait_until_it_arrived();
         signal(server.pid(), "CONT");
         early.reply().expect("554 5.5.0");
         early.expect_closed();

@@ -1,6 +1,7 @@
 //! The real binary with a data directory, a configuration and ports of its own; ended when the value goes.
 
 use std::fmt::Write as _;
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -448,6 +449,20 @@ pub fn signal(pid: u32, name: &str) {
         .status()
         .unwrap();
     assert!(done.success(), "kill -{name} {pid}");
+}
+
+/// Stops a process of the test's own and waits until each of its threads stands: the signal reaches them one by one.
+pub fn stand_still(pid: u32) {
+    signal(pid, "STOP");
+    eventually("every thread stands still", || {
+        let mut threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+        let stands = |thread: fs::DirEntry| {
+            let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            stat.rsplit_once(") ")
+                .is_some_and(|(_, rest)| rest.starts_with('T'))
+        };
+        threads.all(|thread| stands(thread.unwrap())).then_some(())
+    });
 }
 
 fn render(log: &[Value]) -> String {

@@ -1,5 +1,6 @@
 //! An SMTP client that speaks as tests think: `smtp.rcpt("a@b").expect("250 2.1.5")`, or raw bytes.
 
+use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 
@@ -10,7 +11,7 @@ use rustls::{ClientConnection, StreamOwned};
 use socket2::{Domain, Socket, Type};
 
 use super::tls::trusting_client;
-use super::wait::PATIENCE;
+use super::wait::{PATIENCE, eventually};
 
 enum Wire {
     Plain(TcpStream),
@@ -111,6 +112,28 @@ impl Smtp {
             Wire::Tls(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
             Wire::Between => unreachable!("no TLS half way"),
         }
+    }
+
+    /// Waits until all that was sent lies on the server's side, in its kernel at least.
+    pub fn wait_until_it_arrived(&self) {
+        let Wire::Plain(stream) = &self.wire else {
+            panic!("asked of plain connections only");
+        };
+        let SocketAddr::V4(local) = stream.local_addr().unwrap() else {
+            panic!("asked of IPv4 only");
+        };
+        // As /proc/net/tcp writes an address: the four octets in the machine's order, the port, both hexadecimal.
+        let ip = u32::from_ne_bytes(local.ip().octets());
+        let local = format!("{ip:08X}:{:04X}", local.port());
+        eventually("the server's kernel has it all", || {
+            let sockets = fs::read_to_string("/proc/net/tcp").unwrap();
+            let mut lines = sockets
+                .lines()
+                .map(|line| line.split_whitespace().collect::<Vec<_>>());
+            let ours = lines.find(|fields| fields.get(1) == Some(&local.as_str()))?;
+            // What was sent and is not acknowledged yet, before the colon.
+            ours[4].starts_with("00000000:").then_some(())
+        });
     }
 
     /// Reads one whole reply.
