@@ -1,7 +1,7 @@
 //! The examples of `/smtp/` are taken from the page and run as they stand, but for address and password.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
@@ -69,13 +69,14 @@ impl World {
         self.home.path().join("cert.pem")
     }
 
-    /// Runs the interpreter with the example on its standard input.
-    fn run(&self, words: &[&str], text: &str) {
+    /// Runs the interpreter in `place`, where it finds its libraries, with the example on its standard input.
+    fn run(&self, place: &Path, words: &[&str], text: &str) {
         let mut child = Command::new(words[0])
             .args(&words[1..])
             .env("SSL_CERT_FILE", self.cert())
             .env("NODE_EXTRA_CA_CERTS", self.cert())
-            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/peers"))
+            .env("GOCACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("go"))
+            .current_dir(place)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -107,13 +108,51 @@ impl World {
     }
 }
 
+/// What `wp_mail` of WordPress does around the hook: it fills a PHPMailer in, lets the hook have it, and sends.
+const WORDPRESS: (&str, &str) = (
+    "<?php
+require 'vendor/autoload.php';
+$hooks = [];
+function add_action(string $name, callable $act): void { global $hooks; $hooks[$name][] = $act; }
+function get_bloginfo(string $what): string { return 'A site'; }
+",
+    "
+$mail = new PHPMailer\\PHPMailer\\PHPMailer(true);
+$mail->setFrom('wordpress@localhost.example', 'WordPress', false);
+$mail->addAddress('friend@example.net');
+$mail->Subject = 'First mail';
+$mail->Body = 'It works.';
+foreach ($hooks['phpmailer_init'] as $act) { $act($mail); }
+$mail->send();
+",
+);
+
 fn run_all(world: &World) {
-    world.run(&["sh"], &world.snippet("swaks"));
+    let peers = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/peers"));
+    let home = world.home.path();
+    world.run(home, &["sh"], &world.snippet("swaks"));
     world.expect_sent(1);
-    world.run(&["/usr/bin/python3", "-"], &world.snippet("python"));
+    world.run(home, &["/usr/bin/python3", "-"], &world.snippet("python"));
     world.expect_sent(2);
-    world.run(&["node", "--input-type=module", "-"], &world.snippet("node"));
+    world.run(
+        peers,
+        &["node", "--input-type=module", "-"],
+        &world.snippet("node"),
+    );
     world.expect_sent(3);
+    // Composer would put it there; this is Debian's.
+    std::fs::create_dir(home.join("vendor")).unwrap();
+    let library = "<?php require '/usr/share/php/libphp-phpmailer/autoload.php';";
+    std::fs::write(home.join("vendor/autoload.php"), library).unwrap();
+    world.run(home, &["php"], &world.snippet("php"));
+    world.expect_sent(4);
+    let (before, after) = WORDPRESS;
+    let wordpress = format!("{before}{}{after}", world.snippet("wordpress"));
+    world.run(home, &["php"], &wordpress);
+    world.expect_sent(5);
+    std::fs::write(home.join("main.go"), world.snippet("go")).unwrap();
+    world.run(home, &["go", "run", "main.go"], "");
+    world.expect_sent(6);
 }
 
 both_engines! {
