@@ -108,7 +108,7 @@ impl World {
     }
 }
 
-/// What `wp_mail` of WordPress does around the hook: it fills a PHPMailer in, lets the hook have it, and sends.
+/// What `wp_mail` of `WordPress` does around the hook: it fills a `PHPMailer` in, lets the hook have it, and sends.
 const WORDPRESS: (&str, &str) = (
     "<?php
 require 'vendor/autoload.php';
