@@ -2,6 +2,7 @@
 import "@mantine/core/styles.css";
 import "@mantine/notifications/styles.css";
 import "@mantine/spotlight/styles.css";
+import "./app/ConfirmPassword";
 import "./app/global.css";
 import "./words";
 import { localStorageColorSchemeManager, MantineProvider } from "@mantine/core";

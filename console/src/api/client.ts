@@ -1,5 +1,6 @@
 /** The typed client of the HTTP API, and the one error its calls throw. */
 import createClient from "openapi-fetch";
+import { isFresh } from "./fresh";
 import type { components, paths } from "./schema";
 
 export type Problem = components["schemas"]["Problem"];
@@ -19,7 +20,28 @@ export class ApiError extends Error {
   }
 }
 
-const client = createClient<paths>({ baseUrl: "/api/v1", credentials: "same-origin" });
+const CONFIRM = "/problems/confirm-password";
+
+/** Whether the server wants the password again before it does this. */
+async function wantsPassword(response: Response): Promise<boolean> {
+  if (response.status !== 403) return false;
+  const problem = (await response
+    .clone()
+    .json()
+    .catch(() => ({}))) as Partial<Problem>;
+  return problem.type === CONFIRM;
+}
+
+/** Sends a request; where the server wants the password again, asks for it and sends the same request once more. */
+async function send(request: Request): Promise<Response> {
+  if (request.method === "GET") return fetch(request);
+  const again = request.clone();
+  const response = await fetch(request);
+  if (!(await wantsPassword(response)) || !(await isFresh())) return response;
+  return fetch(again);
+}
+
+const client = createClient<paths>({ baseUrl: "/api/v1", credentials: "same-origin", fetch: send });
 
 client.use({
   onError({ error }) {

@@ -157,6 +157,7 @@ const lane = (ordinal: number, id: string) => ({ params: { path: { id, ordinal }
 export const commands = {
   setUp: (body: { email: string; password: string; token?: string }) => ok(client.POST("/setup", { body })),
   signIn: (body: { email: string; password: string }) => ok(client.POST("/session", { body })),
+  confirmSession: (password: string) => ok(client.POST("/session/confirm", { body: { password } })),
   signOut: () => ok(client.DELETE("/session")),
   changePassword: (body: { current: string; new: string }) => ok(client.POST("/account/password", { body })),
   strength: (body: { password: string; email?: string }, signal: AbortSignal) =>

@@ -109,6 +109,9 @@ export const theme = createTheme({
     }),
     Menu: Menu.extend({ defaultProps: { withinPortal: true, position: "bottom-end" } }),
     Popover: Popover.extend({ defaultProps: { withinPortal: true } }),
-    Modal: Modal.extend({ defaultProps: { centered: true } }),
+    // The head of a dialog is no landmark: there may be two, one above the other.
+    Modal: Modal.extend({
+      defaultProps: { centered: true, attributes: { header: { role: "presentation" } } },
+    }),
   },
 });

@@ -134,6 +134,12 @@ export const en = {
     forgot: "Forgot your password?",
     create: "Create an account",
   },
+  fresh: {
+    title: "Enter your password",
+    why: "This is asked before anything that could do harm if somebody else sat at your screen. It then counts for 10 minutes.",
+    password: "Password of {{email}}",
+    go: "Go on",
+  },
   overview: {
     title: "Overview",
     intro: "Whether all is right, and what needs you.",

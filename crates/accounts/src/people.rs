@@ -443,7 +443,7 @@ pub(crate) fn replace_password(tx: &mut Tx<'_>, change: &NewPassword) -> store::
     if changed == 0 {
         return Ok(false);
     }
-    crate::sessions::end_all_but(tx, id, change.keep.as_ref())?;
+    crate::sessions::end_all_but(tx, id, change.keep.as_ref(), change.now)?;
     links::forget(tx, id)?;
     lockout::lift(tx, id)?;
     let matter = Matter::PasswordChanged {

@@ -9,6 +9,8 @@ use crate::{Accounts, Principal, Result, Via, token};
 
 const IDLE: Duration = Duration::from_hours(14 * 24);
 const ABSOLUTE: Duration = Duration::from_hours(30 * 24);
+/// How long a proof of who somebody is, the password entered, counts for what is dangerous.
+pub const FRESH: Duration = Duration::from_mins(10);
 /// A session that is used notes so at most this often.
 pub(crate) const SEEN_EVERY: Duration = Duration::from_mins(1);
 
@@ -25,6 +27,8 @@ pub struct Session {
     pub principal: Principal,
     pub created_at: Time,
     pub expires_at: Time,
+    /// Whoever uses it proved who they are no longer ago than [`FRESH`].
+    pub fresh: bool,
 }
 
 impl Accounts {
@@ -52,8 +56,8 @@ impl Accounts {
                 }
                 tx.run("DELETE FROM sessions WHERE expires_at <= $1", &[now.into()])?;
                 tx.run(
-                    "INSERT INTO sessions (token_hash, login, stamp, created_at, seen_at, expires_at, ip, agent) \
-                     VALUES ($1, $2, $3, $4, $4, $5, $6, $7)",
+                    "INSERT INTO sessions (token_hash, login, stamp, created_at, seen_at, proved_at, expires_at, ip, agent) \
+                     VALUES ($1, $2, $3, $4, $4, $4, $5, $6, $7)",
                     &[
                         Value::Blob(&hash),
                         (&login).into(),
@@ -97,6 +101,21 @@ impl Accounts {
         Ok(Some(session))
     }
 
+    /// Notes that `who`, whose password was just verified, uses this session: what is dangerous may be done with it for
+    /// a while. False where it is somebody else's, or over.
+    pub async fn confirm_session(&self, token: &str, who: &Principal) -> Result<bool> {
+        let Some(login) = who.login else { return Ok(false) };
+        let (hash, stamp, now) = (token::hash(token), who.stamp, self.inner.clock.now());
+        let confirm = move |tx: &mut Tx<'_>| {
+            tx.execute(
+                "UPDATE sessions SET proved_at = $4 WHERE token_hash = $1 AND login = $2 AND stamp = $3",
+                &[Value::Blob(&hash), (&login).into(), stamp.into(), now.into()],
+            )
+        };
+        let confirmed = self.inner.db.write("confirm a web session", confirm).await?;
+        Ok(confirmed == 1)
+    }
+
     pub async fn close_session(&self, token: &str) -> Result<()> {
         let hash = token::hash(token);
         let close = move |tx: &mut Tx<'_>| {
@@ -111,7 +130,7 @@ impl Accounts {
 
 fn read_session(tx: &mut Tx<'_>, hash: &[u8; 32], now: Time) -> store::Result<Option<(Session, Time)>> {
     let row = tx.query_opt(
-        "SELECT l.account, l.id, l.email, l.stamp, s.created_at, s.expires_at, s.seen_at FROM sessions s \
+        "SELECT l.account, l.id, l.email, l.stamp, s.created_at, s.expires_at, s.seen_at, s.proved_at FROM sessions s \
          JOIN logins l ON l.id = s.login AND l.stamp = s.stamp WHERE s.token_hash = $1 AND s.expires_at > $2",
         &[Value::Blob(hash), now.into()],
     )?;
@@ -128,6 +147,7 @@ fn read_session(tx: &mut Tx<'_>, hash: &[u8; 32], now: Time) -> store::Result<Op
                 principal,
                 created_at: row.time(4)?,
                 expires_at: row.time(5)?,
+                fresh: now.since(row.time(7)?) <= FRESH,
             },
             row.time(6)?,
         ))
@@ -135,8 +155,14 @@ fn read_session(tx: &mut Tx<'_>, hash: &[u8; 32], now: Time) -> store::Result<Op
     .transpose()
 }
 
-/// Ends the sessions of a login whose password just changed; the one with the token hash `keep` takes the new stamp.
-pub(crate) fn end_all_but(tx: &mut Tx<'_>, login: Id, keep: Option<&[u8; 32]>) -> store::Result<()> {
+/// Ends the sessions of a login whose password just changed; the one with the token hash `keep`, where the old one was
+/// entered, takes the new stamp.
+pub(crate) fn end_all_but(
+    tx: &mut Tx<'_>,
+    login: Id,
+    keep: Option<&[u8; 32]>,
+    now: Time,
+) -> store::Result<()> {
     let Some(keep) = keep else {
         return tx.run("DELETE FROM sessions WHERE login = $1", &[(&login).into()]);
     };
@@ -145,7 +171,8 @@ pub(crate) fn end_all_but(tx: &mut Tx<'_>, login: Id, keep: Option<&[u8; 32]>) -
         &[(&login).into(), Value::Blob(keep)],
     )?;
     tx.run(
-        "UPDATE sessions SET stamp = (SELECT stamp FROM logins WHERE id = $1) WHERE login = $1 AND token_hash = $2",
-        &[(&login).into(), Value::Blob(keep)],
+        "UPDATE sessions SET stamp = (SELECT stamp FROM logins WHERE id = $1), proved_at = $3 \
+         WHERE login = $1 AND token_hash = $2",
+        &[(&login).into(), Value::Blob(keep), now.into()],
     )
 }

@@ -51,6 +51,11 @@ const TREE: &[Migration] = &[
         name: "held",
         text: include_str!("../migrations/0008_held.sql"),
     },
+    Migration {
+        version: 9,
+        name: "proved",
+        text: include_str!("../migrations/0009_proved.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

@@ -24,6 +24,8 @@ pub struct Caller {
     pub account: Account,
     /// The token of the web session, where it is one.
     pub session: Option<String>,
+    /// Whether a web session proved lately who uses it.
+    fresh: bool,
 }
 
 impl Caller {
@@ -37,6 +39,15 @@ impl Caller {
             Scope::Operator => ApiError::Forbidden("Only an operator may do this.".to_owned()),
             scope => ApiError::MissingScope(scope),
         })
+    }
+
+    /// Refuses a web session whose password was last entered a while ago: for what a browser left open must not do. A key
+    /// passes, because there is nobody to ask.
+    pub fn needs_fresh(&self) -> ApiResult<()> {
+        if self.session.is_none() || self.fresh {
+            return Ok(());
+        }
+        Err(ApiError::NotFresh)
     }
 
     pub fn account_id(&self) -> Id {
@@ -63,6 +74,7 @@ impl FromRequestParts<Parts> for Caller {
                 scopes,
                 account,
                 session: None,
+                fresh: false,
             });
         }
         let token = session_token(&request.headers).ok_or(ApiError::NotSignedIn)?;
@@ -77,6 +89,7 @@ impl FromRequestParts<Parts> for Caller {
             scopes,
             account,
             session: Some(token),
+            fresh: session.fresh,
         })
     }
 }

@@ -68,6 +68,8 @@ pub enum ApiError {
     WrongPassword,
     #[error("{0}")]
     Forbidden(String),
+    #[error("Enter your password again: it was last entered more than 10 minutes ago.")]
+    NotFresh,
     #[error("This key lacks the scope `{0}`.")]
     MissingScope(accounts::Scope),
     #[error("There is no such {0}.")]
@@ -130,6 +132,7 @@ impl ApiError {
             Self::NotSignedIn => (StatusCode::UNAUTHORIZED, "not-signed-in", "Not signed in"),
             Self::WrongPassword => (StatusCode::UNAUTHORIZED, "sign-in-failed", "Sign-in failed"),
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
+            Self::NotFresh => (StatusCode::FORBIDDEN, "confirm-password", "Password needed"),
             Self::MissingScope(_) => (StatusCode::FORBIDDEN, "missing-scope", "Missing scope"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not-found", "Not found"),
             Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Not valid"),

@@ -186,6 +186,7 @@ async fn create(
     Body(new): Body<CreateAccount>,
 ) -> ApiResult<(StatusCode, Json<AccountView>)> {
     caller.needs(Scope::Operator)?;
+    caller.needs_fresh()?;
     let new = NewAccount {
         email: new.email,
         password: new.password,
@@ -246,6 +247,7 @@ async fn grant(
     Body(credits): Body<GrantCredits>,
 ) -> ApiResult<Json<AccountView>> {
     caller.needs(Scope::Operator)?;
+    caller.needs_fresh()?;
     let account = id(&account, "account")?;
     parts
         .accounts
@@ -282,6 +284,7 @@ async fn suspend(
     Body(suspend): Body<Suspend>,
 ) -> ApiResult<Json<AccountView>> {
     caller.needs(Scope::Operator)?;
+    caller.needs_fresh()?;
     let account = id(&account, "account")?;
     if suspend.reason.trim().is_empty() || suspend.reason.chars().any(char::is_control) {
         return Err(ApiError::invalid(

@@ -106,6 +106,7 @@ async fn create(
     Body(new): Body<CreateCredential>,
 ) -> ApiResult<(StatusCode, Json<CredentialView>)> {
     caller.needs(Scope::Operator)?;
+    caller.needs_fresh()?;
     let made = parts
         .accounts
         .create_ip_credential(&new.account_email, &new.range, &new.name)

@@ -230,6 +230,7 @@ async fn remove(
     Named(domain): Named<String>,
 ) -> ApiResult<StatusCode> {
     caller.needs(Scope::Domains)?;
+    caller.needs_fresh()?;
     let domain = id(&domain, "domain")?;
     parts.accounts.remove_domain(caller.account_id(), domain).await?;
     tracing::info!(%domain, account = %caller.account_id(), "sending domain removed");

@@ -151,6 +151,7 @@ async fn create(
     Body(new): Body<CreateKey>,
 ) -> ApiResult<(StatusCode, Json<CreatedKey>)> {
     caller.needs(Scope::Account)?;
+    caller.needs_fresh()?;
     let scopes: Scopes = new.scopes.into_iter().map(Scope::from).collect();
     let made = parts
         .accounts

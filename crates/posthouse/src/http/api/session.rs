@@ -17,7 +17,9 @@ use crate::http::json::Body;
 use crate::http::peer::Client;
 
 pub fn routes() -> OpenApiRouter<Parts> {
-    OpenApiRouter::new().routes(routes!(sign_in, me, sign_out))
+    OpenApiRouter::new()
+        .routes(routes!(sign_in, me, sign_out))
+        .routes(routes!(confirm))
 }
 
 /// Who is signed in, and where.
@@ -114,19 +116,30 @@ pub async fn sign_in_with_password(
     email: &str,
     password: &str,
 ) -> ApiResult<(SetCookie, Principal)> {
+    let principal = verify(parts, client, headers, email, password).await?;
+    let cookie = open(parts, client, headers, &principal).await?;
+    Ok((cookie, principal))
+}
+
+/// Who has this address and password.
+async fn verify(
+    parts: &Parts,
+    client: &Client,
+    headers: &HeaderMap,
+    email: &str,
+    password: &str,
+) -> ApiResult<Principal> {
     let attempt = Attempt {
         login: email,
         password,
         from: &client.approach(headers, Door::Web),
     };
-    let principal = match parts.accounts.sign_in(attempt).await? {
-        Outcome::In(principal) => principal,
-        Outcome::Wrong => return Err(ApiError::WrongPassword),
-        Outcome::Locked { left } => return Err(ApiError::too_many_attempts(left)),
-        Outcome::Busy => return Err(ApiError::Unavailable),
-    };
-    let cookie = open(parts, client, headers, &principal).await?;
-    Ok((cookie, principal))
+    match parts.accounts.sign_in(attempt).await? {
+        Outcome::In(principal) => Ok(principal),
+        Outcome::Wrong => Err(ApiError::WrongPassword),
+        Outcome::Locked { left } => Err(ApiError::too_many_attempts(left)),
+        Outcome::Busy => Err(ApiError::Unavailable),
+    }
 }
 
 /// Ask who is signed in
@@ -140,6 +153,49 @@ pub async fn sign_in_with_password(
 )]
 async fn me(State(parts): State<Parts>, caller: Caller) -> Json<Me> {
     Json(describe(&parts, &caller.principal, caller.account))
+}
+
+/// The password of whoever is signed in.
+#[derive(Deserialize, ToSchema)]
+struct Confirm {
+    #[schema(format = Password)]
+    password: String,
+}
+
+/// Enter the password again
+///
+/// What is dangerous asks for a password that was entered in this web session within the last 10 minutes, and is refused
+/// with a problem of type `/problems/confirm-password` otherwise. Wrong passwords are counted like those of any sign-in.
+#[utoipa::path(
+    post, path = "/session/confirm", tag = "session", operation_id = "confirmSession", request_body = Confirm,
+    responses(
+        (status = 204, description = "It counts for the next 10 minutes"),
+        (status = 422, description = "The password is not right", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many failures of this login from here; `Retry-After` says how long to wait", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("session" = [])),
+)]
+async fn confirm(
+    State(parts): State<Parts>,
+    caller: Caller,
+    client: Client,
+    headers: HeaderMap,
+    Body(confirm): Body<Confirm>,
+) -> ApiResult<StatusCode> {
+    let token = caller.session.as_deref().ok_or_else(|| {
+        ApiError::Forbidden("A key has no password to enter; only a web session does.".to_owned())
+    })?;
+    let (login, password) = (caller.principal.email.as_str(), confirm.password.as_str());
+    let who = match verify(&parts, &client, &headers, login, password).await {
+        Err(ApiError::WrongPassword) => {
+            return Err(ApiError::invalid("password", "The password is not right."));
+        }
+        verified => verified?,
+    };
+    if !parts.accounts.confirm_session(token, &who).await? {
+        return Err(ApiError::NotSignedIn);
+    }
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Sign out
