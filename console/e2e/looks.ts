@@ -6,7 +6,8 @@ import { obstacles, open, picture, settled, type View } from "./browser";
 const WIDTHS = [360, 768, 1440] as const;
 const SCHEMES = ["light", "dark"] as const;
 
-async function look(view: View, pages: Record<string, string>, scheme: string, width: number) {
+/** One width, one scheme; what was found wrong. */
+export async function look(view: View, pages: Record<string, string>, scheme: string, width: number) {
   const found: string[] = [];
   for (const [name, path] of Object.entries(pages)) {
     await view.page.goto(path);

@@ -4,7 +4,6 @@ import "@mantine/notifications/styles.css";
 import "@mantine/spotlight/styles.css";
 import "./app/ConfirmPassword";
 import "./app/global.css";
-import "./words";
 import { localStorageColorSchemeManager, MantineProvider } from "@mantine/core";
 import { ModalsProvider } from "@mantine/modals";
 import { Notifications } from "@mantine/notifications";
@@ -15,6 +14,7 @@ import { createRoot } from "react-dom/client";
 import { cache } from "./app/cache";
 import { router } from "./app/router";
 import { theme } from "./app/theme";
+import { ready } from "./words";
 
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no element with the id root");
@@ -22,6 +22,7 @@ if (!root) throw new Error("index.html has no element with the id root");
 // The same key as in public/scheme.js, which paints before this runs.
 const scheme = localStorageColorSchemeManager({ key: "posthouse-scheme" });
 
+await ready;
 createRoot(root).render(
   <StrictMode>
     <MantineProvider theme={theme} defaultColorScheme="auto" colorSchemeManager={scheme}>

@@ -20,6 +20,7 @@ import { commands, session } from "../api/queries";
 import type { Me } from "../api/types";
 import { count } from "../format/number";
 import { Logo } from "../parts/Logo";
+import { LANGUAGES, language, speak } from "../words/language";
 import { BASE } from "./base";
 import { cache } from "./cache";
 import { Finder } from "./Finder";
@@ -171,6 +172,9 @@ const SCHEMES = [
   ["dark", IconMoon],
 ] as const;
 
+/** Each in its own words, so that it is found by whoever cannot read the present one. */
+const NAMES = { en: "English", fr: "Français" } as const;
+
 function Person({ me }: { me: Me }) {
   const { t } = useTranslation();
   const { colorScheme, setColorScheme } = useMantineColorScheme();
@@ -210,6 +214,19 @@ function Person({ me }: { me: Me }) {
             rightSection={<Icon size={16} aria-hidden />}
           >
             {t(`frame.schemes.${scheme}`)}
+          </Menu.RadioItem>
+        ))}
+        <Menu.Divider />
+        <Menu.Label>{t("frame.language")}</Menu.Label>
+        {LANGUAGES.map((one) => (
+          <Menu.RadioItem
+            key={one}
+            value={one}
+            checked={one === language}
+            onChange={() => speak(one)}
+            lang={one}
+          >
+            {NAMES[one]}
           </Menu.RadioItem>
         ))}
         <Menu.Divider />

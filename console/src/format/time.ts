@@ -1,11 +1,16 @@
 /** Times as people read them: relative in the list, absolute with its zone on hover, spans as a countdown. */
+import { language, locale } from "../words/language";
+import { tenths } from "./number";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-const relative = new Intl.RelativeTimeFormat("en", { numeric: "always", style: "short" });
+/** "d" for a day, "j" for "jour". */
+const DAYS = language === "fr" ? "j" : "d";
+
+const relative = new Intl.RelativeTimeFormat(language, { numeric: "always", style: "short" });
 
 /** "2 min. ago", "in 4 hr."; within ten seconds it is `now`. */
 export function ago(at: number, now: number): string | null {
@@ -25,7 +30,7 @@ export function ago(at: number, now: number): string | null {
 
 /** Date, time to the second and zone, in the reader's own zone. */
 export function absolute(at: number, zone?: string): string {
-  return new Intl.DateTimeFormat("en-GB", {
+  return new Intl.DateTimeFormat(locale, {
     day: "numeric",
     month: "short",
     year: "numeric",
@@ -38,7 +43,7 @@ export function absolute(at: number, zone?: string): string {
 }
 
 export function day(at: number, zone?: string): string {
-  return new Intl.DateTimeFormat("en-GB", {
+  return new Intl.DateTimeFormat(locale, {
     dateStyle: "medium",
     ...(zone ? { timeZone: zone } : {}),
   }).format(at);
@@ -51,7 +56,7 @@ export function span(length: number): string {
   const hours = Math.floor((left % 86_400) / 3_600);
   const minutes = Math.floor((left % 3_600) / 60);
   const seconds = left % 60;
-  if (days > 0) return hours > 0 ? `${days} d ${hours} h` : `${days} d`;
+  if (days > 0) return hours > 0 ? `${days} ${DAYS} ${hours} h` : `${days} ${DAYS}`;
   if (hours > 0) return minutes > 0 ? `${hours} h ${minutes} min` : `${hours} h`;
   if (minutes > 0) return seconds > 0 ? `${minutes} min ${seconds} s` : `${minutes} min`;
   return `${seconds} s`;
@@ -59,5 +64,5 @@ export function span(length: number): string {
 
 /** A duration measured by the server: "84 ms", "1.2 s". */
 export function took(ms: number): string {
-  return ms < 1_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`;
+  return ms < 1_000 ? `${Math.round(ms)} ms` : `${tenths(ms / 1_000)} s`;
 }

@@ -15,6 +15,7 @@ export const en = {
     signedInAs: "Signed in as {{email}}",
     scheme: "Colours",
     schemes: { auto: "As the system", light: "Light", dark: "Dark" },
+    language: "Language",
     version: "Posthouse {{version}}",
     captured: "Mail stays here",
     capturedWhy:

@@ -2,6 +2,7 @@
 import i18next from "i18next";
 import { initReactI18next } from "react-i18next";
 import { en } from "./en";
+import { language } from "./language";
 
 declare module "i18next" {
   interface CustomTypeOptions {
@@ -11,13 +12,45 @@ declare module "i18next" {
   }
 }
 
-void i18next.use(initReactI18next).init({
-  lng: "en",
-  fallbackLng: "en",
-  resources: { en: { translation: en } },
-  // React escapes what it shows.
-  interpolation: { escapeValue: false },
-  returnNull: false,
+type Shape<T> = T extends string ? string : { readonly [K in keyof T]: Shape<T[K]> };
+
+/** What a language has to say: the keys of English, each with a text. */
+export type Words = Shape<typeof en>;
+
+async function load(): Promise<Words> {
+  // Fetched by whoever reads it only.
+  if (language === "fr") {
+    const [{ fr }] = await Promise.all([import("./fr"), import("dayjs/locale/fr")]);
+    return withMany(fr);
+  }
+  return en;
+}
+
+/** French counts whole millions in a form of their own ("un million de"), which our texts do not need. */
+function withMany<T extends object>(words: T): T {
+  const entries = Object.entries(words).flatMap(([key, value]) => {
+    if (Array.isArray(value)) return [[key, value]];
+    if (typeof value === "object") return [[key, withMany(value)]];
+    return key.endsWith("_other")
+      ? [
+          [key, value],
+          [key.replace(/_other$/, "_many"), value],
+        ]
+      : [[key, value]];
+  });
+  return Object.fromEntries(entries);
+}
+
+/** Settles once the words are there; nothing is drawn before. */
+export const ready = load().then((words) => {
+  document.documentElement.lang = language;
+  return i18next.use(initReactI18next).init({
+    lng: language,
+    resources: { [language]: { translation: words } },
+    // React escapes what it shows.
+    interpolation: { escapeValue: false },
+    returnNull: false,
+  });
 });
 
 export { i18next };

@@ -5,6 +5,7 @@ import { IconCalendar } from "@tabler/icons-react";
 import dayjs from "dayjs";
 import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
+import { language } from "../../words/language";
 
 interface Props {
   since: string | undefined;
@@ -22,6 +23,7 @@ export function DateRange({ since, until, onChange }: Props) {
   return (
     <DatePickerInput
       type="range"
+      locale={language}
       aria-label={t("messages.dates")}
       placeholder={t("messages.anyDate")}
       clearable
