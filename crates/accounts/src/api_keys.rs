@@ -4,6 +4,7 @@ use mail::time::Time;
 use store::{Id, Row, Tx, Value};
 
 use crate::attempts::Tried;
+use crate::audit::{self, By};
 use crate::changes::{self, bump};
 use crate::error::checked_name;
 use crate::{Accounts, AccountsError, Approach, Principal, Reason, Result, Scope, Scopes, Via, token};
@@ -36,8 +37,8 @@ impl Accounts {
         &self,
         who: &Principal,
         held: &Scopes,
-        name: &str,
-        scopes: Scopes,
+        (name, scopes): (&str, Scopes),
+        by: &By,
     ) -> Result<NewKey> {
         let name = checked_name(name)?;
         if scopes.is_empty() {
@@ -58,6 +59,7 @@ impl Accounts {
             used_at: None,
         };
         let (made, account, hash) = (key.clone(), who.account, token::hash(&secret));
+        let (audit, by) = (self.id(now), by.clone());
         let fits = self
             .inner
             .db
@@ -80,6 +82,9 @@ impl Accounts {
                         now.into(),
                     ],
                 )?;
+                let named = format!("{} ({}…)", made.name, made.prefix);
+                let scopes = made.scopes.to_text();
+                audit::note(tx, (audit, now), account, &by, "key.created", &named, &scopes)?;
                 bump(tx, account)?;
                 Ok(true)
             })
@@ -165,8 +170,9 @@ impl Accounts {
     }
 
     /// Revokes a key of the account; it stops working at once.
-    pub async fn revoke_key(&self, account: Id, key: Id) -> Result<()> {
+    pub async fn revoke_key(&self, account: Id, key: Id, by: &By) -> Result<()> {
         let now = self.inner.clock.now();
+        let (audit, by) = (self.id(now), by.clone());
         let revoked = self
             .inner
             .db
@@ -176,6 +182,12 @@ impl Accounts {
                     &[(&key).into(), (&account).into(), now.into()],
                 )?;
                 if revoked == 1 {
+                    let named = tx.query_opt("SELECT name, prefix FROM api_keys WHERE id = $1", &[(&key).into()])?;
+                    let named = match named {
+                        Some(row) => format!("{} ({}…)", row.text(0)?, row.text(1)?),
+                        None => key.to_string(),
+                    };
+                    audit::note(tx, (audit, now), account, &by, "key.revoked", &named, "")?;
                     bump(tx, account)?;
                 }
                 Ok(revoked)

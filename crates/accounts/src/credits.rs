@@ -3,6 +3,7 @@
 use mail::time::Time;
 use store::{Id, Tx};
 
+use crate::audit::{self, By};
 use crate::people::Account;
 use crate::{Accounts, AccountsError, Result};
 
@@ -103,7 +104,7 @@ enum Granting {
 
 impl Accounts {
     /// Adds `amount` credits (a negative one takes them back) and returns the new balance.
-    pub async fn grant(&self, account: Id, amount: i64, reason: &str) -> Result<i64> {
+    pub async fn grant(&self, account: Id, amount: i64, reason: &str, by: &By) -> Result<i64> {
         if amount == 0 {
             return Err(AccountsError::NoAmount);
         }
@@ -111,7 +112,7 @@ impl Accounts {
             return Err(AccountsError::TooMuch);
         }
         let now = self.inner.clock.now();
-        let id = self.id(now);
+        let (id, audit, by) = (self.id(now), self.id(now), by.clone());
         let reason = reason.trim().to_owned();
         let granting = self
             .inner
@@ -144,6 +145,16 @@ impl Accounts {
                         amount,
                         reason: &reason,
                     },
+                )?;
+                let amount = format!("{amount:+}");
+                audit::note(
+                    tx,
+                    (audit, now),
+                    account,
+                    &by,
+                    "credits.granted",
+                    &amount,
+                    &reason,
                 )?;
                 Ok(Granting::Done(row.int(1)?))
             })

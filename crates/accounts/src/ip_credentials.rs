@@ -4,6 +4,7 @@ use ipnet::IpNet;
 use mail::time::Time;
 use store::{Id, Row, Tx};
 
+use crate::audit::{self, By};
 use crate::changes::{self, bump_ranges};
 use crate::error::checked_name;
 use crate::{Accounts, AccountsError, Principal, Result, Via, ranges};
@@ -32,7 +33,13 @@ pub struct IpCredential {
 
 impl Accounts {
     /// Lets every client in `range` send as the login `email` without a password.
-    pub async fn create_ip_credential(&self, email: &str, range: &str, name: &str) -> Result<IpCredential> {
+    pub async fn create_ip_credential(
+        &self,
+        email: &str,
+        range: &str,
+        name: &str,
+        by: &By,
+    ) -> Result<IpCredential> {
         let range = ranges::parse(range)?.to_string();
         let name = if name.trim().is_empty() {
             range.clone()
@@ -51,6 +58,7 @@ impl Accounts {
             used_at: None,
         };
         let made = credential.clone();
+        let (audit, by) = (self.id(now), by.clone());
         let creation = self
             .inner
             .db
@@ -77,6 +85,17 @@ impl Accounts {
                         (&made.range).into(),
                         now.into(),
                     ],
+                )?;
+                let line = (audit, now);
+                let sends_as = format!("sends as {}", made.email);
+                audit::note(
+                    tx,
+                    line,
+                    made.account,
+                    &by,
+                    "ip_range.created",
+                    &made.range,
+                    &sends_as,
                 )?;
                 bump_ranges(tx, made.account)?;
                 Ok(Creation::Done)
@@ -112,13 +131,14 @@ impl Accounts {
         Ok(credentials)
     }
 
-    pub async fn revoke_ip_credential(&self, id: Id) -> Result<()> {
+    pub async fn revoke_ip_credential(&self, id: Id, by: &By) -> Result<()> {
         let now = self.inner.clock.now();
+        let (audit, by) = (self.id(now), by.clone());
         let revoked = self
             .inner
             .db
             .write("revoke an IP-range credential", move |tx| {
-                let active = "SELECT account FROM ip_credentials WHERE id = $1 AND revoked_at IS NULL";
+                let active = "SELECT account, range FROM ip_credentials WHERE id = $1 AND revoked_at IS NULL";
                 let Some(row) = tx.query_opt(active, &[(&id).into()])? else {
                     return Ok(false);
                 };
@@ -126,7 +146,9 @@ impl Accounts {
                     "UPDATE ip_credentials SET revoked_at = $2 WHERE id = $1",
                     &[(&id).into(), now.into()],
                 )?;
-                bump_ranges(tx, row.id(0)?)?;
+                let (account, range) = (row.id(0)?, row.text(1)?);
+                audit::note(tx, (audit, now), account, &by, "ip_range.revoked", &range, "")?;
+                bump_ranges(tx, account)?;
                 Ok(true)
             })
             .await?;

@@ -1,5 +1,6 @@
 //! Who may send: logins, passwords, sessions, credentials, credits and sending domains.
 
+pub mod audit;
 pub mod changes;
 pub mod credits;
 pub mod domains;
@@ -33,6 +34,7 @@ use store::{Clock, Db, Ids};
 
 pub use api_keys::{ApiKey, MOST_KEYS, NewKey};
 pub use attempts::{Approach, AttemptFilter, Door, Reason, SignInAttempt};
+pub use audit::{AuditFilter, AuditLine, By};
 pub use changes::Epoch;
 pub use diagnosis::{Diagnosis, LoginFacts};
 pub use error::{AccountsError, Result};

@@ -1,11 +1,13 @@
 //! Accounts and their logins: making them, passwords, suspension, lists.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use mail::address::Address;
 use mail::time::Time;
 use store::{Id, Row, Tx, Value};
 
+use crate::audit::{self, By};
 use crate::changes::{self, bump};
 use crate::links;
 use crate::notices::{self, ChangedBy, Matter, Requester};
@@ -115,6 +117,9 @@ pub(crate) struct NewPassword {
     pub(crate) requester: Option<Requester>,
     /// Names the mail about it.
     pub(crate) notice: Id,
+    /// Names the line in the audit log.
+    pub(crate) audit: Id,
+    pub(crate) who: By,
     pub(crate) now: Time,
 }
 
@@ -138,21 +143,31 @@ fn columns() -> String {
 
 impl Accounts {
     /// Makes an account and its login, confirmed and trusted.
-    pub async fn create(&self, new: NewAccount) -> Result<Account> {
-        self.create_if(new, |_| Ok(true))
+    pub async fn create(&self, new: NewAccount, by: &By) -> Result<Account> {
+        self.create_if(new, |_| Ok(true), by)
             .await?
             .ok_or(AccountsError::AlreadySetUp)
     }
 
     /// Makes the first operator; refused as soon as there is one.
-    pub async fn create_first_operator(&self, email: String, password: String) -> Result<Account> {
+    pub async fn create_first_operator(
+        &self,
+        email: String,
+        password: String,
+        ip: Option<IpAddr>,
+    ) -> Result<Account> {
+        let by = By {
+            email: email.trim().to_owned(),
+            via: "setup",
+            ..By::system().from(ip)
+        };
         let new = NewAccount {
             email,
             password,
             operator: true,
             credits: None,
         };
-        self.create_if(new, |tx| has_operator(tx).map(|has| !has))
+        self.create_if(new, |tx| has_operator(tx).map(|has| !has), &by)
             .await?
             .ok_or(AccountsError::AlreadySetUp)
     }
@@ -166,12 +181,14 @@ impl Accounts {
         &self,
         new: NewAccount,
         allowed: fn(&mut Tx<'_>) -> store::Result<bool>,
+        by: &By,
     ) -> Result<Option<Account>> {
         let address = Address::parse(new.email.trim())?;
         password::check(&new.password, &new.email)?;
         let hash = self.hash(&new.password).await?;
         let now = self.inner.clock.now();
-        let (id, login, grant) = (self.id(now), self.id(now), self.id(now));
+        let (id, login, grant, audit) = (self.id(now), self.id(now), self.id(now), self.id(now));
+        let by = by.clone();
         let unlimited = new.operator && new.credits.is_none();
         let credits = new.credits.unwrap_or(self.inner.settings.free_credits);
         if !(0..=credits::MOST).contains(&credits) {
@@ -206,6 +223,8 @@ impl Accounts {
                 insert_account(tx, &made, unlimited)?;
                 insert_login(tx, (login, &made), &address, &hash, "en")?;
                 credits::open(tx, grant, &made)?;
+                let kind = if made.operator { "operator" } else { "" };
+                audit::note(tx, (audit, now), id, &by, "account.created", &made.name, kind)?;
                 bump(tx, id)?;
                 Ok(Creation::Done)
             })
@@ -253,30 +272,30 @@ impl Accounts {
 
     /// Gives a login a new password, on the operator's word. It holds everywhere at once: SMTP sessions that signed in with
     /// the old one end at their next transaction, and so do all web sessions.
-    pub async fn set_password(&self, email: &str, new: &str) -> Result<()> {
+    pub async fn set_password(&self, email: &str, new: &str, by: &By) -> Result<()> {
         let login = self.login(email).await?;
-        self.change_password(login, (new, None), (ChangedBy::Operator, None))
+        self.change_password(login, (new, None), (ChangedBy::Operator, None), by.clone())
             .await
     }
 
     /// Changes one's own password, which has to be given.
     pub async fn change_own_password(&self, change: OwnPassword<'_>) -> Result<()> {
-        let (id, account, email) = match self.sign_in(change.current).await? {
-            Outcome::In(Principal {
-                login: Some(id),
-                account,
-                email,
-                ..
-            }) => (id, account, email),
+        let (id, who) = match self.sign_in(change.current).await? {
+            Outcome::In(who @ Principal { login: Some(id), .. }) => (id, who),
             Outcome::In(_) | Outcome::Wrong => return Err(AccountsError::WrongPassword),
             Outcome::Locked { left } => return Err(AccountsError::Locked { left }),
             Outcome::Busy => return Err(AccountsError::Busy),
         };
-        let login = Login { id, account, email };
         let keep = change.keep.map(crate::token::hash);
         let from = change.current.from;
         let requester = Requester::new(from.ip, &from.client);
-        self.change_password(login, (change.new, keep), (ChangedBy::Owner, Some(requester)))
+        let by = By::principal(&who, Some(from.ip));
+        let login = Login {
+            id,
+            account: who.account,
+            email: who.email,
+        };
+        self.change_password(login, (change.new, keep), (ChangedBy::Owner, Some(requester)), by)
             .await
     }
 
@@ -285,6 +304,7 @@ impl Accounts {
         login: Login,
         (new, keep): (&str, Option<[u8; 32]>),
         (by, requester): (ChangedBy, Option<Requester>),
+        who: By,
     ) -> Result<()> {
         password::check(new, &login.email)?;
         let email = login.email.clone();
@@ -296,6 +316,8 @@ impl Accounts {
             by,
             requester,
             notice: self.id(now),
+            audit: self.id(now),
+            who,
             now,
         };
         let changed = self
@@ -309,16 +331,18 @@ impl Accounts {
         Ok(())
     }
 
-    pub async fn suspend(&self, account: Id, reason: &str) -> Result<()> {
-        self.set_state(account, AccountState::Suspended(reason.trim().to_owned()))
+    pub async fn suspend(&self, account: Id, reason: &str, by: &By) -> Result<()> {
+        self.set_state(account, AccountState::Suspended(reason.trim().to_owned()), by)
             .await
     }
 
-    pub async fn resume(&self, account: Id) -> Result<()> {
-        self.set_state(account, AccountState::Active).await
+    pub async fn resume(&self, account: Id, by: &By) -> Result<()> {
+        self.set_state(account, AccountState::Active, by).await
     }
 
-    async fn set_state(&self, account: Id, state: AccountState) -> Result<()> {
+    async fn set_state(&self, account: Id, state: AccountState, by: &By) -> Result<()> {
+        let now = self.inner.clock.now();
+        let (audit, by) = (self.id(now), by.clone());
         let changed = self
             .inner
             .db
@@ -332,6 +356,12 @@ impl Accounts {
                     ],
                 )?;
                 if changed == 1 {
+                    let action = match &state {
+                        AccountState::Active => "account.resumed",
+                        AccountState::Suspended(_) => "account.suspended",
+                    };
+                    let reason = state.reason().unwrap_or_default();
+                    audit::note(tx, (audit, now), account, &by, action, "", reason)?;
                     bump(tx, account)?;
                 }
                 Ok(changed)
@@ -452,8 +482,25 @@ pub(crate) fn replace_password(tx: &mut Tx<'_>, change: &NewPassword) -> store::
     };
     let due = (change.now, Duration::ZERO);
     notices::note(tx, change.notice, &change.login.email, &matter, due)?;
+    let action = match change.by {
+        ChangedBy::Link => "password.reset",
+        ChangedBy::Owner | ChangedBy::Operator => "password.changed",
+    };
+    let line = (change.audit, change.now);
+    let (account, email) = (change.login.account, &change.login.email);
+    audit::note(tx, line, account, &change.who, action, email, "")?;
     bump(tx, change.login.account)?;
     Ok(true)
+}
+
+/// The account that a login belongs to, if there is one.
+pub(crate) fn account_of_key(tx: &mut Tx<'_>, login_key: &str) -> store::Result<Option<Id>> {
+    tx.query_opt(
+        "SELECT account FROM logins WHERE login_key = $1",
+        &[login_key.into()],
+    )?
+    .map(|row| row.id(0))
+    .transpose()
 }
 
 pub(crate) fn login_by_id(tx: &mut Tx<'_>, id: Id) -> store::Result<Option<Login>> {
@@ -525,12 +572,11 @@ fn list(tx: &mut Tx<'_>, filter: &AccountFilter) -> store::Result<Vec<Account>> 
 }
 
 /// A LIKE pattern that finds `q` anywhere, with its own wildcards taken literally.
-fn like(q: &str) -> String {
-    let escaped = q
-        .trim()
-        .to_lowercase()
-        .replace('\\', "\\\\")
-        .replace('%', "\\%")
-        .replace('_', "\\_");
-    format!("%{escaped}%")
+pub(crate) fn like(q: &str) -> String {
+    format!("%{}%", literal(&q.trim().to_lowercase()))
+}
+
+/// `text` as it stands in a LIKE pattern.
+pub(crate) fn literal(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
 }

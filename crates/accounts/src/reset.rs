@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mail::address::Address;
 
+use crate::audit::By;
 use crate::limits::{Count, Limit, network};
 use crate::links::{self, Purpose};
 use crate::notices::{self, ChangedBy, Matter, Requester};
@@ -70,6 +71,8 @@ impl Accounts {
             by: ChangedBy::Link,
             requester: Some(from.clone()),
             notice: self.id(now),
+            audit: self.id(now),
+            who: By::link(&login, Some(from.ip)),
             now,
         };
         let done = self.inner.db.write("reset a password", move |tx| {

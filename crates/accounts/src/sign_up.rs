@@ -7,10 +7,11 @@ use mail::time::Time;
 use store::{Id, Tx};
 use tokio::task::spawn_blocking;
 
+use crate::audit::{self, By};
 use crate::limits::{Count, Limit, network};
 use crate::links::{self, Purpose};
 use crate::notices::{self, Matter, Requester};
-use crate::people::{Account, AccountState, insert_account, insert_login};
+use crate::people::{Account, AccountState, Login, insert_account, insert_login};
 use crate::{Accounts, AccountsError, Principal, Result, Via, changes, credits, hash, password, token};
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -76,6 +77,7 @@ struct Opening {
     login: Id,
     grant: Id,
     credits: i64,
+    audit: Id,
     now: Time,
 }
 
@@ -234,6 +236,7 @@ impl Accounts {
             login: self.id(now),
             grant: self.id(now),
             credits: self.inner.settings.free_credits,
+            audit: self.id(now),
             now,
         };
         let principal = Principal {
@@ -247,7 +250,7 @@ impl Accounts {
             if !links::consume(tx, purpose, &hash, now)? || has_login(tx, &checked.address.login_key())? {
                 return Ok(false);
             }
-            write_account(tx, &checked, &opening)?;
+            write_account(tx, purpose, &checked, &opening)?;
             Ok(true)
         });
         match opened.await {
@@ -263,12 +266,18 @@ impl Accounts {
     }
 }
 
-fn write_account(tx: &mut Tx<'_>, checked: &Checked, opening: &Opening) -> store::Result<()> {
+fn write_account(
+    tx: &mut Tx<'_>,
+    purpose: Purpose,
+    checked: &Checked,
+    opening: &Opening,
+) -> store::Result<()> {
     let Opening {
         id,
         login,
         grant,
         credits,
+        audit,
         now,
     } = *opening;
     let email = checked.address.to_string();
@@ -298,6 +307,17 @@ fn write_account(tx: &mut Tx<'_>, checked: &Checked, opening: &Opening) -> store
         links::forget(tx, row.id(0)?)?;
     }
     tx.run("DELETE FROM sign_ups WHERE login_key = $1", &[(&key).into()])?;
+    let owner = Login {
+        id: login,
+        account: id,
+        email,
+    };
+    let how = match purpose {
+        Purpose::Invite => "invited",
+        Purpose::SignUp | Purpose::Reset => "confirmed",
+    };
+    let by = By::link(&owner, None);
+    audit::note(tx, (audit, now), id, &by, "account.opened", &owner.email, how)?;
     changes::bump(tx, id)
 }
 

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use accounts::By;
 use store::{Id, Result, Topic};
 
 use crate::accept::Door;
 use crate::capture::{self, Captured, InboxFilter};
 use crate::model::{
-    Accepted, Counters, Counts, Depth, LaneKey, Origin, Refused, Submission, Unrecorded, Window,
+    Accepted, Asked, Counters, Counts, Depth, LaneKey, Origin, Refused, Submission, Unrecorded, Window,
 };
 use crate::schedule::{Core, LaneView, Parts, pauses};
 use crate::settle;
@@ -73,44 +74,59 @@ impl Outbound {
         }
     }
 
+    fn asked(&self, by: &By) -> Asked {
+        let at = self.0.parts.clock.now();
+        Asked {
+            by: by.clone(),
+            at,
+            line: self.0.parts.ids.next(at),
+        }
+    }
+
     /// Makes waiting recipients of a message due now.
-    pub async fn retry(&self, message: Id, ordinal: Option<u32>) -> Result<Changed> {
+    pub async fn retry(&self, message: Id, ordinal: Option<u32>, by: &By) -> Result<Changed> {
+        let asked = self.asked(by);
         let changed = self.0.parts.db.write("retry", move |tx| {
             tx.ring(Topic::Due);
-            spool::retry(tx, message, ordinal)
+            let changed = spool::retry(tx, message, ordinal)?;
+            if let Some(account) = changed.account {
+                asked.note(tx, Some(account), "message.retried", &message.to_string())?;
+            }
+            Ok(changed)
         });
         changed.await
     }
 
     /// Gives waiting recipients of a message up.
-    pub async fn cancel(&self, message: Id, ordinal: Option<u32>) -> Result<Cancelled> {
+    pub async fn cancel(&self, message: Id, ordinal: Option<u32>, by: &By) -> Result<Cancelled> {
+        let asked = self.asked(by);
         if let Some(core) = &self.0.core {
-            return core.cancel(message, ordinal).await;
+            return core.cancel(message, ordinal, asked).await;
         }
-        let now = self.0.parts.clock.now();
         let db = &self.0.parts.db;
         db.write("cancel", move |tx| {
-            settle::cancel(tx, message, ordinal, None, now)
+            settle::cancel(tx, message, ordinal, None, &asked)
         })
         .await
     }
 
     /// Lets a lane rest until it is resumed, on every node and beyond restarts.
-    pub async fn pause_lane(&self, lane: LaneKey, by: Option<Id>) -> Result<()> {
-        let now = self.0.parts.clock.now();
+    pub async fn pause_lane(&self, lane: LaneKey, by: &By) -> Result<()> {
+        let asked = self.asked(by);
         self.0
             .parts
             .db
-            .write("pause a lane", move |tx| pauses::pause(tx, &lane, by, now))
+            .write("pause a lane", move |tx| pauses::pause(tx, &lane, &asked))
             .await
     }
 
     /// False when the lane was not paused.
-    pub async fn resume_lane(&self, lane: LaneKey) -> Result<bool> {
+    pub async fn resume_lane(&self, lane: LaneKey, by: &By) -> Result<bool> {
+        let asked = self.asked(by);
         self.0
             .parts
             .db
-            .write("resume a lane", move |tx| pauses::resume(tx, &lane))
+            .write("resume a lane", move |tx| pauses::resume(tx, &lane, &asked))
             .await
     }
 
@@ -125,9 +141,9 @@ impl Outbound {
 
     /// Forgets a lane's trouble and tries everything that waits for it now; says how many recipients were waiting in the
     /// database. Only a process that delivers knows lanes.
-    pub async fn retry_lane(&self, lane: &LaneKey) -> Result<u64> {
+    pub async fn retry_lane(&self, lane: &LaneKey, by: &By) -> Result<u64> {
         match &self.0.core {
-            Some(core) => core.retry_lane(lane).await,
+            Some(core) => core.retry_lane(lane, self.asked(by)).await,
             None => Ok(0),
         }
     }

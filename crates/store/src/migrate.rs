@@ -56,6 +56,11 @@ const TREE: &[Migration] = &[
         name: "proved",
         text: include_str!("../migrations/0009_proved.sql"),
     },
+    Migration {
+        version: 10,
+        name: "audit",
+        text: include_str!("../migrations/0010_audit.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

@@ -236,6 +236,7 @@ impl Accounts {
     /// Removes what is too old to be kept, or too much.
     pub async fn purge_sign_ins(&self) -> Result<()> {
         self.purge_lockouts().await?;
+        self.purge_audit().await?;
         self.purge_attempts().await
     }
 }

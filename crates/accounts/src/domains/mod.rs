@@ -11,6 +11,7 @@ use mail::time::Time;
 use store::{Db, Id, Row, Tx, Value};
 use tokio::task::spawn_blocking;
 
+use crate::audit::{self, By};
 use crate::changes::{self, bump};
 use crate::{Accounts, AccountsError, Result};
 
@@ -101,7 +102,7 @@ impl Stored {
 impl Accounts {
     /// Adds a domain to an account and makes its DKIM keys. With `trusted` the operator vouches for it: the account may
     /// send from it at once.
-    pub async fn add_domain(&self, account: Id, name: &str, trusted: bool) -> Result<SendingDomain> {
+    pub async fn add_domain(&self, account: Id, name: &str, trusted: bool, by: &By) -> Result<SendingDomain> {
         let name = Domain::parse(name.trim().trim_end_matches('.'))?;
         if !name.as_str().contains('.') {
             return Err(AccountsError::TopLevelDomain(name.to_unicode().into_owned()));
@@ -116,6 +117,7 @@ impl Accounts {
             .map_err(|_| AccountsError::KeyGeneration)??;
         let now = self.inner.clock.now();
         let (id, key_ids) = (self.id(now), [self.id(now), self.id(now)]);
+        let (audit, by) = (self.id(now), by.clone());
         let wanted = name.clone();
         let added = self
             .inner
@@ -144,6 +146,9 @@ impl Accounts {
                         ],
                     )?;
                 }
+                let trust = if trusted { "the operator vouches for it" } else { "" };
+                let name = wanted.to_unicode();
+                audit::note(tx, (audit, now), account, &by, "domain.added", &name, trust)?;
                 bump(tx, account)?;
                 Ok(Adding::Done)
             })
@@ -181,7 +186,13 @@ impl Accounts {
 
     /// Takes what DNS answered. The domain is verified as soon as the record of one of its DKIM keys is published; it
     /// stays so when a later check does not find it, because DNS has bad days and mail in the queue does not wait.
-    pub async fn record_check(&self, account: Id, id: Id, findings: Findings) -> Result<SendingDomain> {
+    pub async fn record_check(
+        &self,
+        account: Id,
+        id: Id,
+        findings: Findings,
+        by: &By,
+    ) -> Result<SendingDomain> {
         let stored = self.stored_domain(account, id).await?;
         let signed_before = stored.signing_keys();
         let stored = Stored { findings, ..stored };
@@ -193,6 +204,7 @@ impl Accounts {
         let changes = verify || stored.signing_keys() != signed_before;
         let findings = serde_json::to_string(&stored.findings).expect("texts in a map are always JSON");
         let now = self.inner.clock.now();
+        let (audit, by, name) = (self.id(now), by.clone(), stored.name.to_unicode().into_owned());
         self.inner
             .db
             .write("note what a domain publishes", move |tx| {
@@ -201,11 +213,14 @@ impl Accounts {
                     &[(&id).into(), now.into(), (&findings).into()],
                 )?;
                 if verify {
-                    tx.run(
+                    let verified = tx.execute(
                         "UPDATE domains SET state = 'verified', verified_by = 'dns', verified_at = $2 \
                          WHERE id = $1 AND state <> 'verified'",
                         &[(&id).into(), now.into()],
                     )?;
+                    if verified == 1 {
+                        audit::note(tx, (audit, now), account, &by, "domain.verified", &name, "")?;
+                    }
                 }
                 if changes { bump(tx, account) } else { Ok(()) }
             })
@@ -214,17 +229,28 @@ impl Accounts {
     }
 
     /// Removes a domain with its keys; the account may no longer send from it.
-    pub async fn remove_domain(&self, account: Id, id: Id) -> Result<()> {
+    pub async fn remove_domain(&self, account: Id, id: Id, by: &By) -> Result<()> {
+        let now = self.inner.clock.now();
+        let (audit, by) = (self.id(now), by.clone());
         let removed = self
             .inner
             .db
             .write("remove a sending domain", move |tx| {
-                let own = "SELECT id FROM domains WHERE id = $1 AND account = $2";
-                if tx.query_opt(own, &[(&id).into(), (&account).into()])?.is_none() {
+                let own = "SELECT name FROM domains WHERE id = $1 AND account = $2";
+                let Some(own) = tx.query_opt(own, &[(&id).into(), (&account).into()])? else {
                     return Ok(false);
-                }
+                };
                 tx.run("DELETE FROM dkim_keys WHERE domain = $1", &[(&id).into()])?;
                 tx.run("DELETE FROM domains WHERE id = $1", &[(&id).into()])?;
+                audit::note(
+                    tx,
+                    (audit, now),
+                    account,
+                    &by,
+                    "domain.removed",
+                    &own.text(0)?,
+                    "",
+                )?;
                 bump(tx, account)?;
                 Ok(true)
             })

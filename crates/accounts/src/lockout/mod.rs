@@ -17,6 +17,7 @@ pub(crate) use self::in_hand::InHand;
 pub(crate) use self::rules::Subject;
 
 use self::rules::{NETWORK, PAIR, Record, Rule, judge};
+use crate::audit::{self, By};
 use crate::{Accounts, AccountsError, Result};
 
 /// A wrong password that is repeated counts once within the window of a pair.
@@ -139,23 +140,35 @@ impl Accounts {
     }
 
     /// Lifts one lock and forgets the failures behind it.
-    pub async fn lift_lockout(&self, id: Id) -> Result<()> {
-        let lift =
-            move |tx: &mut Tx<'_>| tx.execute("DELETE FROM sign_in_limits WHERE id = $1", &[(&id).into()]);
-        match self.inner.db.write("lift a lockout", lift).await? {
-            0 => Err(AccountsError::NotFound("lockout")),
-            _ => Ok(()),
+    pub async fn lift_lockout(&self, id: Id, by: &By) -> Result<()> {
+        let now = self.inner.clock.now();
+        let (audit, by) = (self.id(now), by.clone());
+        let lift = move |tx: &mut Tx<'_>| {
+            let lock = "SELECT login_key, network FROM sign_in_limits WHERE id = $1";
+            let Some(lock) = tx.query_opt(lock, &[(&id).into()])? else {
+                return Ok(false);
+            };
+            tx.run("DELETE FROM sign_in_limits WHERE id = $1", &[(&id).into()])?;
+            let (login, network) = (lock.text(0)?, lock.text(1)?);
+            note_lifted(tx, (audit, now), &by, (&login, &network))?;
+            Ok(true)
+        };
+        if self.inner.db.write("lift a lockout", lift).await? {
+            Ok(())
+        } else {
+            Err(AccountsError::NotFound("lockout"))
         }
     }
 
     /// Lifts what `whom` names, a login address or a network in CIDR form, and returns how many locks that were.
-    pub async fn lift_lockouts(&self, whom: &str) -> Result<u64> {
+    pub async fn lift_lockouts(&self, whom: &str, by: &By) -> Result<u64> {
         let (login, network) = match Address::parse(whom.trim()) {
             Ok(address) => (Some(address.login_key()), None),
             Err(error) if whom.contains('@') => return Err(error.into()),
             Err(_) => (None, Some(crate::ranges::parse(whom)?.to_string())),
         };
         let now = self.inner.clock.now();
+        let (audit, by) = (self.id(now), by.clone());
         let lift = move |tx: &mut Tx<'_>| {
             let (column, value) = match (&login, &network) {
                 (Some(login), _) => ("login_key", login),
@@ -169,6 +182,9 @@ impl Accounts {
                 &format!("DELETE FROM sign_in_limits WHERE {column} = $1"),
                 &[value.into()],
             )?;
+            let (login, network) = (login.as_deref(), network.as_deref());
+            let whom = (login.unwrap_or_default(), network.unwrap_or_default());
+            note_lifted(tx, (audit, now), &by, whom)?;
             locks.map_or(Ok(0), |row| row.int(0))
         };
         let lifted = self.inner.db.write("lift lockouts", lift).await?;
@@ -203,6 +219,19 @@ pub(crate) fn lift(tx: &mut Tx<'_>, login: Id) -> store::Result<()> {
         "DELETE FROM sign_in_limits WHERE login_key = (SELECT login_key FROM logins WHERE id = $1)",
         &[(&login).into()],
     )
+}
+
+/// A lock of a login is its account's matter, any other the installation's.
+fn note_lifted(
+    tx: &mut Tx<'_>,
+    line: (Id, Time),
+    by: &By,
+    (login, network): (&str, &str),
+) -> store::Result<()> {
+    let account = crate::people::account_of_key(tx, login)?;
+    let target = if login.is_empty() { network } else { login };
+    let from = if login.is_empty() { "" } else { network };
+    audit::note(tx, line, account, by, "lockout.lifted", target, from)
 }
 
 /// Names a line of transactions.

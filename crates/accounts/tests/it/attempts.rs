@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use accounts::{AttemptFilter, Reason, SignInAttempt};
+use accounts::{AttemptFilter, By, Reason, SignInAttempt};
 use store::{Id, both_engines};
 
 use crate::room::{HERE, OTHER, PASSWORD, Room, from, room, tries};
@@ -35,7 +35,7 @@ both_engines! {
         let alice = room.account(ALICE).await;
         room.hand.advance(Duration::from_hours(1));
         let changed = room.clock.now();
-        room.accounts.set_password(ALICE, OTHER).await.unwrap();
+        room.accounts.set_password(ALICE, OTHER, &By::system()).await.unwrap();
         for day in 1..=3 {
             room.hand.advance(Duration::from_hours(24));
             for _ in 0..4 {
@@ -56,7 +56,7 @@ both_engines! {
         let passwords: Vec<String> = (0..5).map(|n| format!("seven green lanterns and {n} horses")).collect();
         for password in &passwords {
             room.hand.advance(Duration::from_mins(1));
-            room.accounts.set_password(ALICE, password).await.unwrap();
+            room.accounts.set_password(ALICE, password, &By::system()).await.unwrap();
         }
         for (age, word) in [(1, "old_password"), (2, "old_password"), (3, "old_password"), (4, "wrong_password")] {
             let client = accounts::Approach { client: format!("host-{age}"), ..from(HERE) };
@@ -66,7 +66,7 @@ both_engines! {
             assert_eq!(one.reason.as_str(), word, "{age} changes ago");
         }
         room.hand.advance(Duration::from_hours(366 * 24));
-        room.accounts.set_password(ALICE, PASSWORD).await.unwrap();
+        room.accounts.set_password(ALICE, PASSWORD, &By::system()).await.unwrap();
         let client = accounts::Approach { client: "later".into(), ..from(HERE) };
         tries(&room.accounts, &client, ALICE, &passwords[3]).await;
         assert_eq!(room.attempts(Some(alice.id)).await[0].reason, Reason::WrongPassword);

@@ -1,5 +1,6 @@
 //! What a change of an account does to what is remembered, of it and of others.
 
+use accounts::By;
 use accounts::changes::changed_since;
 use accounts::{Accounts, Epoch, Outcome, Principal, Scope, Scopes, Settings, Validity};
 use store::testing::TestDb;
@@ -18,7 +19,10 @@ async fn beside(test: &TestDb) -> Accounts {
 
 async fn make_key(room: &Room, who: &Principal) -> Id {
     let (held, scopes) = (Scopes::of_a_person(false), [Scope::Send].into_iter().collect());
-    let made = room.accounts.create_key(who, &held, "loop", scopes).await;
+    let made = room
+        .accounts
+        .create_key(who, &held, ("loop", scopes), &By::system())
+        .await;
     made.unwrap().key.id
 }
 
@@ -62,14 +66,14 @@ both_engines! {
         room.account("alice@example.com").await;
         room.account("lab@example.com").await;
         let alice = room.sign_in("alice@example.com").await;
-        let range = room.accounts.create_ip_credential("lab@example.com", "10.0.0.0/8", "").await.unwrap();
+        let range = room.accounts.create_ip_credential("lab@example.com", "10.0.0.0/8", "", &By::system()).await.unwrap();
         let client = "10.1.1.1".parse().unwrap();
         assert!(room.accounts.by_ip(client).await.unwrap().is_some());
         unannounced(&test, "UPDATE ip_credentials SET revoked_at = 1 WHERE id = $1", range.id).await;
         make_key(&room, &alice).await;
-        room.accounts.set_password("lab@example.com", OTHER).await.unwrap();
+        room.accounts.set_password("lab@example.com", OTHER, &By::system()).await.unwrap();
         assert!(room.accounts.by_ip(client).await.unwrap().is_some());
-        room.accounts.create_ip_credential("alice@example.com", "192.0.2.0/24", "").await.unwrap();
+        room.accounts.create_ip_credential("alice@example.com", "192.0.2.0/24", "", &By::system()).await.unwrap();
         assert!(room.accounts.by_ip(client).await.unwrap().is_none());
     }
 
@@ -78,7 +82,7 @@ both_engines! {
         let (alice, bob) = (room.account("alice@example.com").await.id, room.account("bob@example.com").await.id);
         let checked = room.accounts.refresh().await.unwrap();
         assert!(!changed(&test, alice, checked).await);
-        room.accounts.set_password("alice@example.com", OTHER).await.unwrap();
+        room.accounts.set_password("alice@example.com", OTHER, &By::system()).await.unwrap();
         assert!(changed(&test, alice, checked).await);
         assert!(!changed(&test, bob, checked).await);
         let again = room.accounts.refresh().await.unwrap();
@@ -88,7 +92,7 @@ both_engines! {
     async fn an_address_that_was_unknown_signs_in_as_soon_as_another_process_made_it(test: TestDb) {
         let room = room(&test);
         assert_eq!(room.tries("new@example.com", PASSWORD).await, Outcome::Wrong);
-        beside(&test).await.create(crate::room::new("new@example.com")).await.unwrap();
+        beside(&test).await.create(crate::room::new("new@example.com"), &By::system()).await.unwrap();
         room.sign_in("new@example.com").await;
     }
 
@@ -107,11 +111,11 @@ both_engines! {
             };
             workers.push(tokio::spawn(async move {
                 for _ in 0..30 {
-                    changes.suspend(principal.account, "testing").await.unwrap();
+                    changes.suspend(principal.account, "testing", &By::system()).await.unwrap();
                     sees.refresh().await.unwrap();
                     let suspended = Validity::Suspended("testing".into());
                     assert_eq!(sees.still_valid(&principal).await.unwrap(), suspended, "{}", principal.email);
-                    changes.resume(principal.account).await.unwrap();
+                    changes.resume(principal.account, &By::system()).await.unwrap();
                     sees.refresh().await.unwrap();
                     assert_eq!(sees.still_valid(&principal).await.unwrap(), Validity::Ok, "{}", principal.email);
                 }

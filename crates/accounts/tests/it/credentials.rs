@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use accounts::{AccountsError, MOST_KEYS, MOST_RANGES, Principal, Scope, Scopes, Validity, Via};
+use accounts::{AccountsError, By, MOST_KEYS, MOST_RANGES, Principal, Scope, Scopes, Validity, Via};
 use store::both_engines;
 
 use crate::room::room;
@@ -21,14 +21,14 @@ both_engines! {
         let account = room.account("alice@example.com").await;
         let alice = room.sign_in("alice@example.com").await;
         let held = Scopes::of_a_person(false);
-        let made = room.accounts.create_key(&alice, &held, "shop", scopes(&[Scope::Send])).await.unwrap();
+        let made = room.accounts.create_key(&alice, &held, ("shop", scopes(&[Scope::Send])), &By::system()).await.unwrap();
         assert!(made.secret.starts_with("ph_") && made.secret.starts_with(&made.key.prefix));
         let (principal, found) = room.accounts.find_key(&made.secret).await.unwrap().expect("the key is known");
         assert_eq!((principal.account, principal.via), (account.id, Via::Key(made.key.id)));
         assert_eq!(found, scopes(&[Scope::Send]));
         assert_eq!(room.accounts.still_valid(&principal).await.unwrap(), Validity::Ok);
         assert_eq!(room.accounts.keys(account.id).await.unwrap()[0].name, "shop");
-        room.accounts.revoke_key(account.id, made.key.id).await.unwrap();
+        room.accounts.revoke_key(account.id, made.key.id, &By::system()).await.unwrap();
         assert!(room.accounts.find_key(&made.secret).await.unwrap().is_none());
         room.accounts.refresh().await.unwrap();
         assert_eq!(room.accounts.still_valid(&principal).await.unwrap(), Validity::SignedOut);
@@ -40,14 +40,14 @@ both_engines! {
         room.account("alice@example.com").await;
         let alice = room.sign_in("alice@example.com").await;
         let held = scopes(&[Scope::Account, Scope::Send]);
-        let beyond = room.accounts.create_key(&alice, &held, "k", scopes(&[Scope::Domains])).await;
+        let beyond = room.accounts.create_key(&alice, &held, ("k", scopes(&[Scope::Domains])), &By::system()).await;
         assert!(matches!(beyond, Err(AccountsError::ScopeNotHeld(Scope::Domains))));
         let person = Scopes::of_a_person(false);
-        let operator = room.accounts.create_key(&alice, &person, "k", scopes(&[Scope::Operator])).await;
+        let operator = room.accounts.create_key(&alice, &person, ("k", scopes(&[Scope::Operator])), &By::system()).await;
         assert!(matches!(operator, Err(AccountsError::ScopeNotHeld(Scope::Operator))));
-        let none = room.accounts.create_key(&alice, &person, "k", scopes(&[])).await;
+        let none = room.accounts.create_key(&alice, &person, ("k", scopes(&[])), &By::system()).await;
         assert!(matches!(none, Err(AccountsError::NoScope)));
-        let nameless = room.accounts.create_key(&alice, &person, " ", scopes(&[Scope::Send])).await;
+        let nameless = room.accounts.create_key(&alice, &person, (" ", scopes(&[Scope::Send])), &By::system()).await;
         assert!(matches!(nameless, Err(AccountsError::BadName)));
     }
 
@@ -58,10 +58,10 @@ both_engines! {
         let alice = room.sign_in("alice@example.com").await;
         let made = room
             .accounts
-            .create_key(&alice, &Scopes::of_a_person(false), "k", scopes(&[Scope::Send]))
+            .create_key(&alice, &Scopes::of_a_person(false), ("k", scopes(&[Scope::Send])), &By::system())
             .await
             .unwrap();
-        let refused = room.accounts.revoke_key(bob.id, made.key.id).await;
+        let refused = room.accounts.revoke_key(bob.id, made.key.id, &By::system()).await;
         assert!(matches!(refused, Err(AccountsError::NotFound(_))));
         assert!(room.accounts.find_key(&made.secret).await.unwrap().is_some());
         assert!(room.accounts.find_key("ph_guess").await.unwrap().is_none());
@@ -71,7 +71,7 @@ both_engines! {
         let room = room(&test);
         let account = room.account("printer@example.com").await;
         assert_eq!(room.accounts.by_ip(ip("10.1.2.3")).await.unwrap(), None);
-        let range = room.accounts.create_ip_credential("Printer@example.com", "10.1.2.3/16", "").await.unwrap();
+        let range = room.accounts.create_ip_credential("Printer@example.com", "10.1.2.3/16", "", &By::system()).await.unwrap();
         assert_eq!((range.range.as_str(), range.name.as_str()), ("10.1.0.0/16", "10.1.0.0/16"));
         let found = room.accounts.by_ip(ip("10.1.200.1")).await.unwrap().expect("in the range");
         let expected = Principal { account: account.id, via: Via::IpRange(range.id), ..found.clone() };
@@ -79,7 +79,7 @@ both_engines! {
         assert_eq!(found.email, "printer@example.com");
         assert_eq!(room.accounts.by_ip(ip("10.2.0.1")).await.unwrap(), None);
         assert_eq!(room.accounts.still_valid(&found).await.unwrap(), Validity::Ok);
-        room.accounts.revoke_ip_credential(range.id).await.unwrap();
+        room.accounts.revoke_ip_credential(range.id, &By::system()).await.unwrap();
         assert_eq!(room.accounts.by_ip(ip("10.1.200.1")).await.unwrap(), None);
         assert_eq!(room.accounts.still_valid(&found).await.unwrap(), Validity::SignedOut);
     }
@@ -88,10 +88,10 @@ both_engines! {
         let room = room(&test);
         room.account("a@example.com").await;
         room.account("b@example.com").await;
-        room.accounts.create_ip_credential("a@example.com", "192.0.2.0/24", "lab").await.unwrap();
-        let taken = room.accounts.create_ip_credential("b@example.com", "192.0.2.9/24", "lab").await;
+        room.accounts.create_ip_credential("a@example.com", "192.0.2.0/24", "lab", &By::system()).await.unwrap();
+        let taken = room.accounts.create_ip_credential("b@example.com", "192.0.2.9/24", "lab", &By::system()).await;
         assert!(matches!(taken, Err(AccountsError::RangeExists(_))));
-        let nobody = room.accounts.create_ip_credential("c@example.com", "198.51.100.0/24", "x").await;
+        let nobody = room.accounts.create_ip_credential("c@example.com", "198.51.100.0/24", "x", &By::system()).await;
         assert!(matches!(nobody, Err(AccountsError::NoSuchLogin(_))));
         assert_eq!(room.accounts.ip_credentials().await.unwrap().len(), 1);
     }
@@ -102,7 +102,7 @@ both_engines! {
         room.account("bob@example.com").await;
         let (alice, bob) = (room.sign_in("alice@example.com").await, room.sign_in("bob@example.com").await);
         let make = async |who: &Principal| {
-            room.accounts.create_key(who, &Scopes::of_a_person(false), "k", scopes(&[Scope::Send])).await
+            room.accounts.create_key(who, &Scopes::of_a_person(false), ("k", scopes(&[Scope::Send])), &By::system()).await
         };
         // Many at once make no more than one after the other.
         let wanted: Vec<_> = (0..MOST_KEYS + 20)
@@ -110,7 +110,7 @@ both_engines! {
                 let (accounts, alice) = (room.accounts.clone(), alice.clone());
                 tokio::spawn(async move {
                     let held = Scopes::of_a_person(false);
-                    accounts.create_key(&alice, &held, "k", scopes(&[Scope::Send])).await.is_ok()
+                    accounts.create_key(&alice, &held, ("k", scopes(&[Scope::Send])), &By::system()).await.is_ok()
                 })
             })
             .collect();
@@ -126,7 +126,7 @@ both_engines! {
         );
         make(&bob).await.expect("another account has its own limit");
         let keys = room.accounts.keys(account.id).await.unwrap();
-        room.accounts.revoke_key(account.id, keys[0].id).await.unwrap();
+        room.accounts.revoke_key(account.id, keys[0].id, &By::system()).await.unwrap();
         make(&alice).await.expect("there is room again");
     }
 
@@ -135,7 +135,7 @@ both_engines! {
         room.account("lab@example.com").await;
         room.account("bob@example.com").await;
         let let_in = async |email: &str, number: i64| {
-            room.accounts.create_ip_credential(email, &format!("10.0.{number}.0/24"), "").await
+            room.accounts.create_ip_credential(email, &format!("10.0.{number}.0/24"), "", &By::system()).await
         };
         let mut last = None;
         for number in 0..MOST_RANGES {
@@ -144,7 +144,7 @@ both_engines! {
         let refused = let_in("lab@example.com", 200).await.unwrap_err();
         assert!(matches!(refused, AccountsError::TooMany { most: 100, .. }), "{refused}");
         let_in("bob@example.com", 200).await.expect("another account has its own limit");
-        room.accounts.revoke_ip_credential(last.unwrap().id).await.unwrap();
+        room.accounts.revoke_ip_credential(last.unwrap().id, &By::system()).await.unwrap();
         let_in("lab@example.com", 201).await.expect("there is room again");
     }
 }

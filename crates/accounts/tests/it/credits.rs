@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use accounts::By;
 use accounts::credits::{Charge, charge};
 use accounts::{AccountsError, NewAccount};
 use store::{Db, Id, StoreError, both_engines};
@@ -35,7 +36,7 @@ async fn books(db: &Db, account: Id) -> (i64, i64) {
 both_engines! {
     async fn a_charge_is_paid_whole_or_not_at_all(test: TestDb) {
         let room = room(&test);
-        let account = room.accounts.create(NewAccount { credits: Some(10), ..new("a@example.com") }).await.unwrap();
+        let account = room.accounts.create(NewAccount { credits: Some(10), ..new("a@example.com") }, &By::system()).await.unwrap();
         assert_eq!(spend(&test.db, account.id, 7, 1).await, Charge::Paid);
         assert_eq!(spend(&test.db, account.id, 4, 1).await, Charge::Empty);
         assert_eq!(spend(&test.db, account.id, 3, 2).await, Charge::Paid);
@@ -49,7 +50,7 @@ both_engines! {
         assert_eq!(spend(&test.db, ops.id, 1_000, 1).await, Charge::Paid);
         assert_eq!(books(&test.db, ops.id).await, (0, 0));
         let account = room.account("a@example.com").await;
-        room.accounts.suspend(account.id, "x").await.unwrap();
+        room.accounts.suspend(account.id, "x", &By::system()).await.unwrap();
         assert_eq!(spend(&test.db, account.id, 1, 1).await, Charge::Suspended);
         assert_eq!(spend(&test.db, test.id(), 1, 1).await, Charge::Suspended);
     }
@@ -57,14 +58,14 @@ both_engines! {
     async fn grants_are_listed_and_never_make_a_debt(test: TestDb) {
         let room = room(&test);
         let account = room.account("a@example.com").await;
-        assert_eq!(room.accounts.grant(account.id, 100, "welcome").await.unwrap(), 600);
-        assert_eq!(room.accounts.grant(account.id, -600, "taken back").await.unwrap(), 0);
-        assert!(matches!(room.accounts.grant(account.id, -1, "x").await, Err(AccountsError::BelowZero(0))));
-        assert!(matches!(room.accounts.grant(account.id, 0, "x").await, Err(AccountsError::NoAmount)));
-        assert!(matches!(room.accounts.grant(account.id, i64::MAX, "x").await, Err(AccountsError::TooMuch)));
-        assert!(matches!(room.accounts.grant(test.id(), 1, "x").await, Err(AccountsError::NotFound(_))));
+        assert_eq!(room.accounts.grant(account.id, 100, "welcome", &By::system()).await.unwrap(), 600);
+        assert_eq!(room.accounts.grant(account.id, -600, "taken back", &By::system()).await.unwrap(), 0);
+        assert!(matches!(room.accounts.grant(account.id, -1, "x", &By::system()).await, Err(AccountsError::BelowZero(0))));
+        assert!(matches!(room.accounts.grant(account.id, 0, "x", &By::system()).await, Err(AccountsError::NoAmount)));
+        assert!(matches!(room.accounts.grant(account.id, i64::MAX, "x", &By::system()).await, Err(AccountsError::TooMuch)));
+        assert!(matches!(room.accounts.grant(test.id(), 1, "x", &By::system()).await, Err(AccountsError::NotFound(_))));
         let ops = room.operator("ops@example.com").await;
-        assert!(matches!(room.accounts.grant(ops.id, 1, "x").await, Err(AccountsError::Unlimited)));
+        assert!(matches!(room.accounts.grant(ops.id, 1, "x", &By::system()).await, Err(AccountsError::Unlimited)));
         let grants = room.accounts.grants(account.id, 10).await.unwrap();
         let amounts: Vec<i64> = grants.iter().map(|grant| grant.amount).collect();
         assert_eq!(amounts, [-600, 100, 500]);
@@ -73,7 +74,7 @@ both_engines! {
 
     async fn the_ledger_adds_up_at_every_moment_whoever_spends_and_grants_at_once(test: TestDb) {
         let room = room(&test);
-        let account = room.accounts.create(NewAccount { credits: Some(100), ..new("a@example.com") }).await.unwrap();
+        let account = room.accounts.create(NewAccount { credits: Some(100), ..new("a@example.com") }, &By::system()).await.unwrap();
         // As two processes do, each with its own connections.
         let processes = [test.db.clone(), test.reopen().await];
         let sums = Arc::new(Sums::default());
@@ -95,7 +96,7 @@ both_engines! {
                                 continue;
                             }
                         };
-                        match accounts.grant(account.id, granted, "more or less").await {
+                        match accounts.grant(account.id, granted, "more or less", &By::system()).await {
                             Ok(_) => sums.granted.fetch_add(granted, Ordering::SeqCst),
                             Err(AccountsError::BelowZero(_)) if granted < 0 => continue,
                             Err(error) => panic!("{error}"),

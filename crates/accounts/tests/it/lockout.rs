@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use accounts::{Accounts, AccountsError, Outcome, Settings};
+use accounts::{Accounts, AccountsError, By, Outcome, Settings};
 use store::testing::TestDb;
 use store::{Tx, both_engines};
 
@@ -126,19 +126,19 @@ both_engines! {
         let room = room(&test);
         room.account(ALICE).await;
         room.fails(10, HERE, ALICE).await;
-        room.accounts.set_password(ALICE, OTHER).await.unwrap();
+        room.accounts.set_password(ALICE, OTHER, &By::system()).await.unwrap();
         assert!(matches!(room.tries(ALICE, OTHER).await, Outcome::In(_)));
 
         room.fails(10, HERE, ALICE).await;
         let lock = room.accounts.lockouts_of(ALICE).await.unwrap().remove(0);
-        room.accounts.lift_lockout(lock.id).await.unwrap();
+        room.accounts.lift_lockout(lock.id, &By::system()).await.unwrap();
         assert!(matches!(room.tries(ALICE, OTHER).await, Outcome::In(_)));
-        assert!(matches!(room.accounts.lift_lockout(lock.id).await, Err(AccountsError::NotFound(_))));
+        assert!(matches!(room.accounts.lift_lockout(lock.id, &By::system()).await, Err(AccountsError::NotFound(_))));
 
         room.fails(10, HERE, ALICE).await;
-        assert_eq!(room.accounts.lift_lockouts(ALICE).await.unwrap(), 1);
+        assert_eq!(room.accounts.lift_lockouts(ALICE, &By::system()).await.unwrap(), 1);
         assert!(matches!(room.tries(ALICE, OTHER).await, Outcome::In(_)));
-        assert_eq!(room.accounts.lift_lockouts("192.0.2.0/24").await.unwrap(), 0);
+        assert_eq!(room.accounts.lift_lockouts("192.0.2.0/24", &By::system()).await.unwrap(), 0);
         assert!(room.accounts.lockouts().await.unwrap().is_empty());
     }
 

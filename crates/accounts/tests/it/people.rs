@@ -1,6 +1,6 @@
 //! Making accounts, listing them, suspending them.
 
-use accounts::{AccountFilter, AccountSort, AccountState, AccountsError, NewAccount, Validity};
+use accounts::{AccountFilter, AccountSort, AccountState, AccountsError, By, NewAccount, Validity};
 use store::both_engines;
 
 use crate::room::{PASSWORD, new, room};
@@ -11,35 +11,35 @@ both_engines! {
         assert_eq!(room.account("alice@example.com").await.credits, Some(500));
         assert_eq!(room.operator("ops@example.com").await.credits, None);
         let given = NewAccount { credits: Some(7), operator: true, ..new("few@example.com") };
-        assert_eq!(room.accounts.create(given).await.unwrap().credits, Some(7));
+        assert_eq!(room.accounts.create(given, &By::system()).await.unwrap().credits, Some(7));
     }
 
     async fn one_address_has_one_login_whatever_its_case(test: TestDb) {
         let room = room(&test);
         room.account("Alice@Bücher.example").await;
         for same in ["alice@bücher.example", "ALICE@xn--bcher-kva.example"] {
-            let refused = room.accounts.create(new(same)).await.unwrap_err();
+            let refused = room.accounts.create(new(same), &By::system()).await.unwrap_err();
             assert!(matches!(refused, AccountsError::LoginExists(_)), "{same}: {refused}");
         }
     }
 
     async fn bad_addresses_and_weak_passwords_make_no_account(test: TestDb) {
         let room = room(&test);
-        assert!(matches!(room.accounts.create(new("nobody")).await, Err(AccountsError::Address(_))));
+        assert!(matches!(room.accounts.create(new("nobody"), &By::system()).await, Err(AccountsError::Address(_))));
         let weak = NewAccount { password: "password123".into(), ..new("alice@example.com") };
-        assert!(matches!(room.accounts.create(weak).await, Err(AccountsError::Weak(_))));
+        assert!(matches!(room.accounts.create(weak, &By::system()).await, Err(AccountsError::Weak(_))));
         assert!(room.accounts.list(page(AccountSort::Newest)).await.unwrap().is_empty());
     }
 
     async fn there_is_only_one_first_operator(test: TestDb) {
         let room = room(&test);
         assert!(!room.accounts.has_operator().await.unwrap());
-        let first = room.accounts.create_first_operator("ops@example.com".into(), PASSWORD.into());
-        let second = room.accounts.create_first_operator("eve@example.com".into(), PASSWORD.into());
+        let first = room.accounts.create_first_operator("ops@example.com".into(), PASSWORD.into(), None);
+        let second = room.accounts.create_first_operator("eve@example.com".into(), PASSWORD.into(), None);
         let (first, second) = tokio::join!(first, second);
         assert_eq!(usize::from(first.is_ok()) + usize::from(second.is_ok()), 1);
         assert!(room.accounts.has_operator().await.unwrap());
-        let late = room.accounts.create_first_operator("late@example.com".into(), PASSWORD.into()).await;
+        let late = room.accounts.create_first_operator("late@example.com".into(), PASSWORD.into(), None).await;
         assert!(matches!(late, Err(AccountsError::AlreadySetUp)));
     }
 
@@ -47,14 +47,14 @@ both_engines! {
         let room = room(&test);
         let account = room.account("alice@example.com").await;
         let alice = room.sign_in("alice@example.com").await;
-        room.accounts.suspend(account.id, " too many bounces ").await.unwrap();
+        room.accounts.suspend(account.id, " too many bounces ", &By::system()).await.unwrap();
         let suspended = Validity::Suspended("too many bounces".into());
         assert_eq!(room.accounts.still_valid(&alice).await.unwrap(), suspended);
         let state = room.accounts.account(account.id).await.unwrap().state;
         assert_eq!(state, AccountState::Suspended("too many bounces".into()));
-        room.accounts.resume(account.id).await.unwrap();
+        room.accounts.resume(account.id, &By::system()).await.unwrap();
         assert_eq!(room.accounts.still_valid(&alice).await.unwrap(), Validity::Ok);
-        let nobody = room.accounts.suspend(test.id(), "x").await;
+        let nobody = room.accounts.suspend(test.id(), "x", &By::system()).await;
         assert!(matches!(nobody, Err(AccountsError::NotFound("account"))));
     }
 

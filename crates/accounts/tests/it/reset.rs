@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use accounts::{AccountsError, ChangedBy, Outcome, Requester, Says, SessionOrigin, Validity};
+use accounts::{AccountsError, By, ChangedBy, Outcome, Requester, Says, SessionOrigin, Validity};
 use store::both_engines;
 
 use crate::room::{HERE, OTHER, PASSWORD, Room, room};
@@ -101,7 +101,7 @@ both_engines! {
         room.changes_password("alice@example.com", PASSWORD, OTHER, None).await.unwrap();
         let void = room.accounts.reset_password(&link, PASSWORD, &from("192.0.2.1")).await;
         assert!(matches!(void, Err(AccountsError::LinkGone)));
-        room.accounts.set_password("alice@example.com", PASSWORD).await.unwrap();
+        room.accounts.set_password("alice@example.com", PASSWORD, &By::system()).await.unwrap();
         let told: Vec<_> = letters(&room.accounts).await.into_iter().map(|letter| (letter.says, letter.requester)).collect();
         assert_eq!(told, [
             (Says::PasswordChanged { by: ChangedBy::Owner }, Some(Requester::new("192.0.2.1".parse().unwrap(), "laptop.example"))),

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use accounts::{
-    Account, Accounts, Approach, Attempt, Door, NewAccount, Outcome, OwnPassword, Principal, Settings,
+    Account, Accounts, Approach, Attempt, By, Door, NewAccount, Outcome, OwnPassword, Principal, Settings,
 };
 use mail::time::Time;
 use store::testing::TestDb;
@@ -33,15 +33,18 @@ pub fn room(test: &TestDb) -> Room {
 
 impl Room {
     pub async fn account(&self, email: &str) -> Account {
-        self.accounts.create(new(email)).await.unwrap()
+        self.accounts.create(new(email), &By::system()).await.unwrap()
     }
 
     pub async fn operator(&self, email: &str) -> Account {
         self.accounts
-            .create(NewAccount {
-                operator: true,
-                ..new(email)
-            })
+            .create(
+                NewAccount {
+                    operator: true,
+                    ..new(email)
+                },
+                &By::system(),
+            )
             .await
             .unwrap()
     }

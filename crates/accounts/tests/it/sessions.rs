@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use accounts::{SessionOrigin, Via};
+use accounts::{By, SessionOrigin, Via};
 use store::both_engines;
 
 use crate::room::{OTHER, PASSWORD, Room, room};
@@ -60,7 +60,7 @@ both_engines! {
         room.changes_password("alice@example.com", PASSWORD, OTHER, Some(&mine)).await.unwrap();
         assert!(is_open(&room, &mine).await);
         assert!(!is_open(&room, &other).await);
-        room.accounts.set_password("alice@example.com", PASSWORD).await.unwrap();
+        room.accounts.set_password("alice@example.com", PASSWORD, &By::system()).await.unwrap();
         assert!(!is_open(&room, &mine).await);
     }
 
@@ -76,7 +76,7 @@ both_engines! {
         let room = room(&test);
         room.account("alice@example.com").await;
         let before = room.sign_in("alice@example.com").await;
-        room.accounts.set_password("alice@example.com", OTHER).await.unwrap();
+        room.accounts.set_password("alice@example.com", OTHER, &By::system()).await.unwrap();
         assert_eq!(room.accounts.open_session(&before, SessionOrigin::default()).await.unwrap(), None);
     }
 }

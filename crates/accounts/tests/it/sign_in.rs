@@ -1,6 +1,6 @@
 //! Passwords: who gets in, and what a change of password does everywhere.
 
-use accounts::{Accounts, AccountsError, Outcome, Settings, Validity, Via};
+use accounts::{Accounts, AccountsError, By, Outcome, Settings, Validity, Via};
 use mail::address::Address;
 use store::{Clock, both_engines};
 
@@ -35,7 +35,7 @@ both_engines! {
         let room = room(&test);
         room.account("alice@example.com").await;
         let before = room.sign_in("alice@example.com").await;
-        room.accounts.set_password("alice@example.com", OTHER).await.unwrap();
+        room.accounts.set_password("alice@example.com", OTHER, &By::system()).await.unwrap();
         assert_eq!(room.tries("alice@example.com", PASSWORD).await, Outcome::Wrong);
         assert!(matches!(room.tries("alice@example.com", OTHER).await, Outcome::In(_)));
         assert_eq!(room.accounts.still_valid(&before).await.unwrap(), Validity::SignedOut);
@@ -48,7 +48,7 @@ both_engines! {
         let epoch = room.accounts.refresh().await.unwrap();
         let settings = Settings { free_credits: 0, hostname: "x.example".into() };
         let cli = Accounts::new(test.reopen().await, Clock::system(), test.ids.clone(), settings);
-        cli.set_password("alice@example.com", OTHER).await.unwrap();
+        cli.set_password("alice@example.com", OTHER, &By::system()).await.unwrap();
         assert!(room.accounts.refresh().await.unwrap() > epoch);
         assert_eq!(room.accounts.still_valid(&before).await.unwrap(), Validity::SignedOut);
         assert_eq!(room.tries("alice@example.com", PASSWORD).await, Outcome::Wrong);
@@ -58,10 +58,10 @@ both_engines! {
     async fn a_weak_new_password_changes_nothing(test: TestDb) {
         let room = room(&test);
         room.account("alice@example.com").await;
-        let weak = room.accounts.set_password("alice@example.com", "1234567890").await;
+        let weak = room.accounts.set_password("alice@example.com", "1234567890", &By::system()).await;
         assert!(matches!(weak, Err(AccountsError::Weak(_))));
         room.sign_in("alice@example.com").await;
-        let nobody = room.accounts.set_password("bob@example.com", OTHER).await;
+        let nobody = room.accounts.set_password("bob@example.com", OTHER, &By::system()).await;
         assert!(matches!(nobody, Err(AccountsError::NoSuchLogin(_))));
     }
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use accounts::{Accounts, AccountsError, Letter, NewSignUp, Outcome, Requester, Says};
+use accounts::{Accounts, AccountsError, By, Letter, NewSignUp, Outcome, Requester, Says};
 use mail::address::Address;
 use store::both_engines;
 
@@ -244,7 +244,7 @@ both_engines! {
         assert!(!may_send_to(&room, &alice, "zoe@example.net").await);
         room.account("bob@example.com").await;
         assert!(may_send_to(&room, &room.sign_in("bob@example.com").await, "zoe@example.net").await);
-        room.accounts.add_domain(alice.account, "alice.example", true).await.unwrap();
+        room.accounts.add_domain(alice.account, "alice.example", true, &By::system()).await.unwrap();
         assert!(may_send_to(&room, &alice, "zoe@example.net").await);
         assert!(!room.accounts.account(alice.account).await.unwrap().sandbox);
     }
@@ -252,7 +252,7 @@ both_engines! {
     async fn a_mail_that_is_not_handed_over_comes_again_later_and_is_given_up_in_the_end(test: TestDb) {
         let room = room(&test);
         room.account("alice@example.com").await;
-        room.accounts.set_password("alice@example.com", OTHER).await.unwrap();
+        room.accounts.set_password("alice@example.com", OTHER, &By::system()).await.unwrap();
         let id = room.accounts.next_letter().await.unwrap().unwrap().id;
         assert_eq!(room.accounts.next_letter().await.unwrap(), None);
         for gap in [1, 2, 4, 8, 16, 32, 60, 60] {

@@ -1,5 +1,6 @@
 //! The values that pass between the steps of sending: submission, job, outcome.
 
+mod asked;
 mod counters;
 mod courier;
 mod depth;
@@ -14,6 +15,7 @@ mod state;
 mod submission;
 mod unrecorded;
 
+pub use asked::Asked;
 pub use counters::{Counter, Counters, Counts};
 pub use courier::{Courier, Link, Parcel, Pending};
 pub use depth::{Depth, DomainDepth};

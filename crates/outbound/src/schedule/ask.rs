@@ -8,7 +8,7 @@ use store::{Id, Result, Topic};
 
 use super::core::Core;
 use super::view::LaneView;
-use crate::model::{Job, LaneKey};
+use crate::model::{Asked, Job, LaneKey};
 use crate::settle;
 use crate::spool::{self, Cancelled, InHand};
 
@@ -53,7 +53,7 @@ impl Core {
     }
 
     /// Forgets a lane's trouble and makes everything due that waits for it; says how many rows.
-    pub async fn retry_lane(self: &Arc<Self>, lane: &LaneKey) -> Result<u64> {
+    pub async fn retry_lane(self: &Arc<Self>, lane: &LaneKey, asked: Asked) -> Result<u64> {
         let depth = self.depth();
         let domains: Vec<Domain> = {
             let mut state = self.state.lock();
@@ -67,14 +67,15 @@ impl Core {
                 })
                 .collect()
         };
-        let now = self.now();
+        let lane = lane.clone();
         self.parts
             .db
             .write("retry a lane", move |tx| {
                 let mut rows = 0;
                 for domain in &domains {
-                    rows += spool::hurry(tx, domain, now)?;
+                    rows += spool::hurry(tx, domain, asked.at)?;
                 }
+                asked.note(tx, None, "lane.retried", lane.as_str())?;
                 tx.ring(Topic::Due);
                 Ok(rows)
             })
@@ -82,14 +83,19 @@ impl Core {
     }
 
     /// Cancels what waits of a message; what is on the wire in this process stays.
-    pub async fn cancel(self: &Arc<Self>, message: Id, ordinal: Option<u32>) -> Result<Cancelled> {
+    pub async fn cancel(
+        self: &Arc<Self>,
+        message: Id,
+        ordinal: Option<u32>,
+        asked: Asked,
+    ) -> Result<Cancelled> {
         let withdrawn = self.state.lock().withdraw(message, ordinal);
         let ordinals: Vec<u32> = withdrawn
             .iter()
             .flat_map(|job| &job.recipients)
             .map(|one| one.ordinal)
             .collect();
-        let (node, now) = (self.node(), self.now());
+        let (node, now) = (self.node(), asked.at);
         let cancelled = self
             .parts
             .db
@@ -98,7 +104,7 @@ impl Core {
                     node,
                     withdrawn: &ordinals,
                 };
-                settle::cancel(tx, message, ordinal, Some(ours), now)
+                settle::cancel(tx, message, ordinal, Some(ours), &asked)
             })
             .await;
         if let Ok(cancelled) = &cancelled {

@@ -1,10 +1,9 @@
 //! Giving recipients up by hand.
 
-use mail::time::Time;
 use store::events::{self, Event};
 use store::{Id, Result, Tx};
 
-use crate::model::State;
+use crate::model::{Asked, State};
 use crate::spool::{self, Cancelled, InHand};
 
 /// Cancels waiting recipients of a message, with their events, in one transaction.
@@ -13,15 +12,15 @@ pub fn cancel(
     message: Id,
     ordinal: Option<u32>,
     ours: Option<InHand<'_>>,
-    now: Time,
+    asked: &Asked,
 ) -> Result<Cancelled> {
-    let cancelled = spool::cancel(tx, message, ordinal, ours, now)?;
+    let cancelled = spool::cancel(tx, message, ordinal, ours, asked.at)?;
     if let Some(account) = cancelled.account {
         for ordinal in &cancelled.ordinals {
             events::append(
                 tx,
                 &Event {
-                    at: now,
+                    at: asked.at,
                     account,
                     message: Some(message),
                     ordinal: Some(i64::from(*ordinal)),
@@ -30,6 +29,7 @@ pub fn cancel(
                 },
             )?;
         }
+        asked.note(tx, Some(account), "message.cancelled", &message.to_string())?;
     }
     Ok(cancelled)
 }

@@ -15,6 +15,8 @@ pub struct Changed {
     pub rows: u64,
     /// Rows that are being delivered at this moment and were left alone.
     pub in_hand: u64,
+    /// Whose the changed rows are.
+    pub account: Option<Id>,
 }
 
 /// Recipients that the caller has in hand, and which of them are not on the wire yet.
@@ -38,9 +40,18 @@ pub fn retry(tx: &mut Tx<'_>, message: Id, ordinal: Option<u32>) -> Result<Chang
         "SELECT ordinal FROM recipients WHERE message = $1 AND ordinal = COALESCE($2, ordinal) AND node IS NOT NULL",
         &[message.into(), ordinal.into()],
     )?;
+    let owner = "SELECT account FROM recipients WHERE message = $1 LIMIT 1";
+    let account = match rows {
+        0 => None,
+        _ => tx
+            .query_opt(owner, &[message.into()])?
+            .map(|row| row.id(0))
+            .transpose()?,
+    };
     Ok(Changed {
         rows,
         in_hand: in_hand.len() as u64,
+        account,
     })
 }
 

@@ -1,5 +1,6 @@
 //! The door: what it refuses, and with which words.
 
+use accounts::By;
 use accounts::credits::Charge;
 use mail::replies;
 use mail::reply::Reply;
@@ -126,8 +127,8 @@ both_engines! {
         let stopped = stop.clone();
         let busy = tokio::spawn(async move {
             while !stopped.is_cancelled() {
-                accounts.suspend(other, "testing").await.unwrap();
-                accounts.resume(other).await.unwrap();
+                accounts.suspend(other, "testing", &By::system()).await.unwrap();
+                accounts.resume(other, &By::system()).await.unwrap();
             }
         });
         for _ in 0..50 {
@@ -166,7 +167,7 @@ both_engines! {
         });
         inside.await.unwrap();
         let (accounts, account) = (world.accounts.clone(), world.principal.account);
-        let suspended = tokio::spawn(async move { accounts.suspend(account, "bounces").await });
+        let suspended = tokio::spawn(async move { accounts.suspend(account, "bounces", &By::system()).await });
         waiting(1).await;
         // The check finds an account in good standing: the suspension is not committed yet.
         let submission = world.submission(&["b@there.example"], MESSAGE);
@@ -203,7 +204,7 @@ both_engines! {
         let world = World::new(test).await;
         let outbound = Outbound::idle(world.parts(&Route::Capture));
         let account = world.principal.account;
-        world.accounts.grant(account, -99_997, "test").await.unwrap();
+        world.accounts.grant(account, -99_997, "test", &By::system()).await.unwrap();
         world.accept(&outbound, &["a@there.example", "b@there.example"]).await;
         assert_eq!(world.count("SELECT balance FROM accounts").await, 1);
         let two = world.submission(&["a@there.example", "b@there.example"], MESSAGE);
@@ -218,13 +219,13 @@ both_engines! {
         let world = World::new(test).await;
         let outbound = Outbound::idle(world.parts(&Route::Capture));
         world.accept(&outbound, &["a@there.example"]).await;
-        world.accounts.set_password("ann@sender.example", "copper-whistle-by-the-sea-7").await.unwrap();
+        world.accounts.set_password("ann@sender.example", "copper-whistle-by-the-sea-7", &By::system()).await.unwrap();
         let old = world.submission(&["a@there.example"], MESSAGE);
         assert_eq!(refusal(&outbound, old.clone()).await, replies::SIGNED_OUT);
         let now = world.accounts.vouched("ann@sender.example").await;
         let new = Submission { principal: now.unwrap(), ..old };
         assert!(outbound.accept(new.clone()).await.is_ok());
-        world.accounts.suspend(world.principal.account, "bounces").await.unwrap();
+        world.accounts.suspend(world.principal.account, "bounces", &By::system()).await.unwrap();
         let reply = refusal(&outbound, new).await;
         assert_eq!((reply.code, reply.text.as_ref()), (554, "The account is suspended: bounces"));
     }

@@ -1,5 +1,6 @@
 //! What people see of messages and do to them: lists, pages, retry, cancel, pause, the inbox.
 
+use accounts::By;
 use std::time::Duration;
 
 use mail::notify::Notify;
@@ -78,12 +79,12 @@ both_engines! {
         let outbound = world.send_to(sink.address).await;
         let accepted = world.accept(&outbound, &["b@there.example", "c@there.example"]).await;
         world.until_all(accepted.id, "deferred").await;
-        let cancelled = outbound.cancel(accepted.id, Some(0)).await.unwrap();
+        let cancelled = outbound.cancel(accepted.id, Some(0), &By::system()).await.unwrap();
         assert_eq!((cancelled.ordinals, cancelled.on_the_wire), (vec![0], 0));
         let fates = world.fates(accepted.id).await;
         assert_eq!(fates[0], "cancelled: cancelled by hand");
         assert!(fates[1].starts_with("deferred"), "{fates:?}");
-        assert_eq!(outbound.cancel(accepted.id, None).await.unwrap().ordinals, [1]);
+        assert_eq!(outbound.cancel(accepted.id, None, &By::system()).await.unwrap().ordinals, [1]);
         assert_eq!(world.count("SELECT COUNT(*) FROM events WHERE kind = 'cancelled'").await, 2);
     }
 
@@ -95,7 +96,7 @@ both_engines! {
         let accepted = world.accept(&outbound, &["b@there.example"]).await;
         world.until_all(accepted.id, "deferred").await;
         let command = Outbound::idle(world.parts(&Route::Capture));
-        assert_eq!(command.retry(accepted.id, None).await.unwrap().rows, 1);
+        assert_eq!(command.retry(accepted.id, None, &By::system()).await.unwrap().rows, 1);
         until("it is tried again", async || world.count("SELECT COUNT(*) FROM attempts").await == 2).await;
     }
 
@@ -106,12 +107,12 @@ both_engines! {
         let outbound = world.send_to(sink.address).await;
         let first = world.accept(&outbound, &["a@there.example"]).await;
         world.until_all(first.id, "delivered").await;
-        outbound.pause_lane(lane.clone(), None).await.unwrap();
+        outbound.pause_lane(lane.clone(), &By::system()).await.unwrap();
         until("the pause is seen", async || outbound.lanes().iter().any(|view| view.paused)).await;
         let waiting = world.accept(&outbound, &["b@there.example"]).await;
         let fates = world.until_all(waiting.id, "queued: lane").await;
         assert_eq!(fates[0], format!("queued: lane {lane} is paused by the operator"));
-        assert!(outbound.resume_lane(lane).await.unwrap());
+        assert!(outbound.resume_lane(lane, &By::system()).await.unwrap());
         world.until_all(waiting.id, "delivered").await;
     }
 
@@ -123,7 +124,7 @@ both_engines! {
         let sink = Sink::start(Script::default()).await;
         let lane = LaneKey::new(&sink.address.to_string());
         let command = Outbound::idle(world.parts(&Route::Capture));
-        command.pause_lane(lane.clone(), None).await.unwrap();
+        command.pause_lane(lane.clone(), &By::system()).await.unwrap();
         let mut submission = world.submission(&["b@there.example", "c@there.example"], MESSAGE);
         submission.envelope.recipients[0].notify = Notify::parse("DELAY");
         let waiting = command.accept(submission).await.unwrap().id;
@@ -147,7 +148,7 @@ both_engines! {
         assert_eq!(reports().await, 1, "once");
         assert_eq!(world.count("SELECT COUNT(*) FROM attempts").await, 0);
         assert_eq!(world.count("SELECT COUNT(*) FROM recipients WHERE warned_at IS NOT NULL").await, 1);
-        assert!(outbound.resume_lane(lane).await.unwrap());
+        assert!(outbound.resume_lane(lane, &By::system()).await.unwrap());
         world.until_all(waiting, "delivered").await;
     }
 

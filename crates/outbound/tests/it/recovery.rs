@@ -1,5 +1,6 @@
 //! What a crash, a shutdown, another node and a lost database leave behind: everything, and nothing twice.
 
+use accounts::By;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -189,10 +190,10 @@ both_engines! {
         let accepted = world.accept(&outbound, &["b@there.example"]).await;
         until("it is in flight", async || hanging.messages().len() == 1).await;
         // From this process the wire wins; another process that cancels takes the lease away.
-        let kept = outbound.cancel(accepted.id, None).await.unwrap();
+        let kept = outbound.cancel(accepted.id, None, &By::system()).await.unwrap();
         assert_eq!((kept.ordinals.len(), kept.on_the_wire), (0, 1));
         let command = Outbound::idle(world.parts(&Route::Capture));
-        assert_eq!(command.cancel(accepted.id, None).await.unwrap().ordinals, [0]);
+        assert_eq!(command.cancel(accepted.id, None, &By::system()).await.unwrap().ordinals, [0]);
         until("the outcome came and was not recorded", async || {
             hanging.hang_up();
             outbound.counters().leases_lost == 1
@@ -242,7 +243,7 @@ both_engines! {
         assert!(outbound.source(None, one.id).await.unwrap().is_none());
         assert!(outbound.source(None, both.id).await.unwrap().is_some());
         until("the other is cancelled", async || {
-            !outbound.cancel(both.id, None).await.unwrap().ordinals.is_empty()
+            !outbound.cancel(both.id, None, &By::system()).await.unwrap().ordinals.is_empty()
         }).await;
         assert!(outbound.source(None, both.id).await.unwrap().is_none());
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use accounts::{Accounts, NewAccount, Principal, Via};
+use accounts::{Accounts, By, NewAccount, Principal, Via};
 use bytes::Bytes;
 use mail::address::Address;
 use mail::envelope::{Envelope, Recipient};
@@ -43,16 +43,19 @@ impl World {
             },
         );
         let account = accounts
-            .create(NewAccount {
-                email: "ann@sender.example".into(),
-                password: PASSWORD.into(),
-                operator: false,
-                credits: Some(100_000),
-            })
+            .create(
+                NewAccount {
+                    email: "ann@sender.example".into(),
+                    password: PASSWORD.into(),
+                    operator: false,
+                    credits: Some(100_000),
+                },
+                &By::system(),
+            )
             .await
             .unwrap();
         accounts
-            .add_domain(account.id, "sender.example", true)
+            .add_domain(account.id, "sender.example", true, &By::system())
             .await
             .unwrap();
         let principal = accounts.vouched("ann@sender.example").await.unwrap();
@@ -83,7 +86,7 @@ impl World {
             operator: false,
             credits: None,
         };
-        self.accounts.create(new).await.unwrap().id
+        self.accounts.create(new, &By::system()).await.unwrap().id
     }
 
     pub fn parts(&self, route: &Route) -> Parts {

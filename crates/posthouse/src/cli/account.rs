@@ -1,7 +1,7 @@
 //! `posthouse account`: who may send.
 
 use crate::cli::say::say;
-use accounts::{Account, AccountFilter, AccountSort, AccountState, NewAccount};
+use accounts::{Account, AccountFilter, AccountSort, AccountState, By, NewAccount};
 use clap::{Args, Subcommand};
 
 use super::table::Table;
@@ -76,7 +76,7 @@ pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<(), F
         Action::Create(new) => create(rooms, new).await,
         Action::Password(Password { email, .. }) => {
             accounts
-                .set_password(&email, &password_from_stdin()?)
+                .set_password(&email, &password_from_stdin()?, &By::command_line())
                 .await
                 .map_err(Failure::new)?;
             say!("The new password of {email} counts from now on.");
@@ -96,7 +96,7 @@ pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<(), F
         Action::Suspend { email, reason } => {
             let login = accounts.login(&email).await.map_err(Failure::new)?;
             accounts
-                .suspend(login.account, &reason)
+                .suspend(login.account, &reason, &By::command_line())
                 .await
                 .map_err(Failure::new)?;
             say!("{email} is suspended; `posthouse account resume {email}` lifts it.");
@@ -104,7 +104,10 @@ pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<(), F
         }
         Action::Resume { email } => {
             let login = accounts.login(&email).await.map_err(Failure::new)?;
-            accounts.resume(login.account).await.map_err(Failure::new)?;
+            accounts
+                .resume(login.account, &By::command_line())
+                .await
+                .map_err(Failure::new)?;
             say!("{email} may send again.");
             Ok(())
         }
@@ -115,7 +118,7 @@ pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<(), F
         } => {
             let login = accounts.login(&email).await.map_err(Failure::new)?;
             let balance = accounts
-                .grant(login.account, amount, &reason)
+                .grant(login.account, amount, &reason, &By::command_line())
                 .await
                 .map_err(Failure::new)?;
             say!("{email} has {balance} credits.");
@@ -132,14 +135,15 @@ async fn create(rooms: &Rooms, new: Create) -> Result<(), Failure> {
         credits,
         ..
     } = new;
+    let new = NewAccount {
+        email,
+        password,
+        operator,
+        credits,
+    };
     let account = rooms
         .accounts
-        .create(NewAccount {
-            email,
-            password,
-            operator,
-            credits,
-        })
+        .create(new, &By::command_line())
         .await
         .map_err(Failure::new)?;
     let credits = account

@@ -35,7 +35,7 @@ pub async fn run(rooms: &Rooms, action: Action) -> Result<(), Failure> {
         Action::Create { account, ip, name } => {
             let made = rooms
                 .accounts
-                .create_ip_credential(&account, &ip, &name)
+                .create_ip_credential(&account, &ip, &name, &accounts::By::command_line())
                 .await
                 .map_err(Failure::new)?;
             say!(
@@ -62,7 +62,7 @@ pub async fn run(rooms: &Rooms, action: Action) -> Result<(), Failure> {
             })?;
             rooms
                 .accounts
-                .revoke_ip_credential(id)
+                .revoke_ip_credential(id, &accounts::By::command_line())
                 .await
                 .map_err(Failure::new)?;
             say!("Revoked.");

@@ -39,7 +39,7 @@ pub async fn run(rooms: &Rooms, action: Action) -> Result<(), Failure> {
             // Who may run this command runs the service: that is the proof another account would give by DNS.
             let domain = rooms
                 .accounts
-                .add_domain(login.account, &name, true)
+                .add_domain(login.account, &name, true, &accounts::By::command_line())
                 .await
                 .map_err(Failure::new)?;
             say!(

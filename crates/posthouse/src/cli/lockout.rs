@@ -34,7 +34,11 @@ pub async fn run(rooms: &Rooms, action: Action) -> Result<(), Failure> {
             table.print("Nobody is locked out.");
         }
         Action::Lift { whom } => {
-            let lifted = rooms.accounts.lift_lockouts(&whom).await.map_err(Failure::new)?;
+            let lifted = rooms
+                .accounts
+                .lift_lockouts(&whom, &accounts::By::command_line())
+                .await
+                .map_err(Failure::new)?;
             match lifted {
                 0 => say!("{whom} was not locked; failures that counted against it are forgotten."),
                 1 => say!("One lock on {whom} is lifted; it may sign in at once."),

@@ -1,6 +1,7 @@
 //! `posthouse queue`: what waits, and what an operator can do about it beside the running server.
 
 use crate::cli::say::say;
+use accounts::By;
 use clap::Subcommand;
 use mail::address::Domain;
 use outbound::Outbound;
@@ -50,6 +51,7 @@ pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<(), F
     let parts = sending::parts(config, rooms).map_err(Failure::new)?;
     let courier = parts.courier.clone();
     let outbound = Outbound::idle(parts);
+    let by = By::command_line();
     match action {
         Action::List => list(config, rooms, &outbound).await,
         Action::Retry { messages, all } => {
@@ -60,7 +62,8 @@ pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<(), F
             };
             let mut recipients = 0;
             for message in messages {
-                recipients += outbound.retry(message, None).await.map_err(Failure::new)?.rows;
+                let retried = outbound.retry(message, None, &by);
+                recipients += retried.await.map_err(Failure::new)?.rows;
             }
             say!("{recipients} recipients are tried now.");
             Ok(())
@@ -68,7 +71,8 @@ pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<(), F
         Action::Cancel { messages } => {
             let mut recipients = 0;
             for message in ids(&messages)? {
-                let cancelled = outbound.cancel(message, None).await.map_err(Failure::new)?;
+                let cancelled = outbound.cancel(message, None, &by);
+                let cancelled = cancelled.await.map_err(Failure::new)?;
                 recipients += cancelled.ordinals.len();
                 if cancelled.on_the_wire > 0 {
                     say!(
@@ -89,7 +93,7 @@ pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<(), F
                 ))
             })?;
             outbound
-                .pause_lane(lane.clone(), None)
+                .pause_lane(lane.clone(), &by)
                 .await
                 .map_err(Failure::new)?;
             say!("{lane} is paused; `posthouse queue resume {lane}` lets it go on.");
@@ -101,7 +105,8 @@ pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<(), F
                 Some(lane) => lane.clone(),
                 None => lane_of(&*courier, &name).await?,
             };
-            if outbound.resume_lane(lane.clone()).await.map_err(Failure::new)? {
+            let resumed = outbound.resume_lane(lane.clone(), &by);
+            if resumed.await.map_err(Failure::new)? {
                 say!("{lane} goes on.");
                 return Ok(());
             }

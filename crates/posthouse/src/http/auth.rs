@@ -1,6 +1,8 @@
 //! Who is asking: a web session in a cookie, or an API key.
 
-use accounts::{Account, Door, Principal, Requester, Scope, Scopes};
+use std::net::IpAddr;
+
+use accounts::{Account, By, Door, Principal, Requester, Scope, Scopes};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts as RequestParts;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -26,6 +28,8 @@ pub struct Caller {
     pub session: Option<String>,
     /// Whether a web session proved lately who uses it.
     fresh: bool,
+    /// Where the request comes from.
+    pub ip: IpAddr,
 }
 
 impl Caller {
@@ -50,6 +54,11 @@ impl Caller {
         Err(ApiError::NotFresh)
     }
 
+    /// Whoever this is, for the audit log.
+    pub fn by(&self) -> By {
+        By::principal(&self.principal, Some(self.ip))
+    }
+
     pub fn account_id(&self) -> Id {
         self.principal.account
     }
@@ -60,10 +69,10 @@ impl FromRequestParts<Parts> for Caller {
 
     async fn from_request_parts(request: &mut RequestParts, parts: &Parts) -> ApiResult<Self> {
         let accounts = &parts.accounts;
+        let Ok(client) = Client::from_request_parts(request, parts).await;
         // A key that is given counts, whatever cookie comes with it; csrf.rs relies on that.
         if let Some(secret) = bearer(&request.headers).map(str::to_owned) {
             let Some((principal, scopes)) = accounts.find_key(&secret).await? else {
-                let Ok(client) = Client::from_request_parts(request, parts).await;
                 let from = client.approach(&request.headers, Door::Api);
                 accounts.note_refused_key(&secret, &from).await?;
                 return Err(ApiError::NotSignedIn);
@@ -75,6 +84,7 @@ impl FromRequestParts<Parts> for Caller {
                 account,
                 session: None,
                 fresh: false,
+                ip: client.ip,
             });
         }
         let token = session_token(&request.headers).ok_or(ApiError::NotSignedIn)?;
@@ -90,6 +100,7 @@ impl FromRequestParts<Parts> for Caller {
             account,
             session: Some(token),
             fresh: session.fresh,
+            ip: client.ip,
         })
     }
 }

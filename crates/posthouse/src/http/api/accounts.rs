@@ -193,7 +193,7 @@ async fn create(
         operator: new.operator,
         credits: new.credits,
     };
-    let account = parts.accounts.create(new).await?;
+    let account = parts.accounts.create(new, &caller.by()).await?;
     tracing::info!(account = %account.id, by = %caller.account_id(), "account created");
     Ok((StatusCode::CREATED, Json(account.into())))
 }
@@ -251,7 +251,7 @@ async fn grant(
     let account = id(&account, "account")?;
     parts
         .accounts
-        .grant(account, credits.amount, &credits.reason)
+        .grant(account, credits.amount, &credits.reason, &caller.by())
         .await?;
     tracing::info!(%account, by = %caller.account_id(), amount = credits.amount, "credits granted");
     answer(&parts, account).await
@@ -297,7 +297,10 @@ async fn suspend(
             "You cannot suspend your own account.".to_owned(),
         ));
     }
-    parts.accounts.suspend(account, &suspend.reason).await?;
+    parts
+        .accounts
+        .suspend(account, &suspend.reason, &caller.by())
+        .await?;
     tracing::info!(%account, by = %caller.account_id(), "account suspended");
     answer(&parts, account).await
 }
@@ -316,7 +319,7 @@ async fn resume(
 ) -> ApiResult<Json<AccountView>> {
     caller.needs(Scope::Operator)?;
     let account = id(&account, "account")?;
-    parts.accounts.resume(account).await?;
+    parts.accounts.resume(account, &caller.by()).await?;
     tracing::info!(%account, by = %caller.account_id(), "account resumed");
     answer(&parts, account).await
 }

@@ -109,7 +109,7 @@ async fn create(
     caller.needs_fresh()?;
     let made = parts
         .accounts
-        .create_ip_credential(&new.account_email, &new.range, &new.name)
+        .create_ip_credential(&new.account_email, &new.range, &new.name, &caller.by())
         .await;
     let credential = made.map_err(|error| match error {
         accounts::AccountsError::Address(_) | accounts::AccountsError::NoSuchLogin(_) => {
@@ -140,7 +140,10 @@ async fn revoke(
 ) -> ApiResult<StatusCode> {
     caller.needs(Scope::Operator)?;
     let credential = id(&credential, "credential")?;
-    parts.accounts.revoke_ip_credential(credential).await?;
+    parts
+        .accounts
+        .revoke_ip_credential(credential, &caller.by())
+        .await?;
     tracing::info!(%credential, by = %caller.account_id(), "IP range shut out");
     Ok(StatusCode::NO_CONTENT)
 }

@@ -180,7 +180,7 @@ async fn add(
     caller.needs(Scope::Domains)?;
     let added = parts
         .accounts
-        .add_domain(caller.account_id(), &new.name, false)
+        .add_domain(caller.account_id(), &new.name, false, &caller.by())
         .await;
     let domain = added.map_err(|error| match error {
         accounts::AccountsError::Address(error) => ApiError::invalid("name", error.to_string()),
@@ -232,7 +232,10 @@ async fn remove(
     caller.needs(Scope::Domains)?;
     caller.needs_fresh()?;
     let domain = id(&domain, "domain")?;
-    parts.accounts.remove_domain(caller.account_id(), domain).await?;
+    parts
+        .accounts
+        .remove_domain(caller.account_id(), domain, &caller.by())
+        .await?;
     tracing::info!(%domain, account = %caller.account_id(), "sending domain removed");
     Ok(StatusCode::NO_CONTENT)
 }
@@ -274,7 +277,7 @@ async fn check(
     Ok(Json(
         parts
             .accounts
-            .record_check(caller.account_id(), domain, findings)
+            .record_check(caller.account_id(), domain, findings, &caller.by())
             .await?
             .into(),
     ))

@@ -155,7 +155,12 @@ async fn create(
     let scopes: Scopes = new.scopes.into_iter().map(Scope::from).collect();
     let made = parts
         .accounts
-        .create_key(&caller.principal, &caller.scopes, &new.name, scopes)
+        .create_key(
+            &caller.principal,
+            &caller.scopes,
+            (&new.name, scopes),
+            &caller.by(),
+        )
         .await?;
     tracing::info!(key = %made.key.id, account = %caller.account_id(), "API key created");
     Ok((
@@ -186,7 +191,10 @@ async fn revoke(
 ) -> ApiResult<StatusCode> {
     caller.needs(Scope::Account)?;
     let key = id(&key, "API key")?;
-    parts.accounts.revoke_key(caller.account_id(), key).await?;
+    parts
+        .accounts
+        .revoke_key(caller.account_id(), key, &caller.by())
+        .await?;
     tracing::info!(%key, account = %caller.account_id(), "API key revoked");
     Ok(StatusCode::NO_CONTENT)
 }

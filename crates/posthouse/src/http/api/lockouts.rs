@@ -81,7 +81,7 @@ async fn lift(
 ) -> ApiResult<StatusCode> {
     caller.needs(Scope::Operator)?;
     let lockout = id(&lockout, "lockout")?;
-    parts.accounts.lift_lockout(lockout).await?;
+    parts.accounts.lift_lockout(lockout, &caller.by()).await?;
     tracing::info!(%lockout, by = %caller.account_id(), "a lockout was lifted");
     Ok(StatusCode::NO_CONTENT)
 }

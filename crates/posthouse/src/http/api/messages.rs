@@ -384,11 +384,11 @@ async fn change(
     let message = found.summary.id;
     let anybody = match change {
         Change::Retry => {
-            let changed = parts.outbound.retry(message, ordinal).await?;
+            let changed = parts.outbound.retry(message, ordinal, &caller.by()).await?;
             changed.rows + changed.in_hand > 0
         }
         Change::Cancel => {
-            let cancelled = parts.outbound.cancel(message, ordinal).await?;
+            let cancelled = parts.outbound.cancel(message, ordinal, &caller.by()).await?;
             if cancelled.ordinals.is_empty() && cancelled.on_the_wire > 0 {
                 return Err(ApiError::Conflict(
                     "It is being delivered at this moment.".to_owned(),

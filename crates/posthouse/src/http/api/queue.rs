@@ -132,7 +132,7 @@ async fn pause(
 ) -> ApiResult<StatusCode> {
     caller.needs(Scope::Operator)?;
     let lane = which.key()?;
-    parts.outbound.pause_lane(lane, caller.principal.login).await?;
+    parts.outbound.pause_lane(lane, &caller.by()).await?;
     tracing::info!(lane = which.lane, by = %caller.account_id(), "lane paused");
     Ok(StatusCode::NO_CONTENT)
 }
@@ -149,7 +149,7 @@ async fn resume(
     Body(which): Body<WhichLane>,
 ) -> ApiResult<StatusCode> {
     caller.needs(Scope::Operator)?;
-    if !parts.outbound.resume_lane(which.key()?).await? {
+    if !parts.outbound.resume_lane(which.key()?, &caller.by()).await? {
         return Err(ApiError::Conflict("The lane is not paused.".to_owned()));
     }
     tracing::info!(lane = which.lane, by = %caller.account_id(), "lane resumed");
@@ -170,7 +170,7 @@ async fn retry(
     Body(which): Body<WhichLane>,
 ) -> ApiResult<StatusCode> {
     caller.needs(Scope::Operator)?;
-    parts.outbound.retry_lane(&which.key()?).await?;
+    parts.outbound.retry_lane(&which.key()?, &caller.by()).await?;
     tracing::info!(lane = which.lane, by = %caller.account_id(), "lane asked to try now");
     Ok(StatusCode::NO_CONTENT)
 }

@@ -104,7 +104,7 @@ async fn set_up(
     attempt.give_back();
     parts
         .accounts
-        .create_first_operator(setup.email.clone(), setup.password.clone())
+        .create_first_operator(setup.email.clone(), setup.password.clone(), Some(client.ip))
         .await?;
     finish(data_dir);
     tracing::info!("the first operator was made");
