@@ -138,6 +138,12 @@ export const fr: Words = {
     forgot: "Mot de passe oublié ?",
     create: "Créer un compte",
   },
+  fresh: {
+    title: "Saisissez votre mot de passe",
+    why: "Il est demandé avant tout ce qui pourrait nuire si quelqu’un d’autre était devant votre écran. Il vaut ensuite pour 10 minutes.",
+    password: "Mot de passe de {{email}}",
+    go: "Continuer",
+  },
   overview: {
     title: "Vue d’ensemble",
     intro: "Si tout va bien, et ce qui attend une action de votre part.",
