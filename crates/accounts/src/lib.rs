@@ -44,7 +44,7 @@ pub use notices::{ChangedBy, Letter, Requester, Says};
 pub use people::{Account, AccountFilter, AccountSort, AccountState, Login, NewAccount, OwnPassword};
 pub use principal::{Principal, Validity, Via};
 pub use scopes::{Scope, Scopes};
-pub use sessions::{Session, SessionOrigin};
+pub use sessions::{OwnSession, Session, SessionOrigin};
 pub use sign_in::{Attempt, Outcome};
 pub use sign_up::NewSignUp;
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use mail::time::Time;
-use store::{Id, Tx, Value};
+use store::{Id, Row, Tx, Value};
 
-use crate::{Accounts, Principal, Result, Via, token};
+use crate::{Accounts, AccountsError, Principal, Result, Via, token};
 
 const IDLE: Duration = Duration::from_hours(14 * 24);
 const ABSOLUTE: Duration = Duration::from_hours(30 * 24);
@@ -29,6 +29,20 @@ pub struct Session {
     pub expires_at: Time,
     /// Whoever uses it proved who they are no longer ago than [`FRESH`].
     pub fresh: bool,
+}
+
+/// A session as its owner's list shows it.
+#[derive(Clone, Debug)]
+pub struct OwnSession {
+    /// The beginning of its token's hash, which opens nothing.
+    pub id: Id,
+    pub created_at: Time,
+    /// To the minute.
+    pub seen_at: Time,
+    /// Where it was opened from.
+    pub origin: SessionOrigin,
+    /// It is the one that asks.
+    pub current: bool,
 }
 
 impl Accounts {
@@ -116,6 +130,57 @@ impl Accounts {
         Ok(confirmed == 1)
     }
 
+    /// The sessions of the login whose session `token` opens, those used last first.
+    pub async fn own_sessions(&self, login: Id, token: &str) -> Result<Vec<OwnSession>> {
+        let (current, now) = (token::hash(token), self.inner.clock.now());
+        let read = move |tx: &mut Tx<'_>| {
+            let sql = format!(
+                "SELECT token_hash, created_at, seen_at, ip, agent FROM sessions s WHERE {LIVE} \
+                 ORDER BY seen_at DESC, token_hash LIMIT 500"
+            );
+            let own = tx.query(&sql, &[(&login).into(), now.into()])?;
+            own.iter().map(|row| own_session(row, &current)).collect()
+        };
+        Ok(self.inner.db.read("list web sessions", read).await?)
+    }
+
+    /// Ends one session of a login, as [`OwnSession::id`] names it.
+    pub async fn end_session(&self, login: Id, id: Id) -> Result<()> {
+        let end = move |tx: &mut Tx<'_>| {
+            let own = tx.query(
+                "SELECT token_hash FROM sessions WHERE login = $1",
+                &[(&login).into()],
+            )?;
+            for row in own {
+                let hash = row.blob(0)?;
+                if id_of(&hash) == Some(id) {
+                    tx.run(
+                        "DELETE FROM sessions WHERE token_hash = $1",
+                        &[Value::Blob(&hash)],
+                    )?;
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        };
+        if self.inner.db.write("end a web session", end).await? {
+            return Ok(());
+        }
+        Err(AccountsError::NotFound("session"))
+    }
+
+    /// Ends every session of a login but the one that `token` opens, and says how many those were.
+    pub async fn end_other_sessions(&self, login: Id, token: &str) -> Result<u64> {
+        let keep = token::hash(token);
+        let end = move |tx: &mut Tx<'_>| {
+            tx.execute(
+                "DELETE FROM sessions WHERE login = $1 AND token_hash <> $2",
+                &[(&login).into(), Value::Blob(&keep)],
+            )
+        };
+        Ok(self.inner.db.write("end the other web sessions", end).await?)
+    }
+
     pub async fn close_session(&self, token: &str) -> Result<()> {
         let hash = token::hash(token);
         let close = move |tx: &mut Tx<'_>| {
@@ -126,6 +191,28 @@ impl Accounts {
         };
         Ok(self.inner.db.write("close a web session", close).await?)
     }
+}
+
+/// A session of the login `$1` that the time `$2` and a change of the password have left open.
+const LIVE: &str =
+    "s.login = $1 AND s.expires_at > $2 AND s.stamp = (SELECT stamp FROM logins WHERE id = $1)";
+
+fn own_session(row: &Row, current: &[u8; 32]) -> store::Result<OwnSession> {
+    let hash = row.blob(0)?;
+    Ok(OwnSession {
+        id: id_of(&hash).unwrap_or(Id::from_bytes([0; 16])),
+        created_at: row.time(1)?,
+        seen_at: row.time(2)?,
+        origin: SessionOrigin {
+            ip: row.text(3)?,
+            agent: row.text(4)?,
+        },
+        current: hash == current,
+    })
+}
+
+fn id_of(hash: &[u8]) -> Option<Id> {
+    hash.first_chunk().map(|beginning| Id::from_bytes(*beginning))
 }
 
 fn read_session(tx: &mut Tx<'_>, hash: &[u8; 32], now: Time) -> store::Result<Option<(Session, Time)>> {

@@ -59,6 +59,16 @@ impl Caller {
         By::principal(&self.principal, Some(self.ip))
     }
 
+    /// The login of a web session and the session's token, for what is a person's own matter. Refuses a key.
+    pub fn person(&self) -> ApiResult<(Id, &str)> {
+        match (self.principal.login, &self.session) {
+            (Some(login), Some(token)) => Ok((login, token)),
+            _ => Err(ApiError::Forbidden(
+                "Only a person who is signed in may do this, not a key.".to_owned(),
+            )),
+        }
+    }
+
     pub fn account_id(&self) -> Id {
         self.principal.account
     }

@@ -1,5 +1,6 @@
 //! The HTTP side: the API, the console and live events.
 
+mod agent;
 mod api;
 mod attempts;
 mod auth;

@@ -8,6 +8,7 @@ mod mail;
 mod operator;
 mod own;
 mod session;
+mod sessions;
 
 use serde_json::{Value, json};
 

@@ -16,6 +16,7 @@ mod password;
 mod queue;
 mod send;
 mod session;
+mod sessions;
 mod settings;
 mod setup;
 mod sign_up;
@@ -82,6 +83,7 @@ fn operations() -> OpenApiRouter<Parts> {
         .merge(account::routes())
         .merge(keys::routes())
         .merge(session::routes())
+        .merge(sessions::routes())
         .merge(setup::routes())
         .merge(sign_up::routes())
         .merge(password::routes())

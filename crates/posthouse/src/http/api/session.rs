@@ -182,9 +182,7 @@ async fn confirm(
     headers: HeaderMap,
     Body(confirm): Body<Confirm>,
 ) -> ApiResult<StatusCode> {
-    let token = caller.session.as_deref().ok_or_else(|| {
-        ApiError::Forbidden("A key has no password to enter; only a web session does.".to_owned())
-    })?;
+    let (_, token) = caller.person()?;
     let (login, password) = (caller.principal.email.as_str(), confirm.password.as_str());
     let who = match verify(&parts, &client, &headers, login, password).await {
         Err(ApiError::WrongPassword) => {
