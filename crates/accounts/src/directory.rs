@@ -11,6 +11,7 @@ use moka::sync::Cache;
 use parking_lot::RwLock;
 use store::{Id, Tx, Value};
 
+use crate::allowance::{self, DayLimits, OwnLimits};
 use crate::changes::{self, Epoch, Known, epoch};
 use crate::people::AccountState;
 use crate::ranges::RangeTable;
@@ -30,6 +31,7 @@ struct View {
     state: AccountState,
     /// Opened by itself; counts while no domain is verified.
     sandbox: bool,
+    limits: OwnLimits,
     stamps: HashMap<Id, i64>,
     keys: HashSet<Id>,
     senders: HashSet<String>,
@@ -141,6 +143,15 @@ impl Accounts {
             !view.sandbox
                 || !view.domains.is_empty()
                 || recipients.all(|one| view.senders.contains(&one.login_key()))
+        }))
+    }
+
+    /// How much an account may send a day.
+    pub(crate) async fn day_limits(&self, account: Id) -> Result<DayLimits> {
+        let view = self.view(account).await?;
+        let standard = &self.inner.settings.day_limits;
+        Ok(view.map_or_else(DayLimits::default, |view| {
+            view.limits.in_force(view.sandbox, standard)
         }))
     }
 
@@ -323,6 +334,7 @@ fn read_view(tx: &mut Tx<'_>, account: Id) -> store::Result<Option<View>> {
     Ok(Some(View {
         state,
         sandbox,
+        limits: allowance::own(tx, account)?,
         stamps,
         keys,
         senders,

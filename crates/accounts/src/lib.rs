@@ -7,6 +7,7 @@ pub mod domains;
 pub mod password;
 pub mod ranges;
 
+mod allowance;
 mod api_keys;
 mod attempts;
 mod diagnosis;
@@ -23,6 +24,7 @@ mod principal;
 mod reset;
 mod scopes;
 mod sessions;
+mod settings;
 mod sign_in;
 mod sign_up;
 mod token;
@@ -32,6 +34,10 @@ use std::sync::Arc;
 
 use store::{Clock, Db, Ids};
 
+pub use allowance::{
+    Allowance, DayLimits, DayUsage, DayView, LimitOf, OwnLimits, Quota, Reached, StandardLimits, Taken,
+    Taking,
+};
 pub use api_keys::{ApiKey, MOST_KEYS, NewKey};
 pub use attempts::{Approach, AttemptFilter, Door, Reason, SignInAttempt};
 pub use audit::{AuditFilter, AuditLine, By};
@@ -55,6 +61,8 @@ pub struct Settings {
     pub free_credits: i64,
     /// The name this server sends under; the SPF record that domains are asked to publish names it.
     pub hostname: String,
+    /// How much an account may send a day, where the operator gave it no limits of its own.
+    pub day_limits: StandardLimits,
 }
 
 /// The accounts room; clones share caches.
@@ -77,6 +85,8 @@ struct Inner {
     journal: attempts::Journal,
     directory: directory::Directory,
     touched: moka::sync::Cache<store::Id, ()>,
+    /// What recipients are hashed with, once it was read.
+    recipient_key: std::sync::OnceLock<Arc<aws_lc_rs::hmac::Key>>,
 }
 
 impl Accounts {
@@ -101,6 +111,7 @@ impl Accounts {
                 .max_capacity(10_000)
                 .time_to_live(sessions::SEEN_EVERY)
                 .build(),
+            recipient_key: std::sync::OnceLock::new(),
         };
         Self {
             inner: Arc::new(inner),

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use store::{Id, Topic, Tx};
 
 use crate::links::{self, Link, Purpose};
-use crate::{Accounts, Result, limits, sign_up, token};
+use crate::{Accounts, Result, allowance, limits, sign_up, token};
 
 /// A mail that could not be handed over is tried again after this, then after twice as long, and so on.
 const FIRST_GAP: Duration = Duration::from_mins(1);
@@ -196,7 +196,8 @@ impl Accounts {
         let tidied = self.inner.db.write("remove old links and sign-ups", move |tx| {
             links::purge(tx, now)?;
             sign_up::purge(tx, now)?;
-            limits::purge(tx, now)
+            limits::purge(tx, now)?;
+            allowance::purge(tx, now)
         });
         Ok(tidied.await?)
     }

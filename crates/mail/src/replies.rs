@@ -76,6 +76,36 @@ pub const SIGN_IN_UNAVAILABLE: Reply = Reply::new(
     "Signing in is not possible at the moment, try again later",
 );
 
+// RFC 5321 section 4.2.3 has 450 for what policy blocks for a while. 452 would not do: at RCPT it says that the message has too
+// many recipients, and clients send the others in a further message at once.
+pub const DAY_USED_UP: Reply = Reply::new(
+    450,
+    (4, 7, 1),
+    "The account has used up its recipients of today, try again tomorrow",
+);
+
+/// The account may write to no more than `most` recipients a day, and it is not over.
+pub fn day_used_up(most: u32, first_time: bool, left: Duration) -> Reply {
+    let whom = if first_time {
+        "recipients a day that it never wrote to before"
+    } else {
+        "recipients a day"
+    };
+    DAY_USED_UP.with_text(format!(
+        "The account may write to {most} {whom}, try again in {}",
+        hours(left)
+    ))
+}
+
+fn hours(left: Duration) -> String {
+    let minutes = left.as_secs().div_ceil(60).max(1);
+    match minutes {
+        1 => "a minute".to_owned(),
+        2..=119 => format!("{minutes} minutes"),
+        _ => format!("{} hours", minutes.div_ceil(60)),
+    }
+}
+
 /// The client failed too often; nobody looks at its password for this long.
 // RFC 4954 section 6
 pub fn sign_in_locked(left: Duration) -> Reply {
@@ -194,11 +224,12 @@ pub fn bad_recipient(error: AddressError) -> Reply {
 }
 
 /// The help pages that refusals name.
-pub const HELP_PAGES: [&str; 7] = [
+pub const HELP_PAGES: [&str; 8] = [
     "authentication-failed",
     "credits",
     "maximum-address-length",
     "maximum-size",
+    "sending-limits",
     "smtp-554",
     "smtp-errors",
     "verify-a-domain",
@@ -214,6 +245,7 @@ pub fn help_page(refusal: &Reply) -> &'static str {
     }
     match (refusal.code, enhanced) {
         (454 | 504 | 535 | 538, _) => "authentication-failed",
+        (450, Some((4, 7, 1))) => "sending-limits",
         (452, Some((4, 7, 1))) => "credits",
         (501, Some((5, 1, _))) => "maximum-address-length",
         (552, _) => "maximum-size",
@@ -295,6 +327,32 @@ mod tests {
     }
 
     #[test]
+    fn a_used_up_day_says_what_the_limit_is_and_when_the_next_one_begins() {
+        for (first_time, left, text) in [
+            (
+                false,
+                30,
+                "450 4.7.1 The account may write to 200 recipients a day, try again in a minute",
+            ),
+            (
+                false,
+                5_401,
+                "450 4.7.1 The account may write to 200 recipients a day, try again in 91 minutes",
+            ),
+            (
+                true,
+                7_201,
+                "450 4.7.1 The account may write to 200 recipients a day that it never wrote to before, try again in 3 hours",
+            ),
+        ] {
+            assert_eq!(
+                day_used_up(200, first_time, Duration::from_secs(left)).to_string(),
+                text
+            );
+        }
+    }
+
+    #[test]
     fn a_refusal_names_the_page_about_it() {
         let pages = "https://mail.example.com/help/";
         assert_eq!(
@@ -310,6 +368,7 @@ mod tests {
             (TOO_BIG, "maximum-size"),
             (ACCOUNT_SUSPENDED, "smtp-554"),
             (OUT_OF_CREDITS, "credits"),
+            (DAY_USED_UP, "sending-limits"),
             (STORAGE_FULL, "smtp-errors"),
             (UNKNOWN_COMMAND, "smtp-errors"),
         ] {

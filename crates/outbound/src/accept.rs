@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use accounts::credits::{self, Charge};
-use accounts::{Epoch, Validity, Via, changes};
+use accounts::{Allowance, Epoch, LimitOf, Reached, Taking, Validity, Via, changes};
 use bytes::Bytes;
 use mail::address::Address;
 use mail::message::{Authors, Head, Trace, is_kept_back};
@@ -38,14 +38,16 @@ enum Stored {
     Stale,
     NoCredits,
     Suspended,
+    Limited(Reached),
 }
 
 /// Who sends the message, and when the rights to send it were checked.
-#[derive(Clone, Copy)]
 struct Checked {
     via: Via,
     /// The check counts as long as the account has not changed since.
     at: Epoch,
+    /// What it takes of the account's day.
+    allowance: Allowance,
 }
 
 /// What is read from the header of a message on its way in.
@@ -97,10 +99,7 @@ impl Door {
         let recipients = submission.envelope.recipients.len();
         let mut new = self.new_message(&submission, reading, id, now);
         for _ in 0..ROUNDS {
-            let checked = Checked {
-                via: submission.principal.via,
-                at: self.check_rights(&submission, &authors).await?,
-            };
+            let checked = self.check_rights(&submission, &authors).await?;
             // In a task of its own: a client that goes away in the middle must not leave a stored message nobody delivers.
             let door = self.clone();
             let storing = tokio::spawn(async move { door.store(new, checked, now).await });
@@ -109,6 +108,7 @@ impl Door {
                 Stored::Yes => return Ok(Accepted { id, recipients }),
                 Stored::NoCredits => return Err(replies::OUT_OF_CREDITS),
                 Stored::Suspended => return Err(replies::ACCOUNT_SUSPENDED),
+                Stored::Limited(reached) => return Err(day_used_up(reached)),
                 Stored::Stale => new = same,
             }
         }
@@ -165,8 +165,8 @@ impl Door {
         })
     }
 
-    /// Whether this sender may send this, as of the epoch that is returned.
-    async fn check_rights(&self, submission: &Submission, authors: &Authors) -> Result<Epoch, Reply> {
+    /// Whether this sender may send this, as of the epoch that is returned with it.
+    async fn check_rights(&self, submission: &Submission, authors: &Authors) -> Result<Checked, Reply> {
         let accounts = &self.parts.accounts;
         let principal = &submission.principal;
         let epoch = accounts.refresh().await.map_err(|error| unavailable(&error))?;
@@ -196,15 +196,20 @@ impl Door {
                 return Err(replies::author_not_allowed(field));
             }
         }
-        let recipients = submission.envelope.recipients.iter();
+        let recipients = || submission.envelope.recipients.iter().map(|one| &one.address);
         if !accounts
-            .may_send_to(principal, recipients.map(|one| &one.address))
+            .may_send_to(principal, recipients())
             .await
             .map_err(|error| unavailable(&error))?
         {
             return Err(replies::SANDBOXED);
         }
-        Ok(epoch)
+        let allowance = accounts.allowance(principal, recipients()).await;
+        Ok(Checked {
+            via: principal.via,
+            at: epoch,
+            allowance: allowance.map_err(|error| unavailable(&error))?,
+        })
     }
 
     fn new_message(&self, submission: &Submission, reading: Reading, id: Id, now: Time) -> NewMessage {
@@ -275,12 +280,13 @@ impl Door {
         }
         let new = Arc::new(new);
         let writing = new.clone();
+        let checked = Arc::new(checked);
         // Many connections charge one account at once: by its key they queue up instead of deadlocking.
         let stored = self
             .parts
             .db
             .write_for(new.message.account, "accept", move |tx| {
-                write(tx, &writing, checked)
+                write(tx, &writing, &checked, now)
             })
             .await
             .map_err(|error| not_stored(&error))?;
@@ -308,21 +314,14 @@ fn hand_over(core: &Arc<Core>, new: &NewMessage, recipients: Vec<JobRecipient>, 
 }
 
 /// The transaction behind every 250.
-fn write(tx: &mut Tx<'_>, new: &NewMessage, checked: Checked) -> store::Result<Stored> {
+fn write(tx: &mut Tx<'_>, new: &NewMessage, checked: &Checked, now: Time) -> store::Result<Stored> {
     let message = &new.message;
     if checked.via != Via::System {
         if changes::changed_since(tx, message.account, checked.at)? {
             return Ok(Stored::Stale);
         }
-        match credits::charge(
-            tx,
-            message.account,
-            i64::from(message.recipients),
-            message.created_at.day(),
-        )? {
-            Charge::Paid => {}
-            Charge::Empty => return Ok(Stored::NoCredits),
-            Charge::Suspended => return Ok(Stored::Suspended),
+        if let Some(refused) = draw(tx, message, &checked.allowance, now)? {
+            return Ok(refused);
         }
     }
     spool::insert(tx, new)?;
@@ -349,6 +348,31 @@ fn write(tx: &mut Tx<'_>, new: &NewMessage, checked: Checked) -> store::Result<S
         tx.ring(Topic::Due);
     }
     Ok(Stored::Yes)
+}
+
+/// Takes the message's recipients from the day and from the credits of its account: both, or neither and the reason.
+fn draw(
+    tx: &mut Tx<'_>,
+    message: &Message,
+    allowance: &Allowance,
+    now: Time,
+) -> store::Result<Option<Stored>> {
+    let taken = match allowance.take(tx, message.account, now)? {
+        Taking::Taken(taken) => taken,
+        Taking::Reached(reached) => return Ok(Some(Stored::Limited(reached))),
+    };
+    let charge = credits::charge(tx, message.account, i64::from(message.recipients), now.day())?;
+    let refused = match charge {
+        Charge::Paid => return Ok(None),
+        Charge::Empty => Stored::NoCredits,
+        Charge::Suspended => Stored::Suspended,
+    };
+    allowance.give_back(tx, message.account, &taken)?;
+    Ok(Some(refused))
+}
+
+fn day_used_up(reached: Reached) -> Reply {
+    replies::day_used_up(reached.most, reached.of == LimitOf::FirstTime, reached.opens_in)
 }
 
 /// What a list shows of a text; the message itself keeps all of it.

@@ -61,6 +61,11 @@ const TREE: &[Migration] = &[
         name: "audit",
         text: include_str!("../migrations/0010_audit.sql"),
     },
+    Migration {
+        version: 11,
+        name: "day limits",
+        text: include_str!("../migrations/0011_day_limits.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

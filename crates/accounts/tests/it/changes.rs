@@ -2,7 +2,7 @@
 
 use accounts::By;
 use accounts::changes::changed_since;
-use accounts::{Accounts, Epoch, Outcome, Principal, Scope, Scopes, Settings, Validity};
+use accounts::{Accounts, Epoch, Outcome, Principal, Scope, Scopes, Settings, StandardLimits, Validity};
 use store::testing::TestDb;
 use store::{Clock, Id, both_engines};
 
@@ -13,6 +13,7 @@ async fn beside(test: &TestDb) -> Accounts {
     let settings = Settings {
         free_credits: 0,
         hostname: "x.example".into(),
+        day_limits: StandardLimits::default(),
     };
     Accounts::new(test.reopen().await, Clock::system(), test.ids.clone(), settings)
 }

@@ -1,6 +1,7 @@
 //! The accounts room on real databases, each test on both engines.
 #![cfg(test)]
 
+mod allowance;
 mod attempts;
 mod audit;
 mod changes;

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use accounts::{
     Account, Accounts, Approach, Attempt, By, Door, NewAccount, Outcome, OwnPassword, Principal, Settings,
+    StandardLimits,
 };
 use mail::time::Time;
 use store::testing::TestDb;
@@ -19,10 +20,15 @@ pub struct Room {
 }
 
 pub fn room(test: &TestDb) -> Room {
+    room_with(test, StandardLimits::default())
+}
+
+pub fn room_with(test: &TestDb, day_limits: StandardLimits) -> Room {
     let (clock, hand) = Clock::manual(Time::parse_rfc3339("2026-11-23T12:00:00Z").unwrap());
     let settings = Settings {
         free_credits: 500,
         hostname: "mail.example.net".into(),
+        day_limits,
     };
     Room {
         accounts: Accounts::new(test.db.clone(), clock.clone(), test.ids.clone(), settings),

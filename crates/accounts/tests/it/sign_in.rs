@@ -1,6 +1,6 @@
 //! Passwords: who gets in, and what a change of password does everywhere.
 
-use accounts::{Accounts, AccountsError, By, Outcome, Settings, Validity, Via};
+use accounts::{Accounts, AccountsError, By, Outcome, Settings, StandardLimits, Validity, Via};
 use mail::address::Address;
 use store::{Clock, both_engines};
 
@@ -46,7 +46,7 @@ both_engines! {
         room.account("alice@example.com").await;
         let before = room.sign_in("alice@example.com").await;
         let epoch = room.accounts.refresh().await.unwrap();
-        let settings = Settings { free_credits: 0, hostname: "x.example".into() };
+        let settings = Settings { free_credits: 0, hostname: "x.example".into(), day_limits: StandardLimits::default() };
         let cli = Accounts::new(test.reopen().await, Clock::system(), test.ids.clone(), settings);
         cli.set_password("alice@example.com", OTHER, &By::system()).await.unwrap();
         assert!(room.accounts.refresh().await.unwrap() > epoch);

@@ -40,6 +40,7 @@ impl World {
             accounts::Settings {
                 free_credits: 500,
                 hostname: "us.example".into(),
+                day_limits: accounts::StandardLimits::default(),
             },
         );
         let account = accounts

@@ -1,10 +1,10 @@
 //! Database and accounts, for the server and for commands beside it or without it.
 
-use accounts::Accounts;
+use accounts::{Accounts, DayLimits, StandardLimits};
 use store::{Clock, Db, Ids, OpenOptions};
 
 use super::AppError;
-use crate::config::Config;
+use crate::config::{self, Config};
 
 pub struct Rooms {
     pub db: Db,
@@ -27,6 +27,7 @@ impl Rooms {
         let settings = accounts::Settings {
             free_credits: config.accounts.free_credits.into(),
             hostname: config.hostname.clone(),
+            day_limits: day_limits(&config.accounts),
         };
         let accounts = Accounts::new(db.clone(), clock.clone(), ids.clone(), settings);
         Ok(Self {
@@ -35,5 +36,19 @@ impl Rooms {
             clock,
             ids,
         })
+    }
+}
+
+fn day_limits(keys: &config::Accounts) -> StandardLimits {
+    let limits = |recipients, first_time| {
+        let limit = |most: u32| (most > 0).then_some(most);
+        DayLimits {
+            recipients: limit(recipients),
+            first_time: limit(first_time),
+        }
+    };
+    StandardLimits {
+        made: limits(keys.daily_recipients, keys.first_time_recipients),
+        opened: limits(keys.opened_daily_recipients, keys.opened_first_time_recipients),
     }
 }

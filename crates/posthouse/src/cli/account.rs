@@ -35,6 +35,16 @@ pub enum Action {
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
+    /// Give an account limits of its own: recipients a day.
+    Limits {
+        email: String,
+        /// The most recipients a day: a number, `none` or `configured`.
+        #[arg(long, value_name = "LIMIT", value_parser = limit)]
+        recipients: Option<OwnLimit>,
+        /// The most of them that it never wrote to before.
+        #[arg(long, value_name = "LIMIT", value_parser = limit)]
+        first_time: Option<OwnLimit>,
+    },
     /// Let a suspended account send again.
     Resume { email: String },
     /// Give an account credits, or take some back with a negative number.
@@ -46,6 +56,21 @@ pub enum Action {
         #[arg(long, value_name = "TEXT", default_value = "granted by the operator")]
         reason: String,
     },
+}
+
+/// A limit as the operator gives it: nothing is as configured, 0 is no limit.
+#[derive(Debug, Clone, Copy)]
+pub struct OwnLimit(Option<u32>);
+
+fn limit(text: &str) -> Result<OwnLimit, String> {
+    match text {
+        "none" => Ok(OwnLimit(Some(0))),
+        "configured" => Ok(OwnLimit(None)),
+        number => match number.parse() {
+            Ok(most) if most > 0 => Ok(OwnLimit(Some(most))),
+            _ => Err("expected a number from 1, `none` or `configured`".to_owned()),
+        },
+    }
 }
 
 #[derive(Debug, Args)]
@@ -102,6 +127,11 @@ pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<(), F
             say!("{email} is suspended; `posthouse account resume {email}` lifts it.");
             Ok(())
         }
+        Action::Limits {
+            email,
+            recipients,
+            first_time,
+        } => limits(rooms, &email, recipients, first_time).await,
         Action::Resume { email } => {
             let login = accounts.login(&email).await.map_err(Failure::new)?;
             accounts
@@ -152,6 +182,46 @@ async fn create(rooms: &Rooms, new: Create) -> Result<(), Failure> {
     say!(
         "Account {} made, {credits}. Its SMTP username is the address, its SMTP password the password.",
         account.name
+    );
+    Ok(())
+}
+
+/// Sets what was given and says what holds.
+async fn limits(
+    rooms: &Rooms,
+    email: &str,
+    recipients: Option<OwnLimit>,
+    first_time: Option<OwnLimit>,
+) -> Result<(), Failure> {
+    let accounts = &rooms.accounts;
+    let account = accounts.login(email).await.map_err(Failure::new)?.account;
+    let mut own = accounts.day(account).await.map_err(Failure::new)?.own;
+    if let Some(OwnLimit(most)) = recipients {
+        own.recipients = most;
+    }
+    if let Some(OwnLimit(most)) = first_time {
+        own.first_time = most;
+    }
+    if recipients.is_some() || first_time.is_some() {
+        accounts
+            .limit_day(account, own, &By::command_line())
+            .await
+            .map_err(Failure::new)?;
+    }
+    let day = accounts.day(account).await.map_err(Failure::new)?;
+    let most = |limit: Option<u32>, used: u32| {
+        limit.map_or_else(
+            || "no limit".to_owned(),
+            |most| format!("{used} of {most} used today"),
+        )
+    };
+    say!(
+        "Recipients a day: {}.",
+        most(day.limits.recipients, day.used.recipients)
+    );
+    say!(
+        "Of these, never written to before: {}.",
+        most(day.limits.first_time, day.used.first_time)
     );
     Ok(())
 }

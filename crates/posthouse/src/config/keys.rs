@@ -231,6 +231,17 @@ settings! {
         /// Unset: `postmaster` at `server.hostname`. Where the first operator's account has verified the domain of this
         /// address, the mail is signed for it.
         notices_from: Option<Mailbox> = "",
+        /// The most recipients a day (of UTC) of an account that the operator made; 0: no limit. What is over a limit is refused
+        /// for the day (450, the API answers 429) and nothing of it is lost. The operator can give one account other limits.
+        daily_recipients: u32 = "0",
+        /// Of these, the most that the account has never written to before; 0: no limit. It counts from the day it is set: whom
+        /// an account wrote to without such a limit is not known. Recipients are remembered as keyed hashes, for 400 days.
+        first_time_recipients: u32 = "0",
+        /// The same for accounts that opened themselves. A stolen password or a farmed account is worth to a spammer what it can
+        /// send before somebody looks.
+        opened_daily_recipients: u32 = "1000",
+        /// Most honest senders write to the same people again; lists that somebody bought are all first-time recipients.
+        opened_first_time_recipients: u32 = "200",
     }
 
     /// Calls to other people's servers.

@@ -14,7 +14,7 @@ mod value;
 mod words;
 
 pub use checked::{CertificateFrom, Config};
-pub use keys::{Acme, Log};
+pub use keys::{Accounts, Acme, Log};
 pub use problem::ConfigError;
 pub use reference::reference;
 pub use value::{Listen, Mailbox};

@@ -82,6 +82,8 @@ pub enum ApiError {
     Conflict(String),
     #[error("The account has no credits left.")]
     OutOfCredits,
+    #[error("{0}")]
+    DayUsedUp(String, u64),
     #[error("The account is suspended: {0}")]
     Suspended(String),
     #[error("Too many failed attempts from your address. Try again in {0} seconds.")]
@@ -139,6 +141,7 @@ impl ApiError {
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad-request", "Bad request"),
             Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Conflict"),
             Self::OutOfCredits => (StatusCode::PAYMENT_REQUIRED, "out-of-credits", "Out of credits"),
+            Self::DayUsedUp(..) => (StatusCode::TOO_MANY_REQUESTS, "day-used-up", "Day used up"),
             Self::Suspended(_) => (StatusCode::FORBIDDEN, "suspended", "Account suspended"),
             Self::TooManyAttempts(_) => (
                 StatusCode::TOO_MANY_REQUESTS,
@@ -163,7 +166,9 @@ impl IntoResponse for ApiError {
         let (status, kind, title) = self.parts();
         let detail = self.to_string();
         let retry_after = match &self {
-            Self::TooManyAttempts(seconds) | Self::TooOften(seconds) => Some(*seconds),
+            Self::TooManyAttempts(seconds) | Self::TooOften(seconds) | Self::DayUsedUp(_, seconds) => {
+                Some(*seconds)
+            }
             Self::Unavailable | Self::Busy => Some(5),
             _ => None,
         };

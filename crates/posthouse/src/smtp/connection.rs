@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
-use accounts::Principal;
+use accounts::{Principal, Quota};
 use bytes::BytesMut;
 use mail::replies;
 use mail::smtp::server::{Session, Step, Tls, Verdict};
@@ -49,6 +49,8 @@ pub(super) struct Connection {
     streaming: bool,
     /// Who sends: signed in, or known by address since the last MAIL.
     pub(super) principal: Option<Principal>,
+    /// What is left of the account's day, for the transaction that is open.
+    pub(super) quota: Option<Quota>,
     /// The directory was refreshed since the last bytes came.
     pub(super) refreshed: bool,
     /// Version and cipher suite, under TLS.
@@ -104,6 +106,7 @@ impl Connection {
             input: BytesMut::with_capacity(READ),
             streaming: false,
             principal: None,
+            quota: None,
             refreshed: false,
             tls: None,
             slot: Some(slot),

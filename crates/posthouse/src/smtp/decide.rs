@@ -1,6 +1,6 @@
 //! What the session asks: who signs in, who may send as whom, and whether a message is taken over.
 
-use accounts::{AccountsError, Approach, Attempt, Outcome, Principal, Reason, Validity, Via};
+use accounts::{AccountsError, Approach, Attempt, LimitOf, Outcome, Principal, Reason, Validity, Via};
 use bytes::Bytes;
 use mail::address::Address;
 use mail::envelope::Envelope;
@@ -135,6 +135,7 @@ impl Connection {
             info!(connection = self.id, account = %principal.account, "a sender was refused");
             return Ok(Verdict::Refuse(replies::SENDER_NOT_ALLOWED));
         }
+        self.quota = accounts.quota(principal).await?;
         if let Via::IpRange(_) = principal.via {
             self.session.trust();
             if let Some(slot) = &self.slot {
@@ -145,21 +146,34 @@ impl Connection {
     }
 
     /// Each recipient by itself, so that one that is refused keeps no other out.
-    pub(super) async fn rcpt(&self, recipient: &Address) -> Verdict {
-        let Some(principal) = &self.principal else {
-            return Verdict::Refuse(replies::RELAY_DENIED);
-        };
-        match self.shared.accounts.may_send_to(principal, [recipient]).await {
-            Ok(true) => Verdict::Accept,
-            Ok(false) => {
-                debug!(connection = self.id, account = %principal.account, "the account is in the sandbox");
-                Verdict::Refuse(replies::SANDBOXED)
-            }
+    pub(super) async fn rcpt(&mut self, recipient: &Address) -> Verdict {
+        match self.may_receive(recipient).await {
+            Ok(verdict) => verdict,
             Err(error) => {
                 self.trouble("a recipient could not be checked", &error);
                 Verdict::Refuse(replies::STORAGE_ERROR)
             }
         }
+    }
+
+    async fn may_receive(&mut self, recipient: &Address) -> Result<Verdict, AccountsError> {
+        let Some(principal) = &self.principal else {
+            return Ok(Verdict::Refuse(replies::RELAY_DENIED));
+        };
+        let accounts = &self.shared.accounts;
+        if !accounts.may_send_to(principal, [recipient]).await? {
+            debug!(connection = self.id, account = %principal.account, "the account is in the sandbox");
+            return Ok(Verdict::Refuse(replies::SANDBOXED));
+        }
+        if let Some(quota) = &mut self.quota
+            && let Some(reached) = accounts.fits(quota, recipient).await?
+        {
+            debug!(connection = self.id, account = %principal.account, "the account's day is used up");
+            let first_time = reached.of == LimitOf::FirstTime;
+            let reply = replies::day_used_up(reached.most, first_time, reached.opens_in);
+            return Ok(Verdict::Refuse(reply));
+        }
+        Ok(Verdict::Accept)
     }
 
     pub(super) fn data(&self) -> Verdict {

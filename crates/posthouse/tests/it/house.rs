@@ -36,23 +36,27 @@ const OUTBOUND_MODULES: [&str; 9] = [
 ];
 
 /// Each table and the module that alone writes SQL on it.
-const TABLES: [(&str, &str); 29] = [
+const TABLES: [(&str, &str); 34] = [
     ("account_changes", "accounts/src/changes"),
     ("accounts", "accounts/src"),
     ("api_keys", "accounts/src"),
     ("attempts", "outbound/src/spool"),
+    ("audit", "accounts/src/audit"),
     ("bodies", "outbound/src/spool"),
     ("captured", "outbound/src/capture"),
     ("changes", "accounts/src/changes"),
     ("credit_grants", "accounts/src/credits"),
     ("credit_usage", "accounts/src/credits"),
     ("cursors", "store/src"),
+    ("day_limits", "accounts/src/allowance"),
+    ("day_usage", "accounts/src/allowance"),
     ("dkim_keys", "accounts/src/domains"),
     ("domains", "accounts/src/domains"),
     ("events", "store/src"),
     ("help_votes", "posthouse/src/site/help/votes"),
     ("ip_credentials", "accounts/src"),
     ("known_clients", "accounts/src/lockout"),
+    ("known_recipients", "accounts/src/allowance"),
     ("links", "accounts/src/links"),
     ("logins", "accounts/src"),
     ("messages", "outbound/src/spool"),
@@ -62,6 +66,7 @@ const TABLES: [(&str, &str); 29] = [
     ("paused_lanes", "outbound/src/schedule/pauses"),
     ("recipients", "outbound/src/spool"),
     ("sessions", "accounts/src/sessions"),
+    ("settings", "accounts/src/settings"),
     ("sign_in_attempts", "accounts/src/attempts"),
     ("sign_in_limits", "accounts/src/lockout"),
     ("sign_ups", "accounts/src/sign_up"),

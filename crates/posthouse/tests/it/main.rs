@@ -12,6 +12,7 @@ mod delivery;
 mod dkim;
 mod harness;
 mod house;
+mod limits;
 mod lockout;
 mod ops;
 mod outages;

@@ -9,6 +9,7 @@ mod domains;
 mod help;
 mod inbox;
 mod keys;
+mod limits;
 mod lockouts;
 mod message_view;
 mod messages;
@@ -95,6 +96,7 @@ fn operations() -> OpenApiRouter<Parts> {
         .merge(help::routes())
         .merge(attempts::routes())
         .merge(lockouts::routes())
+        .merge(limits::routes())
 }
 
 /// The router of `/api/v1`, the text included.

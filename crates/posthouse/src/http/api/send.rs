@@ -102,6 +102,7 @@ struct Accepted {
         (status = 403, description = "The account may not send as this sender, is suspended, or is in the sandbox and this goes elsewhere", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The message is too big", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The message is not valid; `errors` says where", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "The account has used up its recipients of today; `Retry-After` says when the next day begins", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Too much mail is arriving at once, or storage is not available; `Retry-After` says when to try again", body = Problem, content_type = "application/problem+json"),
     ),
     security(("key" = ["send"]), ("session" = [])),
@@ -159,15 +160,18 @@ async fn send(
             };
             Ok((StatusCode::ACCEPTED, Json(accepted)))
         }
-        Err(refused) => Err(refusal(&refused.0)),
+        Err(refused) => Err(refusal(&refused.0, now)),
     }
 }
 
 /// The door speaks SMTP; what it says has a status of its own here.
-fn refusal(reply: &Reply) -> ApiError {
+fn refusal(reply: &Reply, now: Time) -> ApiError {
     let is = |known: &Reply| (reply.code, reply.enhanced) == (known.code, known.enhanced);
     if is(&replies::OUT_OF_CREDITS) {
         ApiError::OutOfCredits
+    } else if is(&replies::DAY_USED_UP) {
+        let next_day = Time::from_secs((now.day() + 1) * 24 * 3600);
+        ApiError::DayUsedUp(format!("{}.", reply.text), next_day.since(now).as_secs().max(1))
     } else if *reply == replies::SANDBOXED {
         ApiError::Sandboxed
     } else if is(&replies::SENDER_NOT_ALLOWED) || is(&replies::FROM_NOT_ALLOWED) {
