@@ -219,7 +219,12 @@ impl Server {
         let also = also.merge(site::router(parts.clone(), site));
         tasks.spawn(smtp.serve(sockets.take_smtp()));
         tasks.spawn(accounts.keep_attempts(stop.clone().cancelled_owned()));
-        let listeners = web::listeners((sockets.http, &http), (sockets.https, &https), &certificates);
+        let listeners = web::listeners(
+            (sockets.http, &http),
+            (sockets.https, &https),
+            &certificates,
+            &config.http.proxies,
+        );
         tasks.spawn(http::serve(listeners, parts, also, stop.clone()));
         tasks.close();
 

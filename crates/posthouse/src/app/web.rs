@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use mail::message::Named;
 use outbound::route::Route;
 
@@ -69,15 +70,19 @@ pub fn listeners(
     http: (Vec<Bound>, &Arc<Connections>),
     https: (Vec<Bound>, &Arc<Connections>),
     certificates: &Certificates,
+    proxies: &[IpNet],
 ) -> Vec<Listener> {
+    let proxies: Arc<[IpNet]> = proxies.into();
     let plain = http.0.into_iter().map(|bound| Listener {
         socket: bound.socket,
         tls: None,
+        proxies: Arc::clone(&proxies),
         connections: Arc::clone(http.1),
     });
     let tls = https.0.into_iter().map(|bound| Listener {
         socket: bound.socket,
         tls: Some(certificates.https_config()),
+        proxies: Arc::clone(&proxies),
         connections: Arc::clone(https.1),
     });
     plain.chain(tls).collect()

@@ -118,6 +118,8 @@ settings! {
         public_url: Option<HttpUrl> = "",
         /// Who may read `/metrics`. An operator's API key may from everywhere.
         metrics_from: Vec<IpNet> = "127.0.0.0/8, ::1",
+        /// Reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+        proxies: Vec<IpNet> = "127.0.0.0/8, ::1",
     }
 
     /// The doors mail comes in through.
@@ -139,6 +141,9 @@ settings! {
         max_connections: NonZeroU32 = "2000",
         /// The most connections at a time of one client: an IPv4 address or an IPv6 /64.
         connections_per_client: NonZeroU32 = "50",
+        /// Proxies in front of these listeners. A connection from there has to begin with a header of the PROXY protocol
+        /// (version 1 or 2; the proxy has to be told to send it), which is believed; nobody else may send one.
+        proxies: Vec<IpNet> = "",
         /// How long a client may take for its next command.
         command_timeout: Duration = "5m",
         /// How long the transfer of one message may take.

@@ -17,6 +17,8 @@ pub struct Connection {
     /// The port of ours that it came to.
     pub port: u16,
     pub tls: bool,
+    /// It may speak for somebody else.
+    pub proxy: bool,
 }
 
 /// In no range that anybody would trust, and not this machine.
@@ -39,7 +41,7 @@ pub struct Client {
     pub ip: IpAddr,
     /// The request came straight from this machine and through no proxy.
     pub local: bool,
-    /// The client speaks TLS with us, or with the proxy on this machine.
+    /// The client speaks TLS with us, or with a proxy that we believe.
     pub tls: bool,
     /// The port of ours that the request came to.
     pub port: u16,
@@ -53,8 +55,8 @@ impl Client {
             Some(value.rsplit(',').next()?.trim().to_owned())
         };
         let forwarded = FORWARDED.iter().any(|name| headers.contains_key(*name));
-        // A proxy on this machine may say for whom it asks; everybody else speaks for himself.
-        if !peer.is_loopback() || !forwarded {
+        // A proxy may say for whom it asks; everybody else speaks for himself.
+        if !connection.proxy || !forwarded {
             return Self {
                 ip: peer,
                 local: peer.is_loopback() && !forwarded,
@@ -121,10 +123,12 @@ mod tests {
     use super::*;
 
     fn client(peer: &str, headers: &[(&'static str, &str)]) -> Client {
+        let peer: IpAddr = peer.parse().unwrap();
         let connection = Connection {
-            peer: SocketAddr::new(peer.parse().unwrap(), 4711),
+            peer: SocketAddr::new(peer, 4711),
             port: 8080,
             tls: false,
+            proxy: peer.is_loopback() || peer == PROXY,
         };
         let headers = headers
             .iter()
@@ -133,24 +137,28 @@ mod tests {
         Client::of(connection, &headers)
     }
 
+    const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
+
     #[test]
-    fn a_proxy_on_this_machine_names_its_client() {
-        let client = client(
-            "127.0.0.1",
-            &[
-                ("x-forwarded-for", "10.0.0.1, 192.0.2.9"),
-                ("x-forwarded-proto", "https"),
-            ],
-        );
-        assert_eq!(
-            client,
-            Client {
-                ip: "192.0.2.9".parse().unwrap(),
-                local: false,
-                tls: true,
-                port: 8080
-            }
-        );
+    fn a_proxy_names_its_client() {
+        for proxy in ["127.0.0.1", "10.0.0.7"] {
+            let client = client(
+                proxy,
+                &[
+                    ("x-forwarded-for", "10.0.0.1, 192.0.2.9"),
+                    ("x-forwarded-proto", "https"),
+                ],
+            );
+            assert_eq!(
+                client,
+                Client {
+                    ip: "192.0.2.9".parse().unwrap(),
+                    local: false,
+                    tls: true,
+                    port: 8080
+                }
+            );
+        }
     }
 
     #[test]

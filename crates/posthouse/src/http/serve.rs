@@ -13,6 +13,7 @@ use axum::extract::ConnectInfo;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use ipnet::IpNet;
 use parking_lot::Mutex;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
@@ -28,7 +29,7 @@ use crate::ops::Connections;
 
 /// Connections at the same time; more wait in the kernel's queue.
 const MOST_CONNECTIONS: usize = 2_000;
-/// Of them, those of one client network. A proxy on this machine brings the clients of all networks and has no limit.
+/// Of them, those of one client network. A proxy brings the clients of all networks and has no limit.
 const MOST_OF_A_CLIENT: usize = 200;
 /// Octets that an HTTP/2 client sends first.
 const PREFACE: usize = 24;
@@ -43,6 +44,8 @@ pub struct Listener {
     pub socket: TcpListener,
     /// TLS with this configuration, or none.
     pub tls: Option<Arc<ServerConfig>>,
+    /// Who may speak for somebody else.
+    pub proxies: Arc<[IpNet]>,
     pub connections: Arc<Connections>,
 }
 
@@ -54,6 +57,7 @@ pub async fn run(listeners: Vec<Listener>, router: Router, stop: CancellationTok
     for listener in listeners {
         let server = Server {
             tls: listener.tls.map(TlsAcceptor::from),
+            proxies: listener.proxies,
             router: router.clone(),
             room: Arc::clone(&room),
             clients: clients.clone(),
@@ -82,11 +86,11 @@ struct Place {
 }
 
 impl Clients {
-    fn enter(&self, ip: IpAddr) -> Option<Place> {
+    fn enter(&self, ip: IpAddr, proxy: bool) -> Option<Place> {
         let network = network_of(ip);
         let mut all = self.0.lock();
         let open = all.entry(network).or_default();
-        if *open >= MOST_OF_A_CLIENT && !ip.is_loopback() {
+        if *open >= MOST_OF_A_CLIENT && !proxy {
             return None;
         }
         *open += 1;
@@ -112,6 +116,7 @@ impl Drop for Place {
 #[derive(Clone)]
 struct Server {
     tls: Option<TlsAcceptor>,
+    proxies: Arc<[IpNet]>,
     router: Router,
     room: Arc<Semaphore>,
     clients: Clients,
@@ -134,7 +139,9 @@ impl Server {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    let Some(place) = self.clients.enter(peer.ip().to_canonical()) else {
+                    let ip = peer.ip().to_canonical();
+                    let proxy = self.proxies.iter().any(|range| range.contains(&ip));
+                    let Some(place) = self.clients.enter(ip, proxy) else {
                         self.connections.turn_away();
                         tracing::debug!(%peer, "a client has too many HTTP connections");
                         continue;
@@ -143,7 +150,7 @@ impl Server {
                     let open = self.connections.open();
                     self.tracker.spawn(async move {
                         let _held = (slot, place, open);
-                        server.connection(stream, peer).await;
+                        server.connection(stream, peer, proxy).await;
                     });
                 }
                 Err(error) => {
@@ -155,11 +162,16 @@ impl Server {
         }
     }
 
-    async fn connection(self, stream: TcpStream, peer: SocketAddr) {
+    async fn connection(self, stream: TcpStream, peer: SocketAddr, proxy: bool) {
         // An answer is written in one go; waiting to fill a segment would only delay it.
         let _ = stream.set_nodelay(true);
         let port = stream.local_addr().map_or(0, |address| address.port());
-        let connection = |tls| Connection { peer, port, tls };
+        let connection = |tls| Connection {
+            peer,
+            port,
+            tls,
+            proxy,
+        };
         match &self.tls {
             None => self.requests(stream, connection(false)).await,
             Some(acceptor) => match timeout(HANDSHAKE, acceptor.accept(stream)).await {
@@ -261,6 +273,7 @@ mod tests {
     fn server() -> Server {
         Server {
             tls: None,
+            proxies: Arc::default(),
             router: Router::new(),
             room: Arc::new(Semaphore::new(1)),
             clients: Clients::default(),
@@ -275,6 +288,7 @@ mod tests {
         peer: SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)), 4711),
         port: 8080,
         tls: false,
+        proxy: false,
     };
 
     #[tokio::test]
@@ -299,12 +313,13 @@ mod tests {
     #[test]
     fn a_client_has_its_limit_and_gets_its_places_back() {
         let clients = Clients::default();
-        let enter = |ip: &str| clients.enter(ip.parse().unwrap());
+        let enter = |ip: &str| clients.enter(ip.parse().unwrap(), false);
         let mut held: Vec<_> = (0..MOST_OF_A_CLIENT)
             .map(|_| enter("2001:db8::1").unwrap())
             .collect();
         assert!(enter("2001:db8::ffff:1").is_none());
         assert!(enter("2001:db8:0:1::1").is_some());
+        assert!(clients.enter("2001:db8::1".parse().unwrap(), true).is_some());
         held.pop();
         assert!(enter("2001:db8::2").is_some());
         drop(held);

@@ -4,6 +4,7 @@ mod clock;
 mod connection;
 mod counters;
 mod decide;
+mod proxied;
 mod slots;
 
 use std::io;
@@ -13,6 +14,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use accounts::Accounts;
+use ipnet::IpNet;
 use mail::replies;
 use mail::smtp::server;
 use outbound::Outbound;
@@ -56,6 +58,8 @@ pub struct SmtpSettings {
     pub data_timeout: Duration,
     /// How long messages in transfer may go on once the server stops.
     pub drain: Duration,
+    /// Whose connections begin with a header of the PROXY protocol.
+    pub proxies: Vec<IpNet>,
     /// What the address of a help page begins with, where the operator said where people open the site.
     pub help_pages: Option<String>,
 }
@@ -77,6 +81,7 @@ impl SmtpSettings {
             command_timeout: smtp.command_timeout,
             data_timeout: smtp.data_timeout,
             drain: config.shutdown_timeout,
+            proxies: smtp.proxies.clone(),
             help_pages: config
                 .http
                 .public_url
@@ -242,25 +247,62 @@ async fn accept(
             },
         };
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        let Some(slot) = shared.slots.take(client_of(peer.ip())) else {
-            door.connections.turn_away();
-            debug!(listener = door.kind.as_str(), client = %peer.ip(), "too many connections, one was turned away");
-            turn_away(door.kind, &stream);
-            continue;
-        };
-        if let Err(error) = stream.set_nodelay(true) {
-            debug!(%error, "a connection was gone before it was served");
-            continue;
+        if shared
+            .settings
+            .proxies
+            .iter()
+            .any(|range| range.contains(&peer.ip()))
+        {
+            let (shared, door, abort) = (Arc::clone(&shared), door.clone(), abort.clone());
+            tracker.spawn(async move {
+                tokio::select! {
+                    () = abort.cancelled() => {}
+                    () = serve_proxied(shared, door, stream, peer) => {}
+                }
+            });
+        } else if let Some(connection) = admit(&shared, &door, &stream, peer) {
+            let abort = abort.clone();
+            tracker.spawn(async move {
+                tokio::select! {
+                    () = abort.cancelled() => {}
+                    () = connection.run(stream) => {}
+                }
+            });
         }
-        let connection = Connection::new(Arc::clone(&shared), door.clone(), peer, slot);
-        let abort = abort.clone();
-        tracker.spawn(async move {
-            tokio::select! {
-                () = abort.cancelled() => {}
-                () = connection.run(stream) => {}
-            }
-        });
     }
+}
+
+/// Serves the client for whom a proxy connects, once it has said who that is.
+async fn serve_proxied(shared: Arc<Shared>, door: Door, mut stream: TcpStream, proxy: SocketAddr) {
+    let client = tokio::select! {
+        () = shared.stop.cancelled() => return,
+        client = proxied::client(&mut stream, proxy) => client,
+    };
+    match client {
+        Ok(client) => {
+            if let Some(connection) = admit(&shared, &door, &stream, client) {
+                connection.run(stream).await;
+            }
+        }
+        Err(error) => {
+            debug!(listener = door.kind.as_str(), %proxy, %error, "a proxy did not say for whom it connects");
+        }
+    }
+}
+
+/// A connection for `client`, unless there are too many.
+fn admit(shared: &Arc<Shared>, door: &Door, stream: &TcpStream, client: SocketAddr) -> Option<Connection> {
+    let Some(slot) = shared.slots.take(client_of(client.ip())) else {
+        door.connections.turn_away();
+        debug!(listener = door.kind.as_str(), client = %client.ip(), "too many connections, one was turned away");
+        turn_away(door.kind, stream);
+        return None;
+    };
+    if let Err(error) = stream.set_nodelay(true) {
+        debug!(%error, "a connection was gone before it was served");
+        return None;
+    }
+    Some(Connection::new(Arc::clone(shared), door.clone(), client, slot))
 }
 
 /// Says why, if that takes no waiting; under implicit TLS there is nobody to say it to yet.

@@ -18,6 +18,7 @@ mod ops;
 mod outages;
 mod password;
 mod peers;
+mod proxied;
 mod readme;
 mod sign_up;
 mod site;

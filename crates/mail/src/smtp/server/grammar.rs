@@ -86,7 +86,7 @@ pub(super) fn parse(line: &[u8]) -> Result<Command<'_>, Reply> {
     {
         Ok(Command::Elsewhere)
     } else if [
-        "GET", "POST", "PUT", "HEAD", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "PRI",
+        "GET", "POST", "PUT", "HEAD", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "PRI", "PROXY",
     ]
     .into_iter()
     .any(is)
