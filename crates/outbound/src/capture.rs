@@ -86,16 +86,22 @@ pub fn list(tx: &mut Tx<'_>, filter: &InboxFilter) -> Result<Vec<Captured>> {
     tx.query(&sql, conditions.values())?.iter().map(read).collect()
 }
 
-/// One captured mail with its content; none when it is not there or another account's.
-pub fn get(tx: &mut Tx<'_>, account: Option<Id>, id: Id) -> Result<Option<(Captured, Bytes)>> {
+/// One captured mail; none when it is not there or another account's.
+pub fn find(tx: &mut Tx<'_>, account: Option<Id>, id: Id) -> Result<Option<Captured>> {
     let mut conditions = Conditions::default();
     conditions.add("id = $", Some(id));
     conditions.add("account = $", account);
     let row = tx.query_opt(
-        &format!("SELECT {COLUMNS}, content FROM captured{}", conditions.sql()),
+        &format!("SELECT {COLUMNS} FROM captured{}", conditions.sql()),
         conditions.values(),
     )?;
-    row.map(|row| Ok((read(&row)?, row.bytes(10)?))).transpose()
+    row.as_ref().map(read).transpose()
+}
+
+/// What a captured mail holds.
+pub fn content(tx: &mut Tx<'_>, id: Id) -> Result<Option<Bytes>> {
+    let row = tx.query_opt("SELECT content FROM captured WHERE id = $1", &[id.into()])?;
+    row.map(|row| row.bytes(0)).transpose()
 }
 
 /// Empties the inbox of an account, or all.

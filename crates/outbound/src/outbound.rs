@@ -9,11 +9,11 @@ use store::{Id, Result, Topic};
 use crate::accept::Door;
 use crate::capture::{self, Captured, InboxFilter};
 use crate::model::{
-    Accepted, Asked, Counters, Counts, Depth, LaneKey, Origin, Refused, Submission, Unrecorded, Window,
+    Accepted, Asked, Counters, Counts, Depth, LaneKey, Refused, Submission, Unrecorded, Window,
 };
 use crate::schedule::{Core, LaneView, Parts, pauses};
 use crate::settle;
-use crate::spool::history::{self, Detail, Filter, Summary};
+use crate::spool::history::{self, Detail, Filter, Provenance, Summary};
 use crate::spool::{self, Cancelled, Changed};
 
 /// Sending. Clones share it; when the last one is dropped without [`Outbound::shut_down`] its tasks end where they stand,
@@ -210,12 +210,12 @@ impl Outbound {
             .await
     }
 
-    /// The account a message belongs to, and how it came in.
-    pub async fn owner(&self, id: Id) -> Result<Option<(Id, Origin)>> {
+    /// The account a message belongs to, how it came in, and its size.
+    pub async fn provenance(&self, id: Id) -> Result<Option<Provenance>> {
         self.0
             .parts
             .db
-            .peek("look whose a message is", move |tx| history::owner(tx, id))
+            .peek("look whose a message is", move |tx| history::provenance(tx, id))
             .await
     }
 
@@ -227,12 +227,21 @@ impl Outbound {
             .await
     }
 
-    /// A captured mail with its content; `account` none may see everybody's.
-    pub async fn inbox_mail(&self, account: Option<Id>, id: Id) -> Result<Option<(Captured, bytes::Bytes)>> {
+    /// A captured mail without its content; `account` none may see everybody's.
+    pub async fn inbox_mail(&self, account: Option<Id>, id: Id) -> Result<Option<Captured>> {
         self.0
             .parts
             .db
-            .read("read a captured mail", move |tx| capture::get(tx, account, id))
+            .peek("find a captured mail", move |tx| capture::find(tx, account, id))
+            .await
+    }
+
+    /// What a captured mail holds.
+    pub async fn inbox_content(&self, id: Id) -> Result<Option<bytes::Bytes>> {
+        self.0
+            .parts
+            .db
+            .read("read a captured mail", move |tx| capture::content(tx, id))
             .await
     }
 

@@ -1,7 +1,11 @@
-//! The memory that arriving messages may take, over all connections of SMTP and HTTP.
+//! What all connections together may take of something scarce: memory for messages that arrive or are read, listeners.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use store::Id;
 
 #[derive(Clone, Debug)]
 pub struct Budget {
@@ -9,7 +13,7 @@ pub struct Budget {
     used: Arc<AtomicUsize>,
 }
 
-/// What one arriving message holds of the budget; given back when it is dropped.
+/// What somebody holds of the budget; given back when it is dropped.
 #[derive(Debug)]
 pub struct Share {
     budget: Budget,
@@ -75,9 +79,73 @@ impl Drop for Share {
     }
 }
 
+/// A budget of which no account takes more than a part, so that none keeps the others out.
+#[derive(Clone, Debug)]
+pub struct Fair {
+    all: Budget,
+    of_one: usize,
+    accounts: Arc<Mutex<HashMap<Id, Budget>>>,
+}
+
+/// What an account holds of a fair budget; given back when it is dropped.
+#[derive(Debug)]
+pub struct Claim {
+    all: Share,
+    own: Share,
+}
+
+impl Fair {
+    pub fn new(limit: usize, of_one: usize) -> Self {
+        Self {
+            all: Budget::new(limit),
+            of_one,
+            accounts: Arc::default(),
+        }
+    }
+
+    /// So much for `account`, or nothing when that is more than there is for it.
+    pub fn claim(&self, account: Id, amount: usize) -> Option<Claim> {
+        let mut accounts = self.accounts.lock();
+        accounts.retain(|_, budget| budget.used() > 0);
+        let own = accounts
+            .entry(account)
+            .or_insert_with(|| Budget::new(self.of_one))
+            .share();
+        let mut claim = Claim {
+            all: self.all.share(),
+            own,
+        };
+        (claim.own.resize(amount) && claim.all.resize(amount)).then_some(claim)
+    }
+}
+
+impl Claim {
+    /// Gives back what goes beyond `amount`.
+    pub fn shrink(&mut self, amount: usize) {
+        for share in [&mut self.all, &mut self.own] {
+            share.resize(amount.min(share.held));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_account_leaves_room_for_another_and_gives_back_what_it_took() {
+        let fair = Fair::new(100, 60);
+        let [one, other] = [1, 2].map(|octet| Id::from_bytes([octet; 16]));
+        let mut held = fair.claim(one, 60).unwrap();
+        assert!(fair.claim(one, 1).is_none());
+        assert!(fair.claim(other, 41).is_none());
+        let _rest = fair.claim(other, 40).unwrap();
+        held.shrink(10);
+        assert!(fair.claim(one, 50).is_some());
+        drop(held);
+        assert!(fair.claim(one, 60).is_some());
+        assert_eq!(fair.all.used(), 40);
+    }
 
     #[test]
     fn shares_never_pass_the_limit_and_come_back() {

@@ -180,11 +180,29 @@ pub fn content(tx: &mut Tx<'_>, account: Option<Id>, id: Id) -> Result<Option<By
     row.bytes(1).map(Some)
 }
 
-/// Whose a message is, and how it came in.
-pub fn owner(tx: &mut Tx<'_>, id: Id) -> Result<Option<(Id, Origin)>> {
-    tx.query_opt("SELECT account, origin FROM messages WHERE id = $1", &[id.into()])?
-        .map(|row| Ok((row.id(0)?, origin(&row.text(1)?)?)))
-        .transpose()
+/// What decides who may read a message, and what reading it takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provenance {
+    pub account: Id,
+    pub origin: Origin,
+    /// Octets of its content.
+    pub size: u64,
+}
+
+/// Whose a message is, how it came in, and how large it is.
+pub fn provenance(tx: &mut Tx<'_>, id: Id) -> Result<Option<Provenance>> {
+    let row = tx.query_opt(
+        "SELECT account, origin, size FROM messages WHERE id = $1",
+        &[id.into()],
+    )?;
+    row.map(|row| {
+        Ok(Provenance {
+            account: row.id(0)?,
+            origin: origin(&row.text(1)?)?,
+            size: row.int(2)?.unsigned_abs(),
+        })
+    })
+    .transpose()
 }
 
 fn origin(json: &str) -> Result<Origin> {

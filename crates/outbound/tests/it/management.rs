@@ -65,8 +65,11 @@ both_engines! {
         assert_eq!(inbox.len(), 2);
         let found = InboxFilter { text: Some("ONE@".into()), limit: 10, ..InboxFilter::default() };
         assert_eq!(outbound.inbox(found).await.unwrap().len(), 1);
-        let (mail, content) = outbound.inbox_mail(None, inbox[0].id).await.unwrap().unwrap();
+        let mail = outbound.inbox_mail(None, inbox[0].id).await.unwrap().unwrap();
         assert_eq!(mail.subject, "hello");
+        assert!(outbound.inbox_mail(Some(world.test.id()), mail.id).await.unwrap().is_none());
+        let content = outbound.inbox_content(mail.id).await.unwrap().unwrap();
+        assert_eq!(mail.size, content.len() as u64);
         assert!(content.ends_with(b"Hi.\r\n"));
         assert_eq!(outbound.clear_inbox(Some(world.principal.account)).await.unwrap(), 2);
     }

@@ -206,6 +206,7 @@ impl Server {
             certificates: certificates.clone(),
             attempts: http::Attempts::default(),
             budget,
+            reading: http::memory_for_reading(max_message_size),
         };
         let notices = Notices {
             db: rooms.db.clone(),

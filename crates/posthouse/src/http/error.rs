@@ -104,6 +104,10 @@ pub enum ApiError {
     Unavailable,
     #[error("Too much mail is arriving at once. Try again in a moment.")]
     Busy,
+    #[error("Too many messages are being read at once. Try again in a moment.")]
+    ManyReaders,
+    #[error("Too many live streams of this account are open. Close some of them.")]
+    ManyListeners,
     #[error("The server took too long to answer.")]
     TimedOut,
     #[error("Something broke on our side. The log says what.")]
@@ -155,6 +159,8 @@ impl ApiError {
             Self::NotJson => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "Not JSON"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available"),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy"),
+            Self::ManyReaders => (StatusCode::SERVICE_UNAVAILABLE, "many-readers", "Many readers"),
+            Self::ManyListeners => (StatusCode::TOO_MANY_REQUESTS, "many-listeners", "Many listeners"),
             Self::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "timed-out", "Timed out"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
         }
@@ -169,7 +175,7 @@ impl IntoResponse for ApiError {
             Self::TooManyAttempts(seconds) | Self::TooOften(seconds) | Self::DayUsedUp(_, seconds) => {
                 Some(*seconds)
             }
-            Self::Unavailable | Self::Busy => Some(5),
+            Self::Unavailable | Self::Busy | Self::ManyReaders | Self::ManyListeners => Some(5),
             _ => None,
         };
         let errors = if let Self::Invalid(errors) = self {

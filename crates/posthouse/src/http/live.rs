@@ -23,8 +23,9 @@ use utoipa_axum::routes;
 
 use super::Parts;
 use super::auth::Caller;
-use super::error::ApiResult;
+use super::error::{ApiError, ApiResult};
 use super::json::Params;
+use crate::budget::{Claim, Fair};
 
 /// Events read at once.
 const PAGE: i64 = 500;
@@ -38,6 +39,10 @@ const BREATH: Duration = Duration::from_millis(100);
 /// Connections that say nothing are cut by proxies; and a listener who was signed out shall not listen on.
 const PING: Duration = Duration::from_secs(20);
 
+/// Open streams, of all accounts and of one.
+const LISTENERS: usize = 4_000;
+const LISTENERS_OF_ONE: usize = 100;
+
 /// Hands the event log on to whoever listens. Reads nothing while nobody does.
 #[derive(Clone)]
 pub struct Live(Arc<Inner>);
@@ -50,6 +55,7 @@ struct Inner {
     /// Subscribing, handing a page on and falling asleep happen one after the other.
     turn: Mutex<()>,
     wake: Notify,
+    listeners: Fair,
     stop: CancellationToken,
 }
 
@@ -68,6 +74,7 @@ impl Live {
             position: watch::Sender::new(None),
             turn: Mutex::new(()),
             wake: Notify::new(),
+            listeners: Fair::new(LISTENERS, LISTENERS_OF_ONE),
             stop,
         }));
         tokio::spawn(live.clone().read());
@@ -204,6 +211,9 @@ async fn listen(
     if asked.all {
         caller.needs(Scope::Operator)?;
     }
+    let Some(claim) = parts.live.0.listeners.claim(caller.account_id(), 1) else {
+        return Err(ApiError::ManyListeners);
+    };
     let last = headers
         .get("last-event-id")
         .and_then(|id| id.to_str().ok()?.parse::<Cursor>().ok());
@@ -224,6 +234,7 @@ async fn listen(
         parts,
         sender,
         from,
+        _claim: claim,
     };
     tokio::spawn(listener.run(subscription));
     let events = stream::unfold(receiver, |mut receiver| async move {
@@ -241,6 +252,7 @@ struct Listener {
     sender: mpsc::Sender<Event>,
     /// Everything up to here was told.
     from: Cursor,
+    _claim: Claim,
 }
 
 /// The client has gone, or is not to be told more.
@@ -249,8 +261,10 @@ struct Over;
 impl Listener {
     async fn run(mut self, subscription: Subscription) {
         let stop = self.parts.live.0.stop.clone();
+        let client = self.sender.clone();
         tokio::select! {
             () = stop.cancelled() => {}
+            () = client.closed() => {}
             _ = self.tell(subscription) => {}
         }
     }

@@ -11,10 +11,12 @@ mod heavy;
 mod json;
 mod live;
 mod paging;
+mod patient;
 mod peer;
 mod router;
 mod serve;
 mod setup;
+mod untaken;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,10 +27,11 @@ use outbound::Outbound;
 use store::{Clock, Db, Ids};
 use tokio_util::sync::CancellationToken;
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Fair};
 use crate::config::Signup;
 use crate::tls::Certificates;
 
+pub use api::memory_for_reading;
 pub use api::{confirm_account, open_account, openapi, sign_in_with_password};
 pub use attempts::Attempts;
 pub use auth::{COOKIE, requester, session_token};
@@ -92,6 +95,8 @@ pub struct Parts {
     pub live: Live,
     /// The memory for messages that are arriving.
     pub budget: Budget,
+    /// The memory for messages that are being read.
+    pub reading: Fair,
 }
 
 /// Serves the console, the API and `also` (health, metrics and the site, which answers every other path) until told to stop, then finishes what is in hand.

@@ -24,7 +24,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::patient::Patient;
 use super::peer::{Connection, network_of};
+use super::untaken::Untaken;
 use crate::ops::Connections;
 
 /// Connections at the same time; more wait in the kernel's queue.
@@ -36,6 +38,10 @@ const PREFACE: usize = 24;
 /// From connecting to the end of the TLS handshake, and from there to the end of each request's header.
 const HANDSHAKE: Duration = Duration::from_secs(15);
 const HEADER: Duration = Duration::from_secs(30);
+/// How long a client may take nothing of what it asked for.
+const UNREAD: Duration = Duration::from_secs(30);
+/// Octets of an HTTP/2 answer that wait for the client to read on.
+const SEND_BUFFER: usize = 64 * 1024;
 /// How long requests in hand may take once we are asked to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -63,6 +69,7 @@ pub async fn run(listeners: Vec<Listener>, router: Router, stop: CancellationTok
             clients: clients.clone(),
             connections: listener.connections,
             header: HEADER,
+            unread: UNREAD,
             tracker: tracker.clone(),
             stop: stop.clone(),
         };
@@ -122,6 +129,7 @@ struct Server {
     clients: Clients,
     connections: Arc<Connections>,
     header: Duration,
+    unread: Duration,
     tracker: TaskTracker,
     stop: CancellationToken,
 }
@@ -172,6 +180,7 @@ impl Server {
             tls,
             proxy,
         };
+        let stream = Patient::new(stream, self.unread);
         match &self.tls {
             None => self.requests(stream, connection(false)).await,
             Some(acceptor) => match timeout(HANDSHAKE, acceptor.accept(stream)).await {
@@ -193,7 +202,8 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let service = TowerToHyperService::new(tower_service(self.router.clone(), connection));
+        let router = self.router.clone();
+        let service = TowerToHyperService::new(tower_service(router, connection, |body| body));
         // Its timer runs from the first read, so it ends those who say nothing at all, too.
         let serving = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -227,15 +237,23 @@ impl Server {
             return;
         }
         let stream = tokio::io::join(Cursor::new(preface).chain(read), write);
-        let service = TowerToHyperService::new(tower_service(self.router.clone(), connection));
+        let untaken = Arc::new(Untaken::default());
+        let watched = Arc::clone(&untaken);
+        let watch = move |body| watched.watch(body);
+        let service = TowerToHyperService::new(tower_service(self.router.clone(), connection, watch));
         let serving = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .keep_alive_interval(HEADER)
             .max_concurrent_streams(100)
+            .max_send_buf_size(SEND_BUFFER)
             .serve_connection(TokioIo::new(stream), service);
         tokio::pin!(serving);
         let ended = tokio::select! {
             ended = serving.as_mut() => ended,
+            () = untaken.stalls(self.unread) => {
+                tracing::debug!(client = %connection.peer.ip(), "an HTTP/2 client does not read what it asked for");
+                return;
+            }
             () = self.stop.cancelled() => {
                 serving.as_mut().graceful_shutdown();
                 serving.await
@@ -247,9 +265,11 @@ impl Server {
     }
 }
 
+/// Answers the requests of a connection, each body as `send` makes it.
 fn tower_service(
     router: Router,
     connection: Connection,
+    send: impl Fn(Body) -> Body + Clone + Send + 'static,
 ) -> impl tower::Service<
     axum::http::Request<hyper::body::Incoming>,
     Response = axum::response::Response,
@@ -257,15 +277,19 @@ fn tower_service(
     Future: Send,
 > + Clone {
     tower::service_fn(move |request: axum::http::Request<hyper::body::Incoming>| {
-        let router = router.clone();
+        let (router, send) = (router.clone(), send.clone());
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(connection));
-        tower::ServiceExt::oneshot(router, request)
+        async move {
+            let answer = tower::ServiceExt::oneshot(router, request).await?;
+            Ok(answer.map(send))
+        }
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use tokio::io::{AsyncWriteExt, duplex};
 
     use super::*;
@@ -279,6 +303,7 @@ mod tests {
             clients: Clients::default(),
             connections: Arc::default(),
             header: Duration::from_millis(50),
+            unread: Duration::from_millis(50),
             tracker: TaskTracker::new(),
             stop: CancellationToken::new(),
         }
@@ -307,6 +332,53 @@ mod tests {
                 };
                 timeout(Duration::from_secs(10), ended).await.expect(said);
             }
+        }
+    }
+
+    /// The preface of HTTP/2, a SETTINGS frame with a window of zero, and a HEADERS frame that asks for `/`.
+    const WINDOW_OF_ZERO: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\
+        \0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0\
+        \0\0\x06\x01\x05\0\0\0\x01\x82\x86\x84\x41\x01a";
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_its_answer_is_let_go_and_the_answer_with_it() {
+        for http2 in [false, true] {
+            let held = Arc::new(vec![b'x'; 1_000_000]);
+            let answer = Bytes::from_owner(Shown(Arc::clone(&held)));
+            let router = Router::new().route("/", axum::routing::get(move || async move { answer }));
+            let server = Server { router, ..server() };
+            let (mut near, far) = duplex(16 * 1024);
+            let far = Patient::new(far, server.unread);
+            let ended = async {
+                if http2 {
+                    near.write_all(WINDOW_OF_ZERO).await.unwrap();
+                    server.streams(far, FAR).await;
+                } else {
+                    near.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                        .await
+                        .unwrap();
+                    server.requests(far, FAR).await;
+                }
+                // The router holds the answer as well.
+                drop(server);
+                while Arc::strong_count(&held) > 1 {
+                    tokio::task::yield_now().await;
+                }
+            };
+            timeout(Duration::from_secs(10), ended)
+                .await
+                .expect("it is let go");
+            let mut read = Vec::new();
+            near.read_to_end(&mut read).await.unwrap();
+            assert!(read.len() < 100_000 && read.len() > 10, "{}", read.len());
+        }
+    }
+
+    struct Shown(Arc<Vec<u8>>);
+
+    impl AsRef<[u8]> for Shown {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
         }
     }
 

@@ -1,6 +1,7 @@
 //! A stored message as a person looks at it: its parts, its source, its HTML behind bars.
 
 use accounts::Scope;
+use axum::body::Body;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use serde::Serialize;
 use store::Id;
 use utoipa::ToSchema;
 
+use crate::budget::{Claim, Fair};
 use crate::http::Parts;
 use crate::http::auth::Caller;
 use crate::http::error::{ApiError, ApiResult};
@@ -17,6 +19,61 @@ use crate::http::error::{ApiError, ApiResult};
 /// Nothing in a mail's HTML may run, load or lead anywhere; only our own pages may frame it.
 const PREVIEW_CSP: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; \
     form-action 'none'; base-uri 'none'; frame-ancestors 'self'";
+
+/// Octets of memory for messages that are being read, together with the answers that are being sent: for all accounts,
+/// and for one of them.
+const READING: usize = 128 * 1024 * 1024;
+const READING_OF_ONE: usize = READING / 2;
+/// What looking into a message takes beside it: its text and its HTML, decoded.
+const LOOKING: usize = 4 * 1024 * 1024;
+
+/// However big a message may be, each account can look at one and at its HTML.
+pub fn memory_for_reading(max_message_size: usize) -> Fair {
+    let of_one = READING_OF_ONE.max(max_message_size.saturating_add(2 * LOOKING).saturating_mul(2));
+    Fair::new(READING.max(2 * of_one), of_one)
+}
+
+/// A message that may be read, before its content is in memory.
+pub struct Readable {
+    pub id: Id,
+    claim: Claim,
+}
+
+/// What a message holds, with its claim on the memory.
+pub struct Stored {
+    raw: Bytes,
+    claim: Claim,
+}
+
+impl Readable {
+    pub fn with(self, raw: Bytes) -> Stored {
+        Stored {
+            raw,
+            claim: self.claim,
+        }
+    }
+}
+
+/// An answer that keeps its claim until it has been sent.
+struct Sent<T> {
+    octets: T,
+    _claim: Claim,
+}
+
+impl<T: AsRef<[u8]>> AsRef<[u8]> for Sent<T> {
+    fn as_ref(&self) -> &[u8] {
+        self.octets.as_ref()
+    }
+}
+
+fn body<T: AsRef<[u8]> + Send + 'static>(octets: T, mut claim: Claim) -> Body {
+    claim.shrink(octets.as_ref().len());
+    let sent = Sent {
+        octets,
+        _claim: claim,
+    };
+    Body::from(Bytes::from_owner(sent))
+}
 
 /// What a message holds.
 #[derive(Serialize, ToSchema)]
@@ -51,10 +108,9 @@ struct Attachment {
     size: usize,
 }
 
-impl ContentView {
-    pub async fn of(raw: Bytes) -> ApiResult<Self> {
-        let content = looked_through(raw).await?;
-        Ok(Self {
+impl From<Content> for ContentView {
+    fn from(content: Content) -> Self {
+        Self {
             headers: content
                 .headers
                 .into_iter()
@@ -71,7 +127,7 @@ impl ContentView {
                     size: part.size,
                 })
                 .collect(),
-        })
+        }
     }
 }
 
@@ -90,19 +146,29 @@ pub fn whose(caller: &Caller) -> ApiResult<Option<Id>> {
     })
 }
 
-/// Lets the caller read what a message of theirs holds, and leaves a trace where it is another account's. False where it
+/// Lets the caller read what a message of theirs holds, and leaves a trace where it is another account's. None where it
 /// is not theirs to read: a mail of our own holds links that open accounts, so no key reads one, whatever its scopes, and
 /// of people only operators do, who can give every login a new password anyway.
-pub async fn may_read(parts: &Parts, caller: &Caller, message: Id) -> ApiResult<bool> {
-    let Some((owner, origin)) = parts.outbound.owner(message).await? else {
-        return Ok(false);
+pub async fn may_read(parts: &Parts, caller: &Caller, message: Id) -> ApiResult<Option<Readable>> {
+    let whose = whose(caller)?;
+    let Some(found) = parts.outbound.provenance(message).await? else {
+        return Ok(None);
     };
-    let is_operator = caller.session.is_some() && caller.scopes.contains(Scope::Operator);
-    if origin.is_notice() && !is_operator {
-        return Ok(false);
+    if whose.is_some_and(|account| account != found.account) {
+        return Ok(None);
     }
-    note_reading(caller, owner, message);
-    Ok(true)
+    let is_operator = caller.session.is_some() && caller.scopes.contains(Scope::Operator);
+    if found.origin.is_notice() && !is_operator {
+        return Ok(None);
+    }
+    let octets = usize::try_from(found.size)
+        .unwrap_or(usize::MAX)
+        .saturating_add(LOOKING);
+    let Some(claim) = parts.reading.claim(caller.account_id(), octets) else {
+        return Err(ApiError::ManyReaders);
+    };
+    note_reading(caller, found.account, message);
+    Ok(Some(Readable { id: message, claim }))
 }
 
 fn note_reading(caller: &Caller, owner: Id, message: Id) {
@@ -114,13 +180,22 @@ fn note_reading(caller: &Caller, owner: Id, message: Id) {
 }
 
 /// The message byte for byte, to be read, never to be rendered.
-pub fn source(raw: Bytes) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], raw).into_response()
+pub fn source(stored: Stored) -> Response {
+    let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+    (headers, body(stored.raw, stored.claim)).into_response()
+}
+
+/// Its parts.
+pub async fn view(stored: Stored) -> ApiResult<Response> {
+    let view = ContentView::from(looked_through(stored.raw).await?);
+    let json = serde_json::to_vec(&view).map_err(|error| ApiError::internal(&error))?;
+    let headers = [(header::CONTENT_TYPE, "application/json")];
+    Ok((headers, body(json, stored.claim)).into_response())
 }
 
 /// The HTML part.
-pub async fn html(raw: Bytes) -> ApiResult<Response> {
-    let html = looked_through(raw)
+pub async fn html(stored: Stored) -> ApiResult<Response> {
+    let html = looked_through(stored.raw)
         .await?
         .html
         .ok_or(ApiError::NotFound("HTML part"))?;
@@ -129,5 +204,5 @@ pub async fn html(raw: Bytes) -> ApiResult<Response> {
         (header::CONTENT_SECURITY_POLICY, PREVIEW_CSP),
         (header::REFERRER_POLICY, "no-referrer"),
     ];
-    Ok((headers, html).into_response())
+    Ok((headers, body(html, stored.claim)).into_response())
 }

@@ -4,14 +4,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use bytes::Bytes;
 use outbound::capture::{Captured, InboxFilter};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::content::{self, ContentView, may_read, whose};
+use super::content::{self, ContentView, Stored, may_read, whose};
 use crate::http::Parts;
 use crate::http::auth::Caller;
 use crate::http::error::{ApiError, ApiResult, Problem};
@@ -113,8 +112,8 @@ async fn read_content(
     State(parts): State<Parts>,
     caller: Caller,
     Named(mail): Named<String>,
-) -> ApiResult<Json<ContentView>> {
-    Ok(Json(ContentView::of(kept(&parts, &caller, &mail).await?).await?))
+) -> ApiResult<Response> {
+    content::view(kept(&parts, &caller, &mail).await?).await
 }
 
 /// Read a kept mail byte for byte
@@ -172,14 +171,15 @@ async fn clear(State(parts): State<Parts>, caller: Caller) -> ApiResult<StatusCo
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn kept(parts: &Parts, caller: &Caller, mail: &str) -> ApiResult<Bytes> {
+async fn kept(parts: &Parts, caller: &Caller, mail: &str) -> ApiResult<Stored> {
     let found = parts
         .outbound
         .inbox_mail(whose(caller)?, id(mail, "mail")?)
         .await?;
-    let (captured, raw) = found.ok_or(ApiError::NotFound("mail"))?;
-    if !may_read(parts, caller, captured.message).await? {
-        return Err(ApiError::NotFound("mail"));
-    }
-    Ok(raw)
+    let mail = found.ok_or(ApiError::NotFound("mail"))?;
+    let readable = may_read(parts, caller, mail.message)
+        .await?
+        .ok_or(ApiError::NotFound("mail"))?;
+    let content = parts.outbound.inbox_content(mail.id).await?;
+    Ok(readable.with(content.ok_or(ApiError::NotFound("mail"))?))
 }

@@ -8,7 +8,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use bytes::Bytes;
 use mail::time::Time;
 use outbound::history::{Detail, Filter, Summary};
 use outbound::model::State as RecipientState;
@@ -18,7 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::content::{self, ContentView, may_read, whose};
+use super::content::{self, ContentView, Stored, may_read, whose};
 use super::message_view::MessageView;
 use crate::http::Parts;
 use crate::http::auth::Caller;
@@ -189,14 +188,12 @@ async fn find(parts: &Parts, caller: &Caller, message: &str) -> ApiResult<Detail
     found.ok_or(ApiError::NotFound("message"))
 }
 
-async fn stored(parts: &Parts, caller: &Caller, message: &str) -> ApiResult<Bytes> {
-    let (account, id) = (whose(caller)?, id(message, "message")?);
-    let found = parts.outbound.source(account, id).await?;
-    let found = found.ok_or(ApiError::NotFound("content"))?;
-    if !may_read(parts, caller, id).await? {
-        return Err(ApiError::NotFound("content"));
-    }
-    Ok(found)
+async fn stored(parts: &Parts, caller: &Caller, message: &str) -> ApiResult<Stored> {
+    let readable = may_read(parts, caller, id(message, "content")?)
+        .await?
+        .ok_or(ApiError::NotFound("content"))?;
+    let found = parts.outbound.source(None, readable.id).await?;
+    Ok(readable.with(found.ok_or(ApiError::NotFound("content"))?))
 }
 
 /// Read one message
@@ -238,10 +235,8 @@ async fn read_content(
     State(parts): State<Parts>,
     caller: Caller,
     Named(message): Named<String>,
-) -> ApiResult<Json<ContentView>> {
-    Ok(Json(
-        ContentView::of(stored(&parts, &caller, &message).await?).await?,
-    ))
+) -> ApiResult<Response> {
+    content::view(stored(&parts, &caller, &message).await?).await
 }
 
 /// Read a message byte for byte

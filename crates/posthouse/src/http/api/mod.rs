@@ -22,6 +22,7 @@ mod settings;
 mod setup;
 mod sign_up;
 
+pub use content::memory_for_reading;
 pub use session::sign_in_with_password;
 pub use sign_up::{confirm_account, open_account};
 

@@ -27,8 +27,31 @@ fn announce(server: &Posthouse, key: &Http, octets: usize, further: &str) -> Tcp
     stream
 }
 
+/// MiB of memory that the server takes.
+fn resident(server: &Posthouse) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() / 1024
+}
+
+/// Asks for a path and reads nothing.
+fn ask(server: &Posthouse, key: &Http, path: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(server.address("http")).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let key = key.bearer.as_deref().unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n\r\n"
+    )
+    .unwrap();
+    stream
+}
+
 /// The head of the answer, line by line.
-fn answer(stream: TcpStream) -> Vec<String> {
+fn answer(stream: impl std::io::Read) -> Vec<String> {
     let lines = BufReader::new(stream)
         .lines()
         .map(|line| line.unwrap().to_lowercase());
@@ -83,6 +106,38 @@ both_engines! {
             // No answer: the server waits for the rest.
             let mut first = [0];
             std::io::Read::read(&mut stream, &mut first).is_err().then_some(())
+        });
+    }
+
+    fn answers_that_nobody_reads_hold_no_more_than_their_part_of_the_memory(engine) {
+        let server = server(engine);
+        let key = with_key(&server, &signed_in(&server, "alice@example.com"), &["messages"]);
+        let other = with_key(&server, &signed_in(&server, "bob@example.com"), &["send", "messages"]);
+        let line = [[b'x'; 78].as_slice(), b"\r\n"].concat();
+        let big = [b"From: alice@example.com\r\n\r\n".to_vec(), line.repeat(24_000_000 / line.len())].concat();
+        let mut smtp = server.signed_in("alice@example.com");
+        smtp.submit("alice@example.com", &["carol@example.net"], &big).expect("250");
+        let id = key.get("/api/v1/messages").expect(200).json()["items"][0]["id"].as_str().unwrap().to_owned();
+        let before = resident(&server);
+        let streams: Vec<(String, TcpStream)> = ["source", "content", "html"].iter().cycle().take(20).map(|part| {
+            let stream = ask(&server, &key, &format!("/api/v1/messages/{id}/{part}"));
+            let head = answer(&stream);
+            let refused = head[0].starts_with("http/1.1 503");
+            assert!(!refused || head.iter().any(|line| line.starts_with("retry-after: ")), "{head:?}");
+            (head[0].clone(), stream)
+        }).collect();
+        let refused = streams.iter().filter(|(head, _)| head.starts_with("http/1.1 503")).count();
+        assert!(refused > 10, "{streams:?}");
+        let taken = resident(&server).saturating_sub(before);
+        // A client of PostgreSQL keeps what a row came in as well.
+        assert!(taken < 300, "{taken} MiB");
+        // Others read on.
+        let small = send(&other, "bob@example.com", "small");
+        other.get(&format!("/api/v1/messages/{small}/source")).expect(200);
+        drop(streams);
+        crate::harness::eventually("there is room again", || {
+            let head = answer(ask(&server, &key, &format!("/api/v1/messages/{id}/source")));
+            head[0].starts_with("http/1.1 200").then_some(())
         });
     }
 }
