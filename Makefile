@@ -20,7 +20,11 @@ run: build ## build everything and start it on the unprivileged ports, data in .
 build: console ## console and release binary
 	cargo build --release --package posthouse
 
-console: console/node_modules/.package-lock.json
+# Built anew only when something of it changed: the release binary embeds it, and would be built anew as well.
+console: console/dist/index.html
+
+console/dist/index.html: console/node_modules/.package-lock.json docs/openapi.json $(shell find console/src console/public -type f -not -name schema.d.ts) \
+  console/index.html console/package.json console/tsconfig.json console/vite.config.ts
 	npm --prefix console run build
 
 console/node_modules/.package-lock.json: console/package-lock.json
