@@ -73,6 +73,23 @@ impl Sockets {
         })
     }
 
+    /// Why some of them cannot be opened, each; those that can are closed again.
+    pub fn errors(config: &Config) -> Vec<ListenError> {
+        let lists = [
+            ("smtp.submission", &config.smtp.submission),
+            ("smtp.submissions", &config.smtp.submissions),
+            ("smtp.inbound", &config.smtp.inbound),
+            ("http.listen_tls", &config.http.listen_tls),
+            ("http.listen", &config.http.listen),
+        ];
+        let addresses = lists
+            .into_iter()
+            .flat_map(|(key, list)| list.iter().map(move |listen| (key, *listen)));
+        addresses
+            .filter_map(|(key, listen)| Some(ListenError::new(key, listen, open(listen).err()?)))
+            .collect()
+    }
+
     /// The SMTP sockets by what they are for.
     pub fn take_smtp(&mut self) -> Vec<(Kind, TcpListener)> {
         let lists = [

@@ -96,7 +96,9 @@ pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<(), F
                 .pause_lane(lane.clone(), &by)
                 .await
                 .map_err(Failure::new)?;
-            say!("{lane} is paused; `posthouse queue resume {lane}` lets it go on.");
+            say!(
+                "{lane} is paused: running servers stop within ten seconds. `posthouse queue resume {lane}` lets it go on."
+            );
             Ok(())
         }
         Action::Resume { name } => {

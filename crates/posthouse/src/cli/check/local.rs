@@ -1,8 +1,10 @@
 //! What this machine has to offer: directory, ports, certificate, database.
 
 use std::fs::{File, TryLockError};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::Duration;
 
 use mail::time::Time;
@@ -41,6 +43,13 @@ pub fn data_dir(config: &Config, findings: &mut Findings) -> bool {
             return false;
         }
     };
+    if let Err(error) = write_into(dir) {
+        findings.bad(
+            format!("data directory: {shown} cannot be written to by this user: {error}"),
+            "give it to the user the server runs as, and run this check as that user",
+        );
+        return false;
+    }
     if facts.permissions().mode() & 0o077 != 0 {
         let remedy = format!("chmod 700 {shown}");
         findings.note(
@@ -61,12 +70,22 @@ pub fn data_dir(config: &Config, findings: &mut Findings) -> bool {
     running
 }
 
+/// Leaves nothing behind.
+fn write_into(dir: &Path) -> io::Result<()> {
+    let file = dir.join(format!(".check-{}", std::process::id()));
+    File::create_new(&file)?;
+    std::fs::remove_file(file)
+}
+
 /// A running server's ports have to answer; without one they have to be free.
 pub async fn ports(config: &Config, running: bool, findings: &mut Findings) {
     if !running {
-        match Sockets::open(config) {
-            Ok(_) => findings.good("ports: all are free"),
-            Err(error) => findings.bad(format!("ports: {error}"), ""),
+        let errors = Sockets::errors(config);
+        if errors.is_empty() {
+            findings.good("ports: all are free");
+        }
+        for error in errors {
+            findings.bad(format!("ports: {error}"), "");
         }
         return;
     }

@@ -39,8 +39,8 @@ fn a_name_without_address_is_an_error_where_mail_leaves_under_it() {
 }
 
 #[test]
-fn a_certificate_for_another_name_and_a_port_in_use_are_errors() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+fn a_certificate_for_another_name_and_ports_in_use_are_errors() {
+    let [taken, also_taken] = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
     let setup = Posthouse::on(Engine::Sqlite);
     let other = Identity::for_names(&["other.example.com"]);
     let [cert, key] = ["c.pem", "k.pem"].map(|file| setup.home().join(file));
@@ -49,6 +49,10 @@ fn a_certificate_for_another_name_and_a_port_in_use_are_errors() {
     let setup = setup
         .set_path("tls.cert", &cert)
         .set_path("tls.key", &key)
+        .set(
+            "smtp.submission",
+            &format!("\"{}\"", also_taken.local_addr().unwrap()),
+        )
         .set("http.listen", &format!("\"{}\"", taken.local_addr().unwrap()));
     let (good, said) = check(&setup, &[]);
     assert!(!good, "{said}");
@@ -56,7 +60,25 @@ fn a_certificate_for_another_name_and_a_port_in_use_are_errors() {
         said.contains("it is for other.example.com, not for mail.example.com"),
         "{said}"
     );
-    assert!(said.contains("ERROR  ports: cannot listen on"), "{said}");
+    for key in ["http.listen", "smtp.submission"] {
+        assert!(said.contains(&format!("({key})")), "{said}");
+    }
+    assert_eq!(
+        said.matches("ERROR  ports: cannot listen on").count(),
+        2,
+        "{said}"
+    );
+}
+
+#[test]
+fn a_data_directory_that_cannot_be_written_to_is_an_error_whoever_may_read_it() {
+    // A directory in which not even root makes files.
+    let setup = Posthouse::on(Engine::Sqlite).environment("POSTHOUSE__SERVER__DATA_DIR", "/proc/self/task");
+    let (good, said) = check(&setup, &[]);
+    assert!(
+        !good && said.contains("cannot be written to by this user"),
+        "{said}"
+    );
 }
 
 #[test]
