@@ -25,6 +25,9 @@ pub struct Problem {
     status: u16,
     /// What happened this time, as a sentence for people.
     detail: String,
+    /// Where the help centre explains this kind of problem.
+    #[schema(example = "/help/credits")]
+    help: String,
     /// The fields of the request that are at fault.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
@@ -57,6 +60,23 @@ impl FieldError {
             message: message.into(),
         }
     }
+}
+
+/// The help articles about kinds of problems that have one of their own; about the others there is a common one.
+const ARTICLES: [(&str, &str); 6] = [
+    ("sign-in-failed", "authentication-failed"),
+    ("too-many-attempts", "authentication-failed"),
+    ("out-of-credits", "credits"),
+    ("sandbox", "verify-a-domain"),
+    ("too-large", "maximum-size"),
+    ("link-gone", "reset-a-password"),
+];
+const COMMON_ARTICLE: &str = "console-errors";
+
+/// The help article that explains a kind of problem.
+fn article(kind: &str) -> &'static str {
+    let own = ARTICLES.iter().find(|(about, _)| *about == kind);
+    own.map_or(COMMON_ARTICLE, |(_, article)| article)
 }
 
 /// A refusal or a failure of the API.
@@ -188,6 +208,7 @@ impl IntoResponse for ApiError {
             title,
             status: status.as_u16(),
             detail,
+            help: format!("/help/{}", article(kind)),
             errors,
         };
         let mut response = (status, Json(problem)).into_response();
@@ -314,6 +335,39 @@ mod tests {
             "application/problem+json"
         );
         assert_eq!(response.headers()[header::RETRY_AFTER], "30");
+    }
+
+    #[test]
+    fn every_refusal_leads_to_an_article_that_there_is_and_the_common_one_names_every_kind() {
+        let help = concat!(env!("CARGO_MANIFEST_DIR"), "/../../site/help");
+        let read = |lang: &str, name: &str| {
+            std::fs::read_to_string(format!("{help}/{lang}/{name}.md"))
+                .unwrap_or_else(|_| panic!("{lang}/{name}"))
+        };
+        // The kinds are what `parts` says, read from this very file.
+        let source = include_str!("error.rs");
+        let parts = source.split("fn parts(&self)").nth(1).unwrap();
+        let parts = parts.split("impl IntoResponse").next().unwrap();
+        let kinds: Vec<&str> = parts
+            .split('"')
+            .skip(1)
+            .step_by(2)
+            .filter(|text| text.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
+            .collect();
+        assert!(kinds.len() >= 20, "{kinds:?}");
+        for lang in ["en", "fr"] {
+            let common = read(lang, COMMON_ARTICLE);
+            for kind in &kinds {
+                read(lang, article(kind));
+                assert!(
+                    common.contains(&format!("`{kind}`")),
+                    "{lang}: the article does not name {kind}"
+                );
+            }
+        }
+        for (kind, _) in ARTICLES {
+            assert!(kinds.contains(&kind), "{kind}");
+        }
     }
 
     #[test]
