@@ -7,6 +7,7 @@ mod config;
 mod http;
 mod notices;
 mod ops;
+mod program;
 mod site;
 mod smtp;
 mod tls;

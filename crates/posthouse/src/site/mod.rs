@@ -139,7 +139,11 @@ pub fn router(parts: Parts, site: Site) -> Router {
             .route(&at("/smtp/test"), get(smtp::tested).post(smtp::test))
             .route(&at("/help/"), get(help::overview))
             .route(&at("/help/{slug}"), get(help::article))
-            .route(&at("/help/{slug}/vote"), post(help::vote));
+            .route(&at("/help/{slug}/vote"), post(help::vote))
+            .route(
+                &at("/help/authentication-failed/check"),
+                get(help::trouble::checked).post(help::trouble::check),
+            );
         for folder in ["/smtp", "/help"] {
             let whole = at(&format!("{folder}/"));
             router = router.route(&at(folder), get(|| async move { Redirect::permanent(&whole) }));

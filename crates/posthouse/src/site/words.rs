@@ -132,6 +132,9 @@ mod tests {
             "legal.",
             "message.",
             "probe.fault.",
+            "trouble.reason.",
+            "trouble.remedy.",
+            "trouble.fault.",
             "lang.",
         ];
         for key in Words::read().0[&Lang::En].keys() {

@@ -5,6 +5,7 @@ mod search;
 mod votes;
 
 pub mod markdown;
+pub mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,7 +15,7 @@ use axum::Form;
 use axum::extract::{self, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use minijinja::context;
+use minijinja::{Value, context};
 use serde::{Deserialize, Serialize};
 
 pub use self::votes::counts;
@@ -276,20 +277,29 @@ pub async fn article(
     extract::Path(slug): extract::Path<String>,
     Query(after): Query<After>,
 ) -> Response {
-    let help = &public.site.help;
-    let articles = help.all(visit.lang);
-    let Some(at) = articles.iter().position(|article| article.slug == slug) else {
+    let thanked = after.thanks.is_some();
+    if slug == trouble::SLUG {
+        return trouble::page(&public, &visit, &headers, thanked).await;
+    }
+    let Some(values) = values(&public.site.help, &visit, &slug, thanked) else {
         return public.message(StatusCode::NOT_FOUND, &visit, "missing");
     };
+    public.page("article.html", &visit, &headers, values)
+}
+
+/// What the page of an article is made with; none where there is no such article.
+fn values(help: &Help, visit: &Visit, slug: &str, thanked: bool) -> Option<Value> {
+    let articles = help.all(visit.lang);
+    let at = articles.iter().position(|article| article.slug == slug)?;
     let article = &articles[at];
-    let values = context! {
+    Some(context! {
         article => shown(article),
         previous => shown(at.checked_sub(1).and_then(|before| articles.get(before))),
         next => shown(articles.get(at + 1)),
         related => shown(help.related(visit.lang, article)),
-        thanked => after.thanks.is_some(),
-    };
-    public.page("article.html", &visit, &headers, values)
+        thanked,
+        trouble => (),
+    })
 }
 
 #[derive(Deserialize)]
