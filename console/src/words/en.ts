@@ -82,6 +82,7 @@ export const en = {
     actions: "Actions",
   },
   error: {
+    more: "Read more",
     title: "This could not be loaded",
     unreachable: "The server cannot be reached",
     unreachableMeans:
@@ -273,6 +274,7 @@ export const en = {
     took: "took {{time}}",
     tlsNone: "no TLS",
     rawReply: "The reply as it came",
+    trouble: "Its destination took no mail lately, so it waits: {{why}}",
     why: {
       queued: "It waits for its turn.",
       deferred: "The other side could not take it now; it will be tried again.",

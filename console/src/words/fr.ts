@@ -84,6 +84,7 @@ export const fr: Words = {
     actions: "Actions",
   },
   error: {
+    more: "En savoir plus",
     title: "Chargement impossible",
     unreachable: "Le serveur est injoignable",
     unreachableMeans:
@@ -279,6 +280,7 @@ export const fr: Words = {
     took: "en {{time}}",
     tlsNone: "sans TLS",
     rawReply: "La réponse telle quelle",
+    trouble: "Sa destination n’a pas pris de courrier ces derniers temps, il attend donc : {{why}}",
     why: {
       queued: "Il attend son tour.",
       deferred: "L’autre côté n’a pas pu le prendre maintenant ; il sera réessayé.",

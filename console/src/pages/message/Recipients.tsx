@@ -133,13 +133,23 @@ function LaneActs({ mail, recipient }: { mail: Message; recipient: Recipient }) 
   );
 }
 
+/** How the server begins the reason of what waits behind a destination in trouble. */
+const TROUBLE = "waiting: ";
+
 /** The state in plain words, and when it goes on. */
 function Why({ recipient, short }: { recipient: Recipient; short?: boolean }) {
   const { t } = useTranslation();
-  const { state, explanation, next_at, expires_at } = recipient;
+  const { state, reason, explanation, next_at, expires_at } = recipient;
   const waits = state === "queued" || state === "deferred";
+  // What waits behind a destination in trouble was not tried itself: what happened to the others says why.
+  const trouble = state === "queued" && reason.startsWith(TROUBLE) ? reason.slice(TROUBLE.length) : null;
   const plain =
-    explanation ?? (isKnown(state) && state in WORDS ? t(`message.why.${state as Worded}`) : null);
+    explanation ??
+    (trouble
+      ? t("message.trouble", { why: trouble })
+      : isKnown(state) && state in WORDS
+        ? t(`message.why.${state as Worded}`)
+        : null);
   return (
     <p className={classes.why} data-short={short || undefined}>
       {plain}

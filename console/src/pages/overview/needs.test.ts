@@ -60,6 +60,10 @@ describe("what needs you", () => {
         ),
       }),
     ).toEqual(["paused", "lane"]);
+    // One whose destination does not answer is told about at once.
+    const trouble = { next_try_at: new Date(now + 60_000).toISOString(), last_reply: "no connection" };
+    expect(kinds({ me: me(), queue: queue(lane({ oldest_at: young, ...trouble })) })).toEqual(["lane"]);
+    expect(kinds({ me: me(), queue: queue(lane({ waiting: 0, ...trouble })) })).toEqual([]);
   });
   it("is a certificate that ends soon", () => {
     const settings = (days: number) =>

@@ -37,7 +37,9 @@ export function needs({ me, domains, queue, settings }: Known, now: number): Nee
   for (const lane of queue?.lanes ?? []) {
     const waited = lane.oldest_at ? now - Date.parse(lane.oldest_at) : 0;
     if (lane.paused) found.push({ kind: "paused", lane });
-    else if (lane.waiting > 0 && waited > LONG_WAIT_MS) found.push({ kind: "lane", lane, waited });
+    // A destination in trouble is worth a look at once: everything that goes there waits.
+    else if (lane.waiting > 0 && (lane.next_try_at || waited > LONG_WAIT_MS))
+      found.push({ kind: "lane", lane, waited });
   }
   return found;
 }
