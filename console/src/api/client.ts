@@ -9,11 +9,15 @@ export type Problem = components["schemas"]["Problem"];
 export class ApiError extends Error {
   readonly status: number;
   readonly fields: Record<string, string>;
+  /** The path of the help article about this kind of refusal. */
+  readonly help: string | undefined;
 
   constructor(status: number, problem: Partial<Problem>) {
     super(problem.detail || problem.title || `The server answered ${status} without a reason`);
     this.name = "ApiError";
     this.status = status;
+    // A path of ours, whatever answered: nothing else becomes a link.
+    this.help = /^\/help\/[a-z0-9-]+$/.test(problem.help ?? "") ? problem.help : undefined;
     // One field of a form holds a whole list, so `to[3]` is a fault of `to`.
     const faults = (problem.errors ?? []).map((e) => [e.field.replace(/\[\d+\]$/, ""), e.message]);
     this.fields = Object.fromEntries(faults.reverse());

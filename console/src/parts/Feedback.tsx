@@ -1,5 +1,5 @@
 /** What a page shows when there is nothing, not yet something, or a fault. */
-import { Alert, Button, Skeleton, Text } from "@mantine/core";
+import { Alert, Anchor, Button, Skeleton, Text } from "@mantine/core";
 import { IconAlertTriangle } from "@tabler/icons-react";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
@@ -36,6 +36,7 @@ export function Failure({ error, again }: { error: Error; again?: () => void }) 
     <Alert color="red" variant="outline" role="alert" icon={<IconAlertTriangle aria-hidden />} title={title}>
       {means && <Text>{means}</Text>}
       {status !== 404 && <Text c="dimmed">{error.message}</Text>}
+      <More error={error} />
       {again && (
         <Button mt="sm" size="xs" variant="default" onClick={again}>
           {t("common.retry")}
@@ -52,8 +53,19 @@ export function FormFault({ error }: { error: Error | null }) {
   const unreachable = error instanceof ApiError && error.status === 0;
   return (
     <Alert color="red" variant="outline" role="alert" icon={<IconAlertTriangle aria-hidden />} py="xs">
-      {unreachable ? t("error.unreachable") : error.message}
+      {unreachable ? t("error.unreachable") : error.message} <More error={error} />
     </Alert>
+  );
+}
+
+/** Leads to the help article that the server names. */
+function More({ error }: { error: Error }) {
+  const { t } = useTranslation();
+  if (!(error instanceof ApiError && error.help)) return null;
+  return (
+    <Anchor href={error.help} target="_blank" rel="noopener" underline="always">
+      {t("error.more")}
+    </Anchor>
   );
 }
 
