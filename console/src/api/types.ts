@@ -22,4 +22,5 @@ export type InboxItem = Schemas["InboxItem"];
 export type Credential = Schemas["Credential"];
 export type SignInAttempt = Schemas["SignInAttempt"];
 export type Lockout = Schemas["Lockout"];
+export type LedgerEntry = Schemas["LedgerEntry"];
 export type SendMessage = Schemas["SendMessage"];

@@ -19,6 +19,7 @@ import { useTranslation } from "react-i18next";
 import { commands, session } from "../api/queries";
 import type { Me } from "../api/types";
 import { count } from "../format/number";
+import { low } from "../pages/credits/low";
 import { Logo } from "../parts/Logo";
 import { LANGUAGES, language, speak } from "../words/language";
 import { BASE } from "./base";
@@ -157,7 +158,7 @@ function TopBar({ me, openMenu }: { me: Me; openMenu: () => void }) {
         </Tooltip>
       )}
       {me.account.credits !== null && (
-        <Link to="/account" className={classes.credits}>
+        <Link to="/account/credits" className={classes.credits}>
           {t("frame.credits", { count: me.account.credits, n: count(me.account.credits) })}
         </Link>
       )}
@@ -239,6 +240,21 @@ function Person({ me }: { me: Me }) {
   );
 }
 
+/** Only where it is urgent: at a fifth a mail and the overview say so. */
+function FewCredits({ account }: { account: Me["account"] }) {
+  const { t } = useTranslation();
+  const few = low(account);
+  if (few !== "twentieth" && few !== "nothing") return null;
+  return (
+    <Alert color={few === "nothing" ? "red" : "yellow"} variant="outline" mb="md" py="xs">
+      {few === "nothing"
+        ? t("credits.lowGone")
+        : t("credits.low", { n: count(account.credits ?? 0), mark: count(account.credit_mark) })}{" "}
+      <Link to="/account/credits">{t("nav.credits")}</Link>
+    </Alert>
+  );
+}
+
 function Notices({ me, offline }: { me: Me; offline: boolean }) {
   const { t } = useTranslation();
   const { state, state_reason, sandbox } = me.account;
@@ -254,6 +270,7 @@ function Notices({ me, offline }: { me: Me; offline: boolean }) {
           {state_reason ? t("frame.suspended", { reason: state_reason }) : t("frame.suspendedNoReason")}
         </Alert>
       )}
+      <FewCredits account={me.account} />
       {sandbox && (
         <Alert color="blue" variant="outline" mb="md" py="xs">
           {t("frame.sandbox")} <Link to="/domains">{t("nav.domains")}</Link>

@@ -1,5 +1,6 @@
 /** The places of the console in the order of the rail; the search knows the same ones. */
 import {
+  IconCoins,
   IconGauge,
   IconInbox,
   IconKey,
@@ -27,6 +28,7 @@ type PlaceTo =
   | "/keys"
   | "/account"
   | "/account/attempts"
+  | "/account/credits"
   | "/accounts"
   | "/queue"
   | "/ranges"
@@ -34,7 +36,7 @@ type PlaceTo =
 
 export interface Place {
   to: PlaceTo;
-  label: `nav.${"overview" | "messages" | "inbox" | "send" | "smtp" | "domains" | "keys" | "account" | "attempts" | "accounts" | "queue" | "ranges" | "lockouts"}`;
+  label: `nav.${"overview" | "messages" | "inbox" | "send" | "smtp" | "domains" | "keys" | "account" | "attempts" | "credits" | "accounts" | "queue" | "ranges" | "lockouts"}`;
   Icon: ComponentType<{ size?: number; stroke?: number; "aria-hidden"?: boolean }>;
   exact?: boolean;
 }
@@ -62,6 +64,7 @@ export function groups(me: Me): Group[] {
   ];
   const own: Place[] = [
     { to: "/account", label: "nav.account", Icon: IconUser, exact: true },
+    { to: "/account/credits", label: "nav.credits", Icon: IconCoins },
     { to: "/account/attempts", label: "nav.attempts", Icon: IconLogin2 },
   ];
   const operator: Place[] = [

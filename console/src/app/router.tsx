@@ -117,6 +117,14 @@ const attemptsPage = createRoute({
   component: lazyRouteComponent(() => import("../pages/attempts/Attempts"), "Component"),
 });
 
+const creditsPage = createRoute({
+  getParentRoute: () => frame,
+  path: "/account/credits",
+  validateSearch: (raw: Record<string, unknown>): { after?: string } =>
+    typeof raw.after === "string" && raw.after !== "" ? { after: raw.after } : {},
+  component: lazyRouteComponent(() => import("../pages/credits/Credits"), "Component"),
+});
+
 const tree = root.addChildren([
   bare.addChildren([setupPage, signInPage]),
   frame.addChildren([
@@ -130,6 +138,7 @@ const tree = root.addChildren([
     page("/keys", () => import("../pages/keys/Keys")),
     page("/account", () => import("../pages/account/AccountPage")),
     attemptsPage,
+    creditsPage,
     inboxPage,
     page("/inbox/$id", () => import("../pages/inbox/InboxMessage")),
     accountsPage,

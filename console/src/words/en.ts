@@ -1,4 +1,6 @@
 /** Every word of the console, in English. Another language is another file of this shape. */
+import { creditWords } from "./credits";
+
 export const en = {
   name: "Posthouse",
   frame: {
@@ -36,11 +38,13 @@ export const en = {
     keys: "API keys",
     account: "Account",
     attempts: "Sign-in attempts",
+    credits: "Credits",
     accounts: "Accounts",
     queue: "Queue",
     ranges: "IP ranges",
     lockouts: "Lockouts",
   },
+  ...creditWords,
   spotlight: {
     placeholder: "A page, a recipient, a message id",
     messagesTo: "Messages with “{{q}}”",
@@ -167,9 +171,10 @@ export const en = {
     },
     suspended: "The account is suspended",
     creditsGone: "The credits are used up",
-    creditsGoneHint: "SMTP answers 452 and keeps the mail with its sender until an operator grants more.",
-    creditsLow: "{{n}} credits are left",
-    creditsLowHint: "Each accepted recipient costs one. An operator can grant more.",
+    creditsGoneHint: "SMTP answers 452 and keeps the mail with its sender until there are more.",
+    creditsLow: "{{n}} of {{mark}} credits are left",
+    creditsLowHint: "Each accepted recipient costs one.",
+    creditsAct: "See the credits",
     domain: "{{name}} is not verified",
     domainHint: "None of its signing keys was found in DNS yet, so mail from it is refused.",
     domainAct: "See the records",

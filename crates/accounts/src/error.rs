@@ -72,6 +72,8 @@ pub enum AccountsError {
     TooMuch,
     #[error("an amount of 0 changes nothing")]
     NoAmount,
+    #[error("say why, in one line of at most 200 characters; the account's people read it")]
+    BadReason,
     #[error("a name has 1 to 100 characters and no control characters")]
     BadName,
     #[error("a key needs at least one scope")]

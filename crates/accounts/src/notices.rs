@@ -11,6 +11,7 @@ use mail::time::Time;
 use serde::{Deserialize, Serialize};
 use store::{Id, Topic, Tx};
 
+use crate::credits::{self, Left};
 use crate::links::{self, Link, Purpose};
 use crate::{Accounts, Result, allowance, limits, sign_up, token};
 
@@ -72,6 +73,12 @@ pub(crate) enum Matter {
         by: ChangedBy,
         requester: Option<Requester>,
     },
+    Credits {
+        account: String,
+        few: Left,
+        left: i64,
+        mark: i64,
+    },
 }
 
 /// A mail to be written now. It comes again after a while until [`Accounts::letter_sent`] is called.
@@ -106,6 +113,12 @@ pub enum Says {
     },
     PasswordChanged {
         by: ChangedBy,
+    },
+    /// So many credits are left of so many.
+    Credits {
+        few: Left,
+        left: i64,
+        mark: i64,
     },
 }
 
@@ -300,7 +313,24 @@ fn write(
         (Matter::PasswordChanged { by, requester }, Some((_, language))) => {
             (language, requester, Says::PasswordChanged { by })
         }
-        (Matter::Forgotten { .. } | Matter::PasswordChanged { .. }, None)
+        (
+            Matter::Credits {
+                account,
+                few,
+                left,
+                mark,
+            },
+            Some((_, language)),
+        ) => {
+            let Ok(account) = account.parse() else {
+                return Ok(None);
+            };
+            if !credits::still_true(tx, account, few)? {
+                return Ok(None);
+            }
+            (language, None, Says::Credits { few, left, mark })
+        }
+        (Matter::Forgotten { .. } | Matter::PasswordChanged { .. } | Matter::Credits { .. }, None)
         | (Matter::Invited { .. }, Some(_)) => return Ok(None),
     };
     Ok(Some(Written {

@@ -56,6 +56,8 @@ pub struct Account {
     pub operator: bool,
     /// `None` where the account has no limit.
     pub credits: Option<i64>,
+    /// What there was behind the last grant: credits are few when they are few of these.
+    pub credit_mark: i64,
     pub created_at: Time,
     /// It opened itself and has no verified domain yet, so it sends to its own addresses only.
     pub sandbox: bool,
@@ -136,7 +138,7 @@ pub struct OwnPassword<'a> {
 fn columns() -> String {
     format!(
         "a.id, a.name, a.state, a.state_reason, a.operator, a.unlimited, a.balance, a.created_at, \
-         CASE WHEN a.sandbox = 1 AND NOT {} THEN 1 ELSE 0 END, a.country, a.time_zone",
+         CASE WHEN a.sandbox = 1 AND NOT {} THEN 1 ELSE 0 END, a.country, a.time_zone, a.credit_mark",
         crate::domains::HAS_VERIFIED
     )
 }
@@ -200,6 +202,7 @@ impl Accounts {
             state: AccountState::Active,
             operator: new.operator,
             credits: (!unlimited).then_some(credits),
+            credit_mark: if unlimited { 0 } else { credits },
             created_at: now,
             sandbox: false,
             country: String::new(),
@@ -423,7 +426,7 @@ fn has_operator(tx: &mut Tx<'_>) -> store::Result<bool> {
 pub(crate) fn insert_account(tx: &mut Tx<'_>, account: &Account, unlimited: bool) -> store::Result<()> {
     tx.run(
         "INSERT INTO accounts (id, name, state, state_reason, operator, unlimited, balance, created_at, sandbox, \
-         country, time_zone) VALUES ($1, $2, 'active', '', $3, $4, $5, $6, $7, $8, $9)",
+         country, time_zone, credit_mark) VALUES ($1, $2, 'active', '', $3, $4, $5, $6, $7, $8, $9, $10)",
         &[
             (&account.id).into(),
             (&account.name).into(),
@@ -434,6 +437,7 @@ pub(crate) fn insert_account(tx: &mut Tx<'_>, account: &Account, unlimited: bool
             account.sandbox.into(),
             (&account.country).into(),
             (&account.time_zone).into(),
+            account.credit_mark.into(),
         ],
     )
 }
@@ -527,6 +531,7 @@ fn account_of(row: &Row) -> store::Result<Account> {
         sandbox: row.bool(8)?,
         country: row.text(9)?,
         time_zone: row.text(10)?,
+        credit_mark: row.int(11)?,
     })
 }
 

@@ -287,6 +287,7 @@ fn write_account(
         state: AccountState::Active,
         operator: false,
         credits: Some(credits),
+        credit_mark: credits,
         created_at: now,
         sandbox: true,
         country: checked.country.clone(),

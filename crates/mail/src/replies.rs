@@ -69,6 +69,17 @@ pub const TOO_MANY_RECIPIENTS: Reply = Reply::new(
     "Too many recipients, send to the others in a further message",
 );
 pub const OUT_OF_CREDITS: Reply = Reply::new(452, (4, 7, 1), "The account has no credits left");
+/// There are credits, but not one for each recipient; nobody gets half of a message.
+pub fn too_few_credits(recipients: u32, left: i64) -> Reply {
+    if left <= 0 {
+        return OUT_OF_CREDITS;
+    }
+    let credits = if left == 1 { "credit" } else { "credits" };
+    OUT_OF_CREDITS.with_text(format!(
+        "The account has {left} {credits} left, too few for {recipients} recipients"
+    ))
+}
+
 pub const ACCOUNT_SUSPENDED: Reply = Reply::new(554, (5, 7, 1), "The account is suspended");
 pub const SIGN_IN_UNAVAILABLE: Reply = Reply::new(
     454,
@@ -369,6 +380,7 @@ mod tests {
             (ACCOUNT_SUSPENDED, "smtp-554"),
             (OUT_OF_CREDITS, "credits"),
             (DAY_USED_UP, "sending-limits"),
+            (too_few_credits(20, 3), "credits"),
             (STORAGE_FULL, "smtp-errors"),
             (UNKNOWN_COMMAND, "smtp-errors"),
         ] {

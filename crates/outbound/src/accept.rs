@@ -11,7 +11,7 @@ use mail::replies;
 use mail::reply::Reply;
 use mail::time::Time;
 use store::events::{self, Event};
-use store::{ErrorKind, Id, StoreError, Topic, Tx};
+use store::{ErrorKind, Id, Ids, StoreError, Topic, Tx};
 
 use crate::model::{
     Accepted, Counters, Grip, Job, JobRecipient, Message, Refused, Submission, off_the_workers,
@@ -36,7 +36,8 @@ enum Stored {
     Yes,
     /// The account's rights changed since they were checked.
     Stale,
-    NoCredits,
+    /// With what is left of them.
+    TooFewCredits(i64),
     Suspended,
     Limited(Reached),
 }
@@ -106,7 +107,9 @@ impl Door {
             let (stored, same) = storing.await.map_err(|_| replies::STORAGE_ERROR)??;
             match stored {
                 Stored::Yes => return Ok(Accepted { id, recipients }),
-                Stored::NoCredits => return Err(replies::OUT_OF_CREDITS),
+                Stored::TooFewCredits(left) => {
+                    return Err(replies::too_few_credits(same.message.recipients, left));
+                }
                 Stored::Suspended => return Err(replies::ACCOUNT_SUSPENDED),
                 Stored::Limited(reached) => return Err(day_used_up(reached)),
                 Stored::Stale => new = same,
@@ -281,12 +284,13 @@ impl Door {
         let new = Arc::new(new);
         let writing = new.clone();
         let checked = Arc::new(checked);
+        let ids = self.parts.ids.clone();
         // Many connections charge one account at once: by its key they queue up instead of deadlocking.
         let stored = self
             .parts
             .db
             .write_for(new.message.account, "accept", move |tx| {
-                write(tx, &writing, &checked, now)
+                write(tx, &ids, &writing, &checked, now)
             })
             .await
             .map_err(|error| not_stored(&error))?;
@@ -314,13 +318,19 @@ fn hand_over(core: &Arc<Core>, new: &NewMessage, recipients: Vec<JobRecipient>, 
 }
 
 /// The transaction behind every 250.
-fn write(tx: &mut Tx<'_>, new: &NewMessage, checked: &Checked, now: Time) -> store::Result<Stored> {
+fn write(
+    tx: &mut Tx<'_>,
+    ids: &Ids,
+    new: &NewMessage,
+    checked: &Checked,
+    now: Time,
+) -> store::Result<Stored> {
     let message = &new.message;
     if checked.via != Via::System {
         if changes::changed_since(tx, message.account, checked.at)? {
             return Ok(Stored::Stale);
         }
-        if let Some(refused) = draw(tx, message, &checked.allowance, now)? {
+        if let Some(refused) = draw(tx, ids, message, &checked.allowance, now)? {
             return Ok(refused);
         }
     }
@@ -353,6 +363,7 @@ fn write(tx: &mut Tx<'_>, new: &NewMessage, checked: &Checked, now: Time) -> sto
 /// Takes the message's recipients from the day and from the credits of its account: both, or neither and the reason.
 fn draw(
     tx: &mut Tx<'_>,
+    ids: &Ids,
     message: &Message,
     allowance: &Allowance,
     now: Time,
@@ -361,10 +372,10 @@ fn draw(
         Taking::Taken(taken) => taken,
         Taking::Reached(reached) => return Ok(Some(Stored::Limited(reached))),
     };
-    let charge = credits::charge(tx, message.account, i64::from(message.recipients), now.day())?;
+    let charge = credits::charge(tx, ids, message.account, i64::from(message.recipients), now)?;
     let refused = match charge {
         Charge::Paid => return Ok(None),
-        Charge::Empty => Stored::NoCredits,
+        Charge::TooFew { left } => Stored::TooFewCredits(left),
         Charge::Suspended => Stored::Suspended,
     };
     allowance.give_back(tx, message.account, &taken)?;

@@ -66,6 +66,11 @@ const TREE: &[Migration] = &[
         name: "day limits",
         text: include_str!("../migrations/0011_day_limits.sql"),
     },
+    Migration {
+        version: 12,
+        name: "credits",
+        text: include_str!("../migrations/0012_credits.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

@@ -49,10 +49,20 @@ export function NeedRow({ need }: { need: Need }) {
         />
       );
     case "credits":
-      return need.left === 0 ? (
-        <Row what={t("overview.creditsGone")} hint={t("overview.creditsGoneHint")} />
-      ) : (
-        <Row what={t("overview.creditsLow", { n: count(need.left) })} hint={t("overview.creditsLowHint")} />
+      return (
+        <Row
+          what={
+            need.left === 0
+              ? t("overview.creditsGone")
+              : t("overview.creditsLow", { n: count(need.left), mark: count(need.mark) })
+          }
+          hint={need.left === 0 ? t("overview.creditsGoneHint") : t("overview.creditsLowHint")}
+          act={
+            <Button component={Link} to="/account/credits" {...button}>
+              {t("overview.creditsAct")}
+            </Button>
+          }
+        />
       );
     case "domain":
       return (

@@ -13,6 +13,7 @@ const me = (change: Partial<Me["account"]> = {}): Me => ({
     state: "active",
     state_reason: null,
     credits: null,
+    credit_mark: 500,
     ...change,
   },
   server: { name: "Posthouse", version: "1", hostname: "mail.example.com", route: "mx" },
@@ -38,13 +39,17 @@ describe("what needs you", () => {
     expect(kinds({ me: me() })).toEqual([]);
     expect(kinds({ me: me({ credits: 500 }), domains: [{ state: "verified" } as Domain] })).toEqual([]);
   });
+  it("is credits at a fifth of the last grant and below", () => {
+    expect(kinds({ me: me({ credits: 101 }) })).toEqual([]);
+    expect(kinds({ me: me({ credits: 100 }) })).toEqual(["credits"]);
+  });
   it("is a suspended account and used-up credits, first", () => {
     expect(
       kinds({ me: me({ state: "suspended", credits: 0 }), domains: [{ state: "pending" } as Domain] }),
     ).toEqual(["suspended", "credits", "domain"]);
   });
   it("never shows credits below nothing", () => {
-    expect(needs({ me: me({ credits: -2 }) }, now)).toEqual([{ kind: "credits", left: 0 }]);
+    expect(needs({ me: me({ credits: -2 }) }, now)).toEqual([{ kind: "credits", left: 0, mark: 500 }]);
   });
   it("is a lane that is paused or keeps mail waiting", () => {
     const old = new Date(now - 2 * 3_600_000).toISOString();

@@ -1,8 +1,7 @@
 /** What needs the reader, worked out from what the server says and nothing else. */
 import type { Domain, Lane, Me, Queue, SmtpSettings } from "../../api/types";
+import { low } from "../credits/low";
 
-/** Credits are called low below this many; the API does not say how many there once were. */
-export const LOW_CREDITS = 50;
 /** A lane whose oldest mail waits this long is worth a look. */
 export const LONG_WAIT_MS = 60 * 60 * 1_000;
 /** A certificate is renewed by then, or someone forgot. */
@@ -10,7 +9,7 @@ export const CERTIFICATE_DAYS = 14;
 
 export type Need =
   | { kind: "suspended"; reason: string | null }
-  | { kind: "credits"; left: number }
+  | { kind: "credits"; left: number; mark: number }
   | { kind: "domain"; domain: Domain }
   | { kind: "paused"; lane: Lane }
   | { kind: "lane"; lane: Lane; waited: number }
@@ -25,10 +24,9 @@ export interface Known {
 
 export function needs({ me, domains, queue, settings }: Known, now: number): Need[] {
   const found: Need[] = [];
-  const { state, state_reason, credits } = me.account;
+  const { state, state_reason, credits, credit_mark } = me.account;
   if (state === "suspended") found.push({ kind: "suspended", reason: state_reason ?? null });
-  if (typeof credits === "number" && credits < LOW_CREDITS)
-    found.push({ kind: "credits", left: Math.max(0, credits) });
+  if (low(me.account)) found.push({ kind: "credits", left: Math.max(0, credits ?? 0), mark: credit_mark });
   const until = settings?.certificate ? Date.parse(settings.certificate.not_after) : Number.POSITIVE_INFINITY;
   if (until - now < CERTIFICATE_DAYS * 86_400_000) found.push({ kind: "certificate", until });
   for (const domain of domains ?? []) {

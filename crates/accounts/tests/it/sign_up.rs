@@ -59,7 +59,7 @@ both_engines! {
         let account = room.accounts.account(alice.account).await.unwrap();
         assert_eq!((account.credits, account.sandbox, account.operator), (Some(500), true, false));
         assert_eq!((account.country.as_str(), account.time_zone.as_str()), ("FR", "Europe/Paris"));
-        assert_eq!(room.accounts.grants(alice.account, 9).await.unwrap()[0].amount, 500);
+        assert_eq!(room.accounts.ledger(alice.account, None, 9).await.unwrap()[0].amount, 500);
         assert_eq!(room.sign_in("alice@example.com").await.account, alice.account);
         assert!(letters(&room.accounts).await.is_empty());
     }

@@ -52,8 +52,8 @@ pub enum Action {
         email: String,
         #[arg(allow_negative_numbers = true)]
         amount: i64,
-        /// What it says in the ledger.
-        #[arg(long, value_name = "TEXT", default_value = "granted by the operator")]
+        /// Why; it stands in the ledger, where the account's people read it.
+        #[arg(long, value_name = "TEXT")]
         reason: String,
     },
 }

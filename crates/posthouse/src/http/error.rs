@@ -100,8 +100,10 @@ pub enum ApiError {
     BadRequest(String),
     #[error("{0}")]
     Conflict(String),
-    #[error("The account has no credits left.")]
-    OutOfCredits,
+    #[error(
+        "{0}. Nothing was sent. Redeem a voucher or ask the operator for more credits, then send it again."
+    )]
+    OutOfCredits(String),
     #[error("{0}")]
     DayUsedUp(String, u64),
     #[error("The account is suspended: {0}")]
@@ -164,7 +166,7 @@ impl ApiError {
             Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Not valid"),
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad-request", "Bad request"),
             Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Conflict"),
-            Self::OutOfCredits => (StatusCode::PAYMENT_REQUIRED, "out-of-credits", "Out of credits"),
+            Self::OutOfCredits(_) => (StatusCode::PAYMENT_REQUIRED, "out-of-credits", "Out of credits"),
             Self::DayUsedUp(..) => (StatusCode::TOO_MANY_REQUESTS, "day-used-up", "Day used up"),
             Self::Suspended(_) => (StatusCode::FORBIDDEN, "suspended", "Account suspended"),
             Self::TooManyAttempts(_) => (
@@ -260,6 +262,7 @@ impl From<AccountsError> for ApiError {
             AccountsError::NoAmount | AccountsError::BelowZero(_) | AccountsError::TooMuch => {
                 Self::invalid("amount", said)
             }
+            AccountsError::BadReason => Self::invalid("reason", said),
             AccountsError::NoScope => Self::invalid("scopes", said),
             AccountsError::NotFound(what) => Self::NotFound(what),
             AccountsError::ScopeNotHeld(_) => Self::Forbidden(said),

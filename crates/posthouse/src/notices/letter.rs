@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use accounts::credits::Left;
 use accounts::{ChangedBy, Letter, Says};
 use mail::message::{ComposeError, Draft, Named, compose};
 use mail::time::Time;
@@ -9,6 +10,7 @@ use minijinja::{Environment, UndefinedBehavior, context};
 use serde::Deserialize;
 
 use super::NoticeSettings;
+use crate::site::{Lang, grouped};
 
 const WORDS: [(&str, &str); 2] = [
     ("en", include_str!("../../../../site/mail/en.toml")),
@@ -84,11 +86,18 @@ impl Writer {
         let requester = letter.requester.as_ref();
         // A client that hides behind a proxy has no address worth naming.
         let ip = requester.map(|it| it.ip).filter(|ip| !ip.is_unspecified());
+        let (left, mark) = match letter.says {
+            Says::Credits { left, mark, .. } => (left, mark),
+            _ => (0, 0),
+        };
+        let number = |n: i64| grouped(Lang::of_code(lang).unwrap_or(Lang::En), n.unsigned_abs());
         let facts = context! {
             host => &self.settings.hostname,
             at => shown(letter.at),
             ip => ip.map(|ip| ip.to_string()).unwrap_or_default(),
             agent => requester.map(accounts::Requester::agent).unwrap_or_default(),
+            left => number(left),
+            mark => number(mark),
         };
         let origin = self.env.render_str(&words.origin, &facts)?;
         let facts = context! { origin => origin, ..facts };
@@ -136,6 +145,7 @@ impl Writer {
             Says::Reset { token } => format!("{base}/password/reset?token={token}"),
             Says::Invitation { token } => format!("{base}/sign-up?invitation={token}"),
             Says::PasswordChanged { .. } => format!("{base}/password/forgot"),
+            Says::Credits { .. } => format!("{base}/app/account/credits"),
         }
     }
 }
@@ -151,6 +161,11 @@ fn kind(says: &Says) -> &'static str {
             ChangedBy::Owner => "changed_by_owner",
             ChangedBy::Link => "changed_by_link",
             ChangedBy::Operator => "changed_by_operator",
+        },
+        Says::Credits { few, .. } => match few {
+            Left::Fifth => "credits_fifth",
+            Left::Twentieth => "credits_twentieth",
+            Left::Nothing => "credits_nothing",
         },
     }
 }
@@ -185,7 +200,12 @@ mod tests {
         })
     }
 
-    fn every_kind() -> [Says; 7] {
+    fn every_kind() -> [Says; 10] {
+        let credits = |few, left| Says::Credits {
+            few,
+            left,
+            mark: 12_000,
+        };
         let token = "A".repeat(44);
         [
             Says::Confirm { token: token.clone() },
@@ -197,6 +217,9 @@ mod tests {
             Says::PasswordChanged {
                 by: ChangedBy::Operator,
             },
+            credits(Left::Fifth, 2_400),
+            credits(Left::Twentieth, 600),
+            credits(Left::Nothing, 0),
         ]
     }
 
@@ -233,6 +256,17 @@ mod tests {
                 assert!(named && text.contains("mail.example.com"), "{text}");
             }
         }
+        let few = Says::Credits {
+            few: Left::Fifth,
+            left: 2_400,
+            mark: 12_000,
+        };
+        let raw = written(&letter("fr", few, ""));
+        let subject = Head::parse(&raw).unwrap().subject();
+        assert_eq!(
+            subject.as_deref(),
+            Some("Crédits restants sur mail.example.com : 2\u{202f}400 sur 12\u{202f}000")
+        );
         assert_eq!(
             Head::parse(&written(&letter("fr", Says::HasAccount, "")))
                 .unwrap()

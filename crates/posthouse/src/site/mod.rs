@@ -32,11 +32,12 @@ use rust_embed::RustEmbed;
 
 pub use self::facts::Facts;
 pub use self::help::counts;
+pub use self::lang::Lang;
+pub use self::render::grouped;
 pub use self::theme::Color;
 
 use self::brand::Legal;
 use self::help::Help;
-use self::lang::Lang;
 use self::probe::Probe;
 use self::render::Templates;
 use self::theme::Look;

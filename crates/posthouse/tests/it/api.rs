@@ -1,6 +1,7 @@
 //! The HTTP API against the real binary: one module a group of operations.
 
 mod access;
+mod credits;
 mod fresh;
 mod heavy;
 mod live;

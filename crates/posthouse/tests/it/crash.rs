@@ -145,7 +145,7 @@ both_engines! {
         let sink = Sink::start();
         let mut server = Posthouse::on(engine).route_to(&sink).retry_fast().set("delivery.connections_per_lane", "10").start();
         server.create_account(ALICE);
-        server.cli(&["account", "credits", ALICE, "100000000"], "");
+        server.cli(&["account", "credits", ALICE, "100000000", "--reason", "test"], "");
         let ledger = Arc::new(Ledger::default());
         for _ in 0..rounds {
             let address = server.address("submissions");

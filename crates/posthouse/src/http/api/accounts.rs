@@ -64,6 +64,8 @@ pub struct AccountView {
     /// What is left; null where there is no limit.
     #[schema(required = true)]
     credits: Option<i64>,
+    /// What there was behind the last grant. Mail warns at 20 % and at 5 % of it.
+    credit_mark: i64,
     #[schema(format = DateTime)]
     created_at: String,
     /// It opened itself and has no verified sending domain yet: it sends to its own addresses only.
@@ -85,6 +87,7 @@ impl From<Account> for AccountView {
             state_reason: account.state.reason().map(str::to_owned),
             operator: account.operator,
             credits: account.credits,
+            credit_mark: account.credit_mark,
             created_at: account.created_at.rfc3339(),
             sandbox: account.sandbox,
             country: account.country,
@@ -223,9 +226,8 @@ struct GrantCredits {
     /// A negative amount takes credits back; the balance never falls below 0.
     #[schema(example = 10_000)]
     amount: i64,
-    /// For the account's ledger.
-    #[serde(default)]
-    #[schema(required = false)]
+    /// Stands in the account's ledger, where its people read it: one line of at most 200 characters.
+    #[schema(example = "Pack of 10,000, invoice 4711")]
     reason: String,
 }
 
@@ -236,7 +238,7 @@ struct GrantCredits {
     responses(
         (status = 200, description = "The account with its new balance", body = AccountView),
         (status = 409, description = "The account has no limit", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "The amount is not possible", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The amount is not possible, or there is no reason", body = Problem, content_type = "application/problem+json"),
     ),
     security(("key" = ["operator"]), ("session" = [])),
 )]

@@ -5,6 +5,7 @@ mod accounts;
 mod attempts;
 mod content;
 mod credentials;
+mod credits;
 mod domains;
 mod help;
 mod inbox;
@@ -62,6 +63,7 @@ use super::{Parts, live};
         (name = "live", description = "News as they happen."),
         (name = "domains", description = "Domains that an account sends from, and the DNS records that vouch for it."),
         (name = "account", description = "The account that is signed in."),
+        (name = "credits", description = "What was granted, what was used, and what is left."),
         (name = "sign-in", description = "Who tried to sign in, and who is locked out."),
         (name = "keys", description = "API keys."),
         (name = "session", description = "Web sessions of the console."),
@@ -83,6 +85,7 @@ fn operations() -> OpenApiRouter<Parts> {
         .merge(live::routes())
         .merge(domains::routes())
         .merge(account::routes())
+        .merge(credits::routes())
         .merge(keys::routes())
         .merge(session::routes())
         .merge(sessions::routes())

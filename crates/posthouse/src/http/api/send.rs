@@ -98,7 +98,7 @@ struct Accepted {
     post, path = "/messages", tag = "send", operation_id = "sendMessage", request_body = SendMessage,
     responses(
         (status = 202, description = "Accepted", body = Accepted),
-        (status = 402, description = "The account has too few credits", body = Problem, content_type = "application/problem+json"),
+        (status = 402, description = "The account has too few credits for all recipients, so nobody was sent anything", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The account may not send as this sender, is suspended, or is in the sandbox and this goes elsewhere", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The message is too big", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The message is not valid; `errors` says where", body = Problem, content_type = "application/problem+json"),
@@ -168,7 +168,7 @@ async fn send(
 fn refusal(reply: &Reply, now: Time) -> ApiError {
     let is = |known: &Reply| (reply.code, reply.enhanced) == (known.code, known.enhanced);
     if is(&replies::OUT_OF_CREDITS) {
-        ApiError::OutOfCredits
+        ApiError::OutOfCredits(reply.text.clone().into_owned())
     } else if is(&replies::DAY_USED_UP) {
         let next_day = Time::from_secs((now.day() + 1) * 24 * 3600);
         ApiError::DayUsedUp(format!("{}.", reply.text), next_day.since(now).as_secs().max(1))

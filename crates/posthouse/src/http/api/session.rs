@@ -55,6 +55,8 @@ struct MyAccount {
     /// What is left; null where there is no limit.
     #[schema(required = true)]
     credits: Option<i64>,
+    /// What there was behind the last grant: credits are few at 20 % of it.
+    credit_mark: i64,
     /// It opened itself and has no verified sending domain yet: it sends to its own addresses only.
     sandbox: bool,
 }
@@ -269,6 +271,7 @@ fn describe(parts: &Parts, principal: &Principal, account: Account) -> Me {
             state: super::accounts::AccountStateName::of(&account.state),
             state_reason: account.state.reason().map(str::to_owned),
             credits: account.credits,
+            credit_mark: account.credit_mark,
             sandbox: account.sandbox,
         },
         server: ServerView {

@@ -17,7 +17,7 @@ fn body_for(operation: &str) -> Option<Value> {
         }
         "changePassword" => json!({"current": "a", "new": "b"}),
         "createAccount" => json!({"email": "c@example.com", "password": "four tired horses at dawn"}),
-        "grantCredits" => json!({"amount": 1}),
+        "grantCredits" => json!({"amount": 1, "reason": "r"}),
         "invite" => json!({"email": "d@example.com"}),
         "suspendAccount" => json!({"reason": "r"}),
         "createCredential" => json!({"account_email": "alice@example.com", "range": "192.0.2.0/24"}),

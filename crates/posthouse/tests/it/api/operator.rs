@@ -18,7 +18,7 @@ both_engines! {
         let path = format!("/api/v1/accounts/{}", carol["id"].as_str().unwrap());
         let granted = operator.post(&format!("{path}/credits"), &json!({"amount": 90, "reason": "pack"})).expect(200);
         assert_eq!(granted.json()["credits"], 100);
-        let below = operator.post(&format!("{path}/credits"), &json!({"amount": -101})).expect(422).json();
+        let below = operator.post(&format!("{path}/credits"), &json!({"amount": -101, "reason": "x"})).expect(422).json();
         assert_eq!(faults(&below), ["amount"]);
         let names = |query: &str| -> Vec<String> {
             let page = operator.get(&format!("/api/v1/accounts{query}")).expect(200).json();
@@ -34,7 +34,7 @@ both_engines! {
         let own = operator.get("/api/v1/account").expect(200).json();
         let own = format!("/api/v1/accounts/{}", own["id"].as_str().unwrap());
         operator.post(&format!("{own}/suspend"), &json!({"reason": "oops"})).expect(409);
-        operator.post(&format!("{own}/credits"), &json!({"amount": 1})).expect(409);
+        operator.post(&format!("{own}/credits"), &json!({"amount": 1, "reason": "x"})).expect(409);
         let message = send(&signed_in(&server, "alice@example.com"), "alice@example.com", "seen by the operator");
         let all = operator.get("/api/v1/messages?all=true").expect(200).json();
         assert_eq!(all["items"][0]["account"], "alice@example.com");

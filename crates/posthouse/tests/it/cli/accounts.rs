@@ -27,10 +27,15 @@ both_engines! {
     fn credits_are_granted_and_taken_back(engine) {
         let setup = Posthouse::on(engine);
         setup.cli(&["account", "create", "a@example.com", "--password-stdin", "--credits", "10"], PASSWORD);
-        assert!(setup.cli(&["account", "credits", "a@example.com", "5"], "").contains("15 credits"));
-        assert!(setup.cli(&["account", "credits", "a@example.com", "-15"], "").contains("0 credits"));
-        let said = refusal(&setup.try_cli(&["account", "credits", "a@example.com", "-1"], ""));
+        let grant = |amount: &'static str| ["account", "credits", "a@example.com", amount, "--reason", "a gift"];
+        assert!(setup.cli(&grant("5"), "").contains("15 credits"));
+        assert!(setup.cli(&grant("-15"), "").contains("0 credits"));
+        let said = refusal(&setup.try_cli(&grant("-1"), ""));
         assert!(said.contains("cannot have fewer than none"), "{said}");
+        let said = refusal(&setup.try_cli(&["account", "credits", "a@example.com", "5"], ""));
+        assert!(said.contains("--reason"), "{said}");
+        let said = refusal(&setup.try_cli(&["account", "credits", "a@example.com", "5", "--reason", " "], ""));
+        assert!(said.contains("say why"), "{said}");
     }
 
     fn a_domain_prints_the_records_to_publish(engine) {

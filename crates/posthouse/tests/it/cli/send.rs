@@ -57,7 +57,7 @@ both_engines! {
             code(&setup.try_cli(&["send", "-f", "mallory@example.com", "bob@example.net"], MESSAGE));
         assert_eq!(permission, Some(77), "{said}");
         assert!(said.contains("--account"), "{said}");
-        setup.cli(&["account", "credits", "alice@example.com", "-500"], "");
+        setup.cli(&["account", "credits", "alice@example.com", "-500", "--reason", "test"], "");
         let (temporary, said) = code(&setup.try_cli(&["send", "-t"], MESSAGE));
         assert_eq!(temporary, Some(75), "{said}");
     }

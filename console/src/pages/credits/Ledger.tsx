@@ -1,0 +1,91 @@
+/** What came to an account and what went, each line with what was left behind it. */
+import { Text } from "@mantine/core";
+import { useTranslation } from "react-i18next";
+import type { LedgerEntry } from "../../api/types";
+import { count } from "../../format/number";
+import { absolute, day } from "../../format/time";
+import { type Column, DataTable, type Paging } from "../../parts/DataTable";
+
+interface Props {
+  rows: LedgerEntry[] | undefined;
+  busy: boolean;
+  paging?: Paging;
+}
+
+export function Ledger({ rows, busy, paging }: Props) {
+  const { t } = useTranslation();
+  const columns: Column<LedgerEntry>[] = [
+    {
+      id: "what",
+      header: t("credits.what"),
+      wide: true,
+      cell: (row) => (
+        <>
+          {t(`credits.kinds.${row.kind}`)}
+          {row.reason && (
+            <Text size="xs" c="dimmed" style={{ whiteSpace: "normal" }}>
+              <bdi>{row.reason}</bdi>
+            </Text>
+          )}
+        </>
+      ),
+      text: (row) => row.kind,
+    },
+    {
+      id: "when",
+      header: t("credits.when"),
+      numeric: true,
+      cell: (row) => <Day row={row} />,
+      text: (row) => row.at ?? row.day,
+    },
+    {
+      id: "reason",
+      header: t("credits.reason"),
+      hidden: true,
+      cell: (row) => <bdi>{row.reason}</bdi>,
+      text: (row) => row.reason,
+    },
+    {
+      id: "amount",
+      header: t("credits.amount"),
+      numeric: true,
+      cell: (row) => signed(row.amount),
+      text: (row) => row.amount,
+    },
+    {
+      id: "balance",
+      header: t("credits.leftAfter"),
+      numeric: true,
+      cell: (row) => count(row.balance),
+      text: (row) => row.balance,
+    },
+  ];
+  return (
+    <DataTable
+      id="ledger"
+      label={t("credits.list")}
+      columns={columns}
+      rows={rows}
+      rowKey={(row) => row.id}
+      busy={busy}
+      {...(paging && { paging })}
+    />
+  );
+}
+
+/** With a sign in front of either kind; a minus as wide as the plus. */
+function signed(amount: number): string {
+  return amount < 0 ? `\u2212${count(-amount)}` : `+${count(amount)}`;
+}
+
+function Day({ row }: { row: LedgerEntry }) {
+  return (
+    <time
+      dateTime={row.at ?? row.day}
+      title={row.at ? absolute(Date.parse(row.at)) : `${day(Date.parse(row.day), "UTC")} UTC`}
+      style={{ whiteSpace: "nowrap" }}
+    >
+      {day(Date.parse(row.day), "UTC")}
+    </time>
+  );
+}

@@ -1,0 +1,33 @@
+/** The words about credits. */
+export const creditWords = {
+  credits: {
+    title: "Credits",
+    intro: "One credit is one accepted recipient, To, Cc and Bcc alike. What is refused costs nothing.",
+    balance: "What is left",
+    left_one: "{{n}} credit left",
+    left_other: "{{n}} credits left",
+    mark: "of {{n}} after the last grant",
+    bar: "{{percent}} % of the credits are left",
+    mailed: "Everyone who signs in to this account gets a mail at 20 %, at 5 %, and when none is left.",
+    gone: "SMTP answers 452, which means later: mail servers and many programs keep their messages and try again. The API answers 402 and keeps nothing. An operator can grant more.",
+    unlimited: "This account has no limit, so nothing is counted.",
+    list: "Ledger",
+    listHint: "What came one by one, what went day by day, in UTC. Each line says what was left behind it.",
+    what: "What",
+    when: "Day",
+    amount: "Credits",
+    leftAfter: "Left",
+    reason: "Reason",
+    kinds: {
+      usage: "Accepted recipients",
+      opening: "Credits to begin with",
+      grant: "Granted by the operator",
+      correction: "Taken back by the operator",
+      voucher: "Voucher redeemed",
+    },
+    emptyTitle: "Nothing was granted or used yet",
+    emptyHint: "Each day on which mail was accepted appears here with what it took.",
+    low: "{{n}} of {{mark}} credits are left.",
+    lowGone: "The credits are used up: SMTP answers 452 and the API 402 until there are more.",
+  },
+} as const;
