@@ -140,6 +140,7 @@ describe("the console looks right and is accessible", () => {
         queue: "/app/queue",
         ranges: "/app/ranges",
         attempts: "/app/account/attempts",
+        "credits-without-limit": "/app/account/credits",
         lockouts: "/app/lockouts",
         "not-found": "/app/there/is/nothing",
       };

@@ -1,5 +1,5 @@
 /** Every word of the console, in English. Another language is another file of this shape. */
-import { creditWords } from "./credits";
+import { creditWords } from "./credits.en";
 
 export const en = {
   name: "Posthouse",

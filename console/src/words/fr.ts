@@ -1,5 +1,6 @@
 /** Every word of the console, in French. */
 import type { Words } from ".";
+import { creditWords } from "./credits.fr";
 
 export const fr: Words = {
   name: "Posthouse",
@@ -38,11 +39,13 @@ export const fr: Words = {
     keys: "Clés d’API",
     account: "Compte",
     attempts: "Connexions tentées",
+    credits: "Crédits",
     accounts: "Comptes",
     queue: "File d’attente",
     ranges: "Plages d’adresses IP",
     lockouts: "Blocages",
   },
+  ...creditWords,
   spotlight: {
     placeholder: "Une page, un destinataire, un identifiant de message",
     messagesTo: "Messages contenant « {{q}} »",
@@ -173,8 +176,9 @@ export const fr: Words = {
     creditsGone: "Les crédits sont épuisés",
     creditsGoneHint:
       "SMTP répond 452 et laisse les messages à leur expéditeur jusqu’à ce qu’un exploitant en accorde d’autres.",
-    creditsLow: "Il reste {{n}} crédits",
-    creditsLowHint: "Chaque destinataire accepté en coûte un. Un exploitant peut en accorder d’autres.",
+    creditsLow: "Il reste {{n}} crédits sur {{mark}}",
+    creditsLowHint: "Chaque destinataire accepté en coûte un.",
+    creditsAct: "Voir les crédits",
     domain: "{{name}} n’est pas vérifié",
     domainHint:
       "Aucune de ses clés de signature n’a encore été trouvée dans le DNS ; ses messages sont donc refusés.",

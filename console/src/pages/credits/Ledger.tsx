@@ -5,6 +5,7 @@ import type { LedgerEntry } from "../../api/types";
 import { count } from "../../format/number";
 import { absolute, day } from "../../format/time";
 import { type Column, DataTable, type Paging } from "../../parts/DataTable";
+import classes from "./Ledger.module.css";
 
 interface Props {
   rows: LedgerEntry[] | undefined;
@@ -20,20 +21,24 @@ export function Ledger({ rows, busy, paging }: Props) {
       header: t("credits.what"),
       wide: true,
       cell: (row) => (
-        <>
+        <div className={classes.what}>
           {t(`credits.kinds.${row.kind}`)}
           {row.reason && (
-            <Text size="xs" c="dimmed" style={{ whiteSpace: "normal" }}>
+            <Text size="xs" c="dimmed">
               <bdi>{row.reason}</bdi>
             </Text>
           )}
-        </>
+          <Text size="xs" c="dimmed" className={classes.day ?? ""}>
+            <Day row={row} />
+          </Text>
+        </div>
       ),
       text: (row) => row.kind,
     },
     {
       id: "when",
       header: t("credits.when"),
+      need: 2,
       numeric: true,
       cell: (row) => <Day row={row} />,
       text: (row) => row.at ?? row.day,

@@ -1,4 +1,4 @@
-/** The words about credits. */
+/** The words about credits, in English. */
 export const creditWords = {
   credits: {
     title: "Credits",
