@@ -5,7 +5,7 @@ use mail::time::Time;
 use store::{Row, Tx};
 
 use crate::people::AccountState;
-use crate::{Accounts, Result};
+use crate::{Accounts, Result, sign_up};
 
 /// A login as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,9 +21,12 @@ pub struct LoginFacts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Diagnosis {
     Login(LoginFacts),
-    /// Nobody has it; the login that was meant, most likely.
+    /// Nobody has it.
     Unknown {
+        /// The login that was meant, most likely.
         near: Option<String>,
+        /// Since when a sign-up with it waits for its owner to follow the link.
+        asked_at: Option<Time>,
     },
 }
 
@@ -33,18 +36,19 @@ impl Accounts {
         let login_key = Address::parse(email.trim())?.login_key();
         let wanted = login_key.clone();
         let read = move |tx: &mut Tx<'_>| {
-            tx.query_opt(
+            let asked_at = sign_up::asked_at(tx, &wanted)?;
+            let row = tx.query_opt(
                 "SELECT l.email, l.confirmed, a.state, a.state_reason, l.password_changed_at FROM logins l \
                  JOIN accounts a ON a.id = l.account WHERE l.login_key = $1",
                 &[(&wanted).into()],
-            )?
-            .map(|row| facts_of(&row))
-            .transpose()
+            )?;
+            Ok((row.map(|row| facts_of(&row)).transpose()?, asked_at))
         };
         match self.inner.db.read("look at a login", read).await? {
-            Some(facts) => Ok(Diagnosis::Login(facts)),
-            None => Ok(Diagnosis::Unknown {
+            (Some(facts), _) => Ok(Diagnosis::Login(facts)),
+            (None, asked_at) => Ok(Diagnosis::Unknown {
                 near: self.nearest_login(login_key).await?,
+                asked_at,
             }),
         }
     }

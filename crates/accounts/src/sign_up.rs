@@ -374,6 +374,16 @@ fn asked(tx: &mut Tx<'_>, email: &str) -> store::Result<Vec<Checked>> {
         .collect()
 }
 
+/// When somebody last asked for an account with this address that waits to be confirmed.
+pub(crate) fn asked_at(tx: &mut Tx<'_>, login_key: &str) -> store::Result<Option<Time>> {
+    tx.query_opt(
+        "SELECT created_at FROM sign_ups WHERE login_key = $1 ORDER BY created_at DESC LIMIT 1",
+        &[login_key.into()],
+    )?
+    .map(|row| row.time(0))
+    .transpose()
+}
+
 /// The language that a sign-up's mail is written in, while it waits to be confirmed.
 pub(crate) fn language(tx: &mut Tx<'_>, id: Id) -> store::Result<Option<String>> {
     tx.query_opt("SELECT language FROM sign_ups WHERE id = $1", &[id.into()])?

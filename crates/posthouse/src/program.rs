@@ -13,7 +13,7 @@ pub struct Offer<'a> {
 }
 
 /// How a program is told to encrypt.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Encryption {
     #[default]

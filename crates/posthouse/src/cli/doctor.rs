@@ -9,7 +9,9 @@ use mail::time::Time;
 use super::Failure;
 use super::check::{Findings, local};
 use crate::app::Rooms;
-use crate::config::Config;
+use crate::config::{Config, Listen};
+use crate::http::{Security, SmtpPort};
+use crate::program::{Encryption, Fault, Given, Offer, faults};
 
 /// Attempts that are shown.
 const SHOWN: u32 = 20;
@@ -17,20 +19,42 @@ const SHOWN: u32 = 20;
 #[derive(Debug, Subcommand)]
 pub enum Action {
     /// Say why signing in with this address fails: over SMTP, in the console, with a key.
-    Auth { email: String },
+    Auth {
+        email: String,
+        #[command(flatten)]
+        told: Told,
+    },
+}
+
+/// What the program was told that does not get in; left out, what it has to be told is shown.
+#[derive(Debug, clap::Args)]
+pub struct Told {
+    /// The server that stands in the program.
+    #[arg(long)]
+    server: Option<String>,
+    /// The port that stands there.
+    #[arg(long)]
+    port: Option<String>,
+    /// How it encrypts.
+    #[arg(long, value_enum)]
+    security: Option<Encryption>,
 }
 
 pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<ExitCode, Failure> {
-    let Action::Auth { email } = action;
+    let Action::Auth { email, told } = action;
     let mut findings = Findings::default();
     let now = rooms.clock.now();
     match rooms.accounts.diagnose(&email).await.map_err(Failure::new)? {
         Diagnosis::Login(facts) => login(&facts, &mut findings),
-        Diagnosis::Unknown { near } => findings.bad(
+        Diagnosis::Unknown { near, asked_at } => findings.bad(
             format!("login: there is none for {email}"),
-            match near {
-                Some(near) => format!("use {near}, which is probably meant"),
-                None => format!("make one with `posthouse account create {email} --password-stdin`"),
+            match (asked_at, near) {
+                (Some(at), _) => format!(
+                    "not confirmed yet: its owner follows the link in the mail that came with the sign-up of {}",
+                    at.rfc3339()
+                ),
+                (None, Some(near)) => format!("use {near}, which is probably meant"),
+                (None, None) => format!("make one with `posthouse account create {email} --password-stdin`"),
             },
         ),
     }
@@ -39,7 +63,7 @@ pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<ExitC
     let running = local::data_dir(config, &mut findings);
     local::ports(config, running, &mut findings).await;
     local::certificate(config, now, &mut findings);
-    settings(config, &email, &mut findings);
+    settings(config, &email, told, &mut findings);
     Ok(findings.print())
 }
 
@@ -177,16 +201,67 @@ fn words(attempt: &SignInAttempt) -> (String, String) {
     (what, remedy.to_owned())
 }
 
-/// What a client has to be told.
-fn settings(config: &Config, email: &str, findings: &mut Findings) {
-    let ports = |listen: &[crate::config::Listen]| {
-        let ports: Vec<String> = listen.iter().map(|one| one.port().to_string()).collect();
+/// What a client has to be told, and what is wrong with what it was told.
+fn settings(config: &Config, email: &str, told: Told, findings: &mut Findings) {
+    let ports = |listen: &[Listen], security| -> Vec<SmtpPort> {
+        let ports = listen.iter().map(|one| one.port());
+        ports.map(|port| SmtpPort { port, security }).collect()
+    };
+    let listed = |ports: &[SmtpPort]| {
+        let ports: Vec<String> = ports.iter().map(|one| one.port.to_string()).collect();
         ports.join(", ")
     };
     let host = &config.hostname;
-    findings.good(format!(
-        "settings: host {host}, port {} with STARTTLS or {} with SSL/TLS, username {email}, the login's password",
-        ports(&config.smtp.submission),
-        ports(&config.smtp.submissions)
-    ));
+    let starttls = ports(&config.smtp.submission, Security::StartTls);
+    let tls = ports(&config.smtp.submissions, Security::Tls);
+    let right = format!(
+        "host {host}, port {} with STARTTLS or {} with SSL/TLS, username {email}, the login's password",
+        listed(&starttls),
+        listed(&tls)
+    );
+    let Told {
+        server,
+        port,
+        security,
+    } = told;
+    if server.is_some() || port.is_some() || security.is_some() {
+        let offered = [starttls.as_slice(), &tls].concat();
+        let given = Given {
+            host: server.unwrap_or_else(|| host.clone()),
+            port: port.unwrap_or_else(|| {
+                offered
+                    .first()
+                    .map_or_else(String::new, |one| one.port.to_string())
+            }),
+            security: security.unwrap_or_default(),
+            username: email.to_owned(),
+        };
+        let offer = Offer {
+            host,
+            ports: &offered,
+        };
+        for fault in faults(&given, &offer, None) {
+            findings.bad(format!("settings: {}", wrong(fault)), format!("set {right}"));
+        }
+    }
+    findings.good(format!("settings: {right}"));
+}
+
+fn wrong(fault: Fault) -> &'static str {
+    match fault {
+        Fault::HostIsUrl => "the server is given as a URL or with a port",
+        Fault::HostIsAddress => "the server is given as an IP address, which the certificate is not for",
+        Fault::OtherHost => "the server is another one",
+        Fault::PortIsNoNumber => "the port is no number",
+        Fault::Port25 => "port 25 is for mail between servers, and most networks block it",
+        Fault::PortIsNotOpen => "nobody signs in on that port",
+        Fault::NotEncrypted => "without encryption no password is taken",
+        Fault::PlainOnTls => "the port is encrypted from the start, and the program speaks plainly",
+        Fault::StarttlsOnTls => "the port is encrypted from the start, and the program waits for STARTTLS",
+        Fault::TlsOnStarttls => "the port switches by STARTTLS, and the program begins with TLS",
+        Fault::UsernameIsEmpty | Fault::UsernameHasSpaces | Fault::UsernameIsNoAddress => {
+            "the username is no e-mail address"
+        }
+        Fault::OtherLogin => "the username is another login's",
+    }
 }

@@ -144,7 +144,10 @@ both_engines! {
         assert_eq!(http.get("/api/v1/sign-up").expect(200).json(), json!({"mode": "open", "free_credits": 500}));
         let token = asked(&server, &ops, ALICE);
 
-        // Until the address is confirmed there is nobody to sign in.
+        // Until the address is confirmed there is nobody to sign in, which only the operator is told.
+        let doctor = server.try_cli(&["doctor", "auth", ALICE], "");
+        let said = String::from_utf8(doctor.stdout).unwrap();
+        assert!(said.contains("not confirmed yet"), "{said}");
         let mut smtp = server.smtps();
         smtp.ehlo().expect("250");
         smtp.auth_plain(ALICE, PASSWORD).expect("535 5.7.8");

@@ -16,7 +16,65 @@ fn found(html: &str) -> Vec<&str> {
         .collect()
 }
 
+const PAGE: &str = "/en/help/authentication-failed";
+
 both_engines! {
+    fn a_reader_who_is_signed_in_sees_what_failed_and_a_stranger_does_not(engine) {
+        let server = server(engine);
+        server.create_account("bob@example.com");
+        let mut smtp = server.signed_in(OPERATOR);
+        smtp.command("QUIT").expect("221");
+        let mut smtp = server.smtp();
+        smtp.command("EHLO <script>alert(1)</script>").expect("250");
+        smtp.starttls();
+        smtp.command("EHLO <b>printer</b>").expect("250");
+        smtp.auth_plain(OPERATOR, "not the password").expect("535");
+        let mut http = browser(&server, "en");
+        let stranger = http.get(PAGE).expect(200);
+        assert!(!stranger.text.contains("The password was wrong") && stranger.text.contains("Log in to see here"));
+        http.sign_in(OPERATOR, PASSWORD);
+        let page = crate::harness::eventually("the attempt on the page", || {
+            let page = http.get(PAGE).expect(200);
+            page.text.contains("The password was wrong").then_some(page)
+        });
+        assert_eq!(page.header("cache-control"), Some("private, no-store"));
+        assert!(page.header("etag").is_none());
+        assert!(page.text.contains("&lt;b&gt;printer") && !page.text.contains("<b>printer"), "{}", page.text);
+        let mut bob = browser(&server, "en");
+        bob.sign_in("bob@example.com", PASSWORD);
+        assert!(!bob.get(PAGE).expect(200).text.contains("The password was wrong"));
+        // A cookie that is no session is a stranger's.
+        bob.cookie = Some("posthouse_session=nonsense".to_owned());
+        assert!(bob.get(PAGE).expect(200).text.contains("Log in to see here"));
+    }
+
+    fn settings_are_judged_and_no_address_is_given_away(engine) {
+        let server = server(engine);
+        let port = server.address("submission").port().to_string();
+        let check = |http: &crate::harness::http::Http, host: &str, port: &str, security: &str, username: &str| {
+            let form = [("host", host), ("port", port), ("security", security), ("username", username)];
+            http.submit("/en/help/authentication-failed/check", &form).expect(200).text
+        };
+        let stranger = browser(&server, "en");
+        let said = check(&stranger, "\"><script>alert(1)</script>", "25", "none", "<b>");
+        assert!(!said.contains("<script") && !said.contains("<b>"), "{said}");
+        assert!(said.contains("Port 25 is for mail between servers") && said.contains("with the @"), "{said}");
+        // Whether there is such a login makes no difference to who is not it.
+        let [known, unknown] = [OPERATOR, "nobody@example.com"].map(|login| {
+            check(&stranger, "mail.example.com", &port, "starttls", login).replace(login, "X")
+        });
+        assert_eq!(known, unknown);
+        assert!(known.contains("These settings are right."), "{known}");
+        let mut own = browser(&server, "en");
+        own.sign_in(OPERATOR, PASSWORD);
+        let said = check(&own, "mail.example.com", &port, "tls", "nobody@example.com");
+        assert!(said.contains(&format!("you are logged in as {OPERATOR}")) && said.contains("Choose STARTTLS"), "{said}");
+        stranger.get("/en/help/authentication-failed/check").expect(303);
+        let doctor = server.try_cli(&["doctor", "auth", OPERATOR, "--server", "192.0.2.1", "--security", "none"], "");
+        let said = String::from_utf8(doctor.stdout).unwrap();
+        assert!(!doctor.status.success() && said.contains("given as an IP address") && said.contains("without encryption"), "{said}");
+    }
+
     fn search_forgives_typos_and_knows_the_numbers(engine) {
         let server = server(engine);
         for (lang, query, first) in [
