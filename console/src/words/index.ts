@@ -46,7 +46,8 @@ export const ready = load().then((words) => {
   document.documentElement.lang = language;
   return i18next.use(initReactI18next).init({
     lng: language,
-    resources: { [language]: { translation: words } },
+    // The server writes what the service is called into the title of the document.
+    resources: { [language]: { translation: { ...words, name: document.title || words.name } } },
     // React escapes what it shows.
     interpolation: { escapeValue: false },
     returnNull: false,

@@ -26,6 +26,7 @@ pub fn settings(config: &Config, sockets: &Sockets) -> HttpSettings {
     let mut smtp_ports = ports(&sockets.submission, Security::StartTls);
     smtp_ports.extend(ports(&sockets.submissions, Security::Tls));
     HttpSettings {
+        name: config.site.name.0.clone(),
         hostname: config.hostname.clone(),
         public_url: sockets
             .public_url(config)
@@ -54,6 +55,7 @@ pub fn notices(config: &Config, sockets: &Sockets) -> Result<NoticeSettings, App
         None => format!("postmaster@{}", config.hostname),
     };
     Ok(NoticeSettings {
+        name: config.site.name.0.clone(),
         hostname: config.hostname.clone(),
         public_url: sockets
             .public_url(config)

@@ -1,6 +1,9 @@
 //! The console: the files that `npm run build` leaves in `console/dist`, embedded in the binary.
 
+use std::sync::Arc;
+
 use axum::Router;
+use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
@@ -17,16 +20,26 @@ const CSP: &str = "default-src 'self'; script-src 'self'; style-src 'self' 'unsa
     font-src 'self'; connect-src 'self'; frame-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; \
     frame-ancestors 'none'";
 
+/// Of the page as Vite leaves it.
+const TITLE: &str = "<title>Posthouse</title>";
+
 const NOT_BUILT: &str = include_str!("console.html");
 
-pub fn router() -> Router {
+/// What the service is called, as HTML has it.
+#[derive(Clone)]
+struct Name(Arc<str>);
+
+/// `name` is what the service is called: the page's title says it, and the console reads it there.
+pub fn router(name: &str) -> Router {
+    let name = minijinja::HtmlEscape(name).to_string();
     Router::new()
         .route("/app", get(page))
         .route("/app/", get(page))
         .route("/app/{*path}", get(file))
+        .with_state(Name(name.into()))
 }
 
-async fn file(uri: Uri) -> Response {
+async fn file(State(name): State<Name>, uri: Uri) -> Response {
     let path = uri.path().trim_start_matches("/app/");
     match Files::get(path) {
         Some(file) => {
@@ -44,13 +57,16 @@ async fn file(uri: Uri) -> Response {
         }
         // A file that is missing is missing; every other path is a page that the console draws.
         None if path.starts_with("assets/") => StatusCode::NOT_FOUND.into_response(),
-        None => page().await,
+        None => page(State(name)).await,
     }
 }
 
-async fn page() -> Response {
+async fn page(State(name): State<Name>) -> Response {
     let page = match Files::get("index.html") {
-        Some(index) => Html(index.data).into_response(),
+        Some(index) => {
+            let index = String::from_utf8_lossy(&index.data);
+            Html(index.replacen(TITLE, &format!("<title>{}</title>", name.0), 1)).into_response()
+        }
         None => (StatusCode::NOT_FOUND, Html(NOT_BUILT)).into_response(),
     };
     ([(header::CACHE_CONTROL, "no-cache")], with_csp(page)).into_response()
@@ -81,15 +97,25 @@ fn with_csp(response: Response) -> Response {
 mod tests {
     use super::*;
 
+    fn name() -> State<Name> {
+        State(Name("Relay".into()))
+    }
+
+    #[test]
+    fn the_title_of_the_page_is_where_it_is_looked_for() {
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../../console/index.html");
+        assert!(std::fs::read_to_string(source).unwrap().contains(TITLE));
+    }
+
     #[tokio::test]
     async fn a_missing_asset_is_not_the_page() {
-        let response = file(Uri::from_static("/app/assets/gone-1234.js")).await;
+        let response = file(name(), Uri::from_static("/app/assets/gone-1234.js")).await;
         assert_eq!(response.status(), StatusCode::NOT_FOUND);
     }
 
     #[tokio::test]
     async fn every_page_of_the_console_is_the_same_document_and_cannot_be_framed() {
-        let response = file(Uri::from_static("/app/messages/019ab0c4")).await;
+        let response = file(name(), Uri::from_static("/app/messages/019ab0c4")).await;
         let csp = response.headers()[header::CONTENT_SECURITY_POLICY]
             .to_str()
             .unwrap();

@@ -45,6 +45,8 @@ pub use serve::Listener;
 /// What an operator configured that the HTTP side shows or obeys.
 #[derive(Clone, Debug)]
 pub struct HttpSettings {
+    /// What the service is called.
+    pub name: String,
     /// The name this server goes by, also to SMTP clients.
     pub hostname: String,
     /// Where people open the console, without a slash at the end.

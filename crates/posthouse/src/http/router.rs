@@ -40,7 +40,7 @@ pub fn build(parts: &Parts, also: Router) -> Router {
         .with_state(parts.clone());
     let all = Router::new()
         .nest("/api/v1", api)
-        .merge(console::router())
+        .merge(console::router(&parts.settings.name))
         .merge(also)
         .merge(parts.certificates.challenges().routes());
     in_common(all, DEADLINE)

@@ -93,6 +93,7 @@ impl Writer {
         let number = |n: i64| grouped(Lang::of_code(lang).unwrap_or(Lang::En), n.unsigned_abs());
         let facts = context! {
             host => &self.settings.hostname,
+            name => &self.settings.name,
             at => shown(letter.at),
             ip => ip.map(|ip| ip.to_string()).unwrap_or_default(),
             agent => requester.map(accounts::Requester::agent).unwrap_or_default(),
@@ -193,6 +194,7 @@ mod tests {
 
     fn writer() -> Writer {
         Writer::new(&NoticeSettings {
+            name: "Relay & Sons".to_owned(),
             hostname: "mail.example.com".to_owned(),
             public_url: "https://mail.example.com".to_owned(),
             from: Named::parse("postmaster@mail.example.com").unwrap(),
@@ -287,6 +289,10 @@ mod tests {
         let head = Head::parse(&raw).unwrap();
         assert!(!head.has("bcc"));
         assert_eq!(head.all("to").count(), 1);
+        assert_eq!(
+            head.first("from").unwrap().decoded(),
+            "\"Relay & Sons\" <postmaster@mail.example.com>"
+        );
         let shown = content(&raw);
         let (text, html) = (shown.text.unwrap(), shown.html.unwrap());
         assert!(

@@ -35,6 +35,8 @@ pub struct Notices {
 /// What an operator configured about mail of our own.
 #[derive(Clone, Debug)]
 pub struct NoticeSettings {
+    /// What the service is called.
+    pub name: String,
     /// The name this server goes by.
     pub hostname: String,
     /// What links begin with, without a slash at the end.

@@ -64,8 +64,9 @@ struct MyAccount {
 /// The installation.
 #[derive(Serialize, ToSchema)]
 struct ServerView {
+    /// What the service is called.
     #[schema(example = "Posthouse")]
-    name: &'static str,
+    name: String,
     #[schema(example = "0.1.0")]
     version: &'static str,
     #[schema(example = "mail.example.com")]
@@ -275,7 +276,7 @@ fn describe(parts: &Parts, principal: &Principal, account: Account) -> Me {
             sandbox: account.sandbox,
         },
         server: ServerView {
-            name: "Posthouse",
+            name: parts.settings.name.clone(),
             version: env!("CARGO_PKG_VERSION"),
             hostname: parts.settings.hostname.clone(),
             route: parts.settings.route,
