@@ -1,10 +1,12 @@
 //! Measures Posthouse beside its peers: a load generator, a sink, and the runner that puts a relay between them.
 
 mod clock;
+mod flood;
 mod message;
 mod meter;
 mod relay;
 mod run;
+mod siege;
 mod sink;
 mod source;
 mod table;
@@ -27,6 +29,10 @@ enum Command {
     Source(source::Options),
     /// Takes all mail as fast as it can; a connection to the control port gets the counts, as JSON
     Sink(sink::Options),
+    /// Guesses passwords from many networks until its input ends, and prints how that was answered, as JSON
+    Flood(flood::Options),
+    /// Measures how a flood of refused sign-ins slows signed-in mail
+    Siege(siege::Options),
     /// Measures relays between a source and a sink and writes a table
     Run(run::Options),
 }
@@ -35,6 +41,8 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Source(options) => on_one_thread(source::command(options)),
         Command::Sink(options) => on_one_thread(sink::command(options)),
+        Command::Flood(options) => on_one_thread(flood::command(options)),
+        Command::Siege(options) => siege::command(&options),
         Command::Run(options) => run::command(&options),
     };
     match done {

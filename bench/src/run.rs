@@ -55,13 +55,13 @@ impl Options {
 pub struct Workload {
     pub name: &'static str,
     pub says: &'static str,
-    messages: u64,
-    recipients: u64,
-    source: &'static [&'static str],
-    dkim: bool,
+    pub messages: u64,
+    pub recipients: u64,
+    pub source: &'static [&'static str],
+    pub dkim: bool,
     /// AUTH under TLS instead of the credential of the address range.
-    signs_in: bool,
-    relays: &'static [Kind],
+    pub signs_in: bool,
+    pub relays: &'static [Kind],
 }
 
 const WITH_PEERS: &[Kind] = &[Kind::Nothing, Kind::Posthouse, Kind::Postfix];
@@ -222,14 +222,14 @@ fn median(mut rounds: Vec<Figures>) -> Option<Figures> {
 }
 
 /// A sink in a process of its own.
-struct SinkProcess {
+pub struct SinkProcess {
     child: Child,
-    mail: SocketAddr,
+    pub mail: SocketAddr,
     control: SocketAddr,
 }
 
 impl SinkProcess {
-    fn start() -> io::Result<Self> {
+    pub fn start() -> io::Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg("sink")
             .stdout(Stdio::piped())
@@ -345,7 +345,7 @@ fn trouble(workload: &Workload, kind: Kind, sent: &Sent, warm_up: u64, after: &C
     (!troubles.is_empty()).then(|| troubles.join(", "))
 }
 
-fn source(workload: &Workload, relay: &Relay, first: u64, messages: u64) -> io::Result<Sent> {
+pub fn source(workload: &Workload, relay: &Relay, first: u64, messages: u64) -> io::Result<Sent> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("source").args(workload.source);
     command.args(["--first", &first.to_string(), "--messages", &messages.to_string()]);
