@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use mail::address::{Address, Domain};
 use mail::dkim::Signer;
+use mail::time::Time;
 use moka::sync::Cache;
 use parking_lot::RwLock;
 use store::{Id, Tx, Value};
@@ -15,6 +16,7 @@ use crate::allowance::{self, DayLimits, OwnLimits};
 use crate::changes::{self, Epoch, Known, epoch};
 use crate::people::AccountState;
 use crate::ranges::RangeTable;
+use crate::smtp_credentials::{self, Active};
 use crate::{Accounts, Principal, Result, Validity, Via, domains};
 
 /// The password side of a login.
@@ -24,6 +26,8 @@ pub(crate) struct LoginSecret {
     pub(crate) email: String,
     pub(crate) password_hash: String,
     pub(crate) stamp: i64,
+    /// Whether the password signs in over SMTP.
+    pub(crate) smtp_password: bool,
 }
 
 /// What has to be known of one account to judge its principals and senders.
@@ -34,6 +38,9 @@ struct View {
     limits: OwnLimits,
     stamps: HashMap<Id, i64>,
     keys: HashSet<Id>,
+    /// Logins whose password does not sign in over SMTP.
+    no_smtp_password: HashSet<Id>,
+    credentials: Arc<HashMap<Id, Active>>,
     senders: HashSet<String>,
     /// The DKIM keys to sign with, by verified domain.
     domains: HashMap<Domain, Vec<Id>>,
@@ -94,6 +101,11 @@ impl Accounts {
 
     /// Whether `principal` may go on. Answers as of the last [`Accounts::refresh`], from memory but for the first time.
     pub async fn still_valid(&self, principal: &Principal) -> Result<Validity> {
+        self.still_valid_from(principal, None).await
+    }
+
+    /// The same for a client at `from`: a credential may be bound to networks.
+    pub async fn still_valid_from(&self, principal: &Principal, from: Option<IpAddr>) -> Result<Validity> {
         if principal.via == Via::System {
             return Ok(Validity::Ok);
         }
@@ -101,9 +113,14 @@ impl Accounts {
             return Ok(Validity::SignedOut);
         };
         let signed_in = match principal.via {
-            Via::Login | Via::Session => principal
-                .login
-                .is_some_and(|login| view.stamps.get(&login) == Some(&principal.stamp)),
+            Via::Login | Via::Session | Via::Command => principal.login.is_some_and(|login| {
+                let switched_off = principal.via == Via::Login && view.no_smtp_password.contains(&login);
+                view.stamps.get(&login) == Some(&principal.stamp) && !switched_off
+            }),
+            Via::Credential(id) => view.credentials.get(&id).is_some_and(|credential| {
+                view.stamps.contains_key(&credential.login)
+                    && credential.fault(from, self.inner.clock.now()).is_none()
+            }),
             Via::Key(key) => view.keys.contains(&key),
             Via::IpRange(_) => self
                 .ranges()
@@ -140,7 +157,13 @@ impl Accounts {
         }
         Ok(self.view(principal.account).await?.is_some_and(|view| {
             let mut recipients = recipients.into_iter();
+            // What goes into the sandbox of a credential reaches nobody.
+            let kept = match principal.via {
+                Via::Credential(id) => view.credentials.get(&id).is_some_and(|one| one.terms.sandbox),
+                _ => false,
+            };
             !view.sandbox
+                || kept
                 || !view.domains.is_empty()
                 || recipients.all(|one| view.senders.contains(&one.login_key()))
         }))
@@ -227,6 +250,12 @@ impl Accounts {
         Ok(secret)
     }
 
+    /// The SMTP credentials of an account that are not revoked; `None` where there is no such account.
+    pub(crate) async fn active_credentials(&self, account: Id) -> Result<Option<Arc<HashMap<Id, Active>>>> {
+        let view = self.view(account).await?;
+        Ok(view.map(|view| Arc::clone(&view.credentials)))
+    }
+
     async fn view(&self, account: Id) -> Result<Option<Arc<View>>> {
         let directory = &self.inner.directory;
         if let Some((at, view)) = directory.views.get(&account)
@@ -267,6 +296,15 @@ impl Accounts {
 
     /// Notes that a credential was used, at most once a minute and without making its user wait.
     pub(crate) fn touch(&self, credential: Id, sql: &'static str) {
+        self.touch_with(credential, move |tx, now| {
+            tx.run(sql, &[Value::from(&credential), now.into()])
+        });
+    }
+
+    pub(crate) fn touch_with<F>(&self, credential: Id, note: F)
+    where
+        F: Fn(&mut Tx<'_>, Time) -> store::Result<()> + Send + 'static,
+    {
         if self.inner.touched.contains_key(&credential) {
             return;
         }
@@ -275,9 +313,7 @@ impl Accounts {
         let now = self.inner.clock.now();
         tokio::spawn(async move {
             let noted = db
-                .write("note that a credential was used", move |tx| {
-                    tx.run(sql, &[Value::from(&credential), now.into()])
-                })
+                .write("note that a credential was used", move |tx| note(tx, now))
                 .await;
             if let Err(error) = noted {
                 tracing::debug!(%credential, %error, "the last use of a credential was not noted");
@@ -288,7 +324,7 @@ impl Accounts {
 
 fn read_secret(tx: &mut Tx<'_>, login_key: &str) -> store::Result<Option<LoginSecret>> {
     let row = tx.query_opt(
-        "SELECT id, account, email, password_hash, stamp FROM logins WHERE login_key = $1",
+        "SELECT id, account, email, password_hash, stamp, smtp_password FROM logins WHERE login_key = $1",
         &[login_key.into()],
     )?;
     row.map(|row| {
@@ -298,6 +334,7 @@ fn read_secret(tx: &mut Tx<'_>, login_key: &str) -> store::Result<Option<LoginSe
             email: row.text(2)?,
             password_hash: row.text(3)?,
             stamp: row.int(4)?,
+            smtp_password: row.bool(5)?,
         })
     })
     .transpose()
@@ -315,11 +352,15 @@ fn read_view(tx: &mut Tx<'_>, account: Id) -> store::Result<Option<View>> {
     let sandbox = row.bool(2)?;
     let mut stamps = HashMap::new();
     let mut senders = HashSet::new();
-    let logins = "SELECT id, stamp, login_key, confirmed FROM logins WHERE account = $1";
+    let mut no_smtp_password = HashSet::new();
+    let logins = "SELECT id, stamp, login_key, confirmed, smtp_password FROM logins WHERE account = $1";
     for row in tx.query(logins, &[(&account).into()])? {
         stamps.insert(row.id(0)?, row.int(1)?);
         if row.bool(3)? {
             senders.insert(row.text(2)?);
+        }
+        if !row.bool(4)? {
+            no_smtp_password.insert(row.id(0)?);
         }
     }
     let keys = tx
@@ -337,6 +378,8 @@ fn read_view(tx: &mut Tx<'_>, account: Id) -> store::Result<Option<View>> {
         limits: allowance::own(tx, account)?,
         stamps,
         keys,
+        no_smtp_password,
+        credentials: Arc::new(smtp_credentials::read_active(tx, account)?),
         senders,
         domains,
     }))

@@ -64,6 +64,12 @@ pub enum AccountsError {
         of: &'static str,
         remedy: &'static str,
     },
+    #[error("a credential is bound to {0} networks at most")]
+    TooManyNetworks(usize),
+    #[error("a rate has 1 to {0} recipients an hour")]
+    BadRate(u32),
+    #[error("a credential ends in the future")]
+    PastExpiry,
     #[error("the account has no limit, so there is nothing to add to")]
     Unlimited,
     #[error("the account has {0} credits; it cannot have fewer than none")]

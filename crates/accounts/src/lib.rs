@@ -6,6 +6,7 @@ pub mod credits;
 pub mod domains;
 pub mod password;
 pub mod ranges;
+pub mod smtp_credentials;
 
 mod allowance;
 mod api_keys;
@@ -27,6 +28,7 @@ mod sessions;
 mod settings;
 mod sign_in;
 mod sign_up;
+mod smtp_password;
 mod token;
 mod turns;
 
@@ -53,6 +55,11 @@ pub use scopes::{Scope, Scopes};
 pub use sessions::{OwnSession, Session, SessionOrigin};
 pub use sign_in::{Attempt, Outcome};
 pub use sign_up::NewSignUp;
+pub use smtp_credentials::{
+    CredentialChange, CredentialLimits, MOST_SMTP_CREDENTIALS, NewSmtpCredential, RateLeft, SmtpCredential,
+    Terms, WantedCredential,
+};
+pub use smtp_password::SmtpPassword;
 
 /// What an operator can set about accounts.
 #[derive(Clone, Debug)]

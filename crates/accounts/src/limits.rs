@@ -51,6 +51,66 @@ impl Limit {
     }
 }
 
+impl Limit {
+    /// Counts `many` of `who` where all of them fit; otherwise counts none and says when the window is over.
+    pub(crate) fn take(
+        &self,
+        tx: &mut Tx<'_>,
+        who: &str,
+        many: u64,
+        now: Time,
+    ) -> store::Result<Result<(), Duration>> {
+        let name = format!("{} {who}", self.what);
+        let many = i64::try_from(many).unwrap_or(i64::MAX);
+        if many > i64::from(self.most) {
+            return Ok(Err(self.window));
+        }
+        // One statement: two transactions cannot both have the last.
+        let taken = tx.execute(
+            "INSERT INTO velocity (name, since, seen) VALUES ($1, $2, $4) ON CONFLICT (name) DO UPDATE SET \
+             seen = CASE WHEN velocity.since <= $3 THEN $4 ELSE velocity.seen + $4 END, \
+             since = CASE WHEN velocity.since <= $3 THEN $2 ELSE velocity.since END \
+             WHERE velocity.since <= $3 OR velocity.seen + $4 <= $5",
+            &[
+                (&name).into(),
+                now.into(),
+                now.minus(self.window).into(),
+                many.into(),
+                i64::from(self.most).into(),
+            ],
+        )?;
+        if taken > 0 {
+            return Ok(Ok(()));
+        }
+        Ok(Err(self.left(tx, who, now)?.1))
+    }
+
+    /// Takes back what was counted in the same transaction.
+    pub(crate) fn give_back(&self, tx: &mut Tx<'_>, who: &str, many: u64) -> store::Result<()> {
+        let name = format!("{} {who}", self.what);
+        let many = i64::try_from(many).unwrap_or(i64::MAX);
+        tx.run(
+            "UPDATE velocity SET seen = seen - $2 WHERE name = $1",
+            &[(&name).into(), many.into()],
+        )
+    }
+
+    /// How many more fit, and when the window is over.
+    pub(crate) fn left(&self, tx: &mut Tx<'_>, who: &str, now: Time) -> store::Result<(u64, Duration)> {
+        let name = format!("{} {who}", self.what);
+        let row = tx.query_opt(
+            "SELECT since, seen FROM velocity WHERE name = $1 AND since > $2",
+            &[(&name).into(), now.minus(self.window).into()],
+        )?;
+        let Some(row) = row else {
+            return Ok((self.most.into(), self.window));
+        };
+        let left = i64::from(self.most) - row.int(1)?;
+        let wait = self.window.saturating_sub(now.since(row.time(0)?));
+        Ok((u64::try_from(left).unwrap_or(0), wait))
+    }
+}
+
 /// Forgets counters that nobody reads any more: no window is longer than a day.
 pub(crate) fn purge(tx: &mut Tx<'_>, now: Time) -> store::Result<()> {
     tx.run(

@@ -269,7 +269,7 @@ impl Accounts {
             login: Some(secret.login),
             email: secret.email.clone(),
             stamp: secret.stamp,
-            via: Via::Login,
+            via: Via::Command,
         })
     }
 

@@ -9,10 +9,14 @@ pub enum Via {
     Login,
     /// The client's address lies in this IP-range credential.
     IpRange(Id),
+    /// Login address and the password of this named SMTP credential.
+    Credential(Id),
     /// This API key.
     Key(Id),
     /// A web session.
     Session,
+    /// A command on this machine, whoever runs it could set the password as well.
+    Command,
     /// Posthouse itself.
     System,
 }
@@ -22,8 +26,10 @@ impl Via {
         match self {
             Self::Login => "login",
             Self::IpRange(_) => "ip_range",
+            Self::Credential(_) => "smtp_credential",
             Self::Key(_) => "api_key",
             Self::Session => "session",
+            Self::Command => "command",
             Self::System => "system",
         }
     }

@@ -17,7 +17,8 @@ use crate::attempts::{Tried, Wrong};
 use crate::directory::LoginSecret;
 use crate::lockout::{self, Subject};
 use crate::password::MAX_OCTETS;
-use crate::{Accounts, AccountsError, Approach, Principal, Reason, Result, Via, hash};
+use crate::smtp_credentials::{Found, Terms};
+use crate::{Accounts, AccountsError, Approach, Door, Principal, Reason, Result, Via, hash};
 
 /// How long a verified pair spares its login the next hash.
 const REMEMBERED: Duration = Duration::from_mins(15);
@@ -147,11 +148,19 @@ impl Accounts {
             digest,
             has_failures: false,
         };
+        // A good one is let in whatever was guessed before from its address: there is nothing to guess about it.
+        let named = self.named(&looking).await?;
+        if let Some(Found::Good(terms)) = &named {
+            return Ok(self.let_in_by(&looking, terms));
+        }
         if let Some(until) = self.lock_on(&mut looking).await? {
             return Ok(self.locked(&looking, until, start).await);
         }
+        if let Some(Found::Bad { name, reason }) = named {
+            return self.turn_away(&looking, Some(&name), reason, start).await;
+        }
         if self.is_verified(&looking) {
-            return self.let_in(&looking).await;
+            return self.let_in(&looking, start).await;
         }
         // Held until the failure is counted, so that what comes behind sees it.
         let _place = self.inner.in_hand.enter(looking.subject.clone()).await;
@@ -162,7 +171,8 @@ impl Accounts {
         };
         // Many connections may have waited with the same pair; the first of them answered for all.
         if self.is_verified(&looking) {
-            return self.let_in(&looking).await;
+            drop(turn);
+            return self.let_in(&looking, start).await;
         }
         let (looked_from, looked_at_length) = (Instant::now(), attempt.password.len());
         if let Some(until) = self.lock_on(&mut looking).await? {
@@ -171,7 +181,7 @@ impl Accounts {
         }
         let outcome = if self.verify(&looking, turn).await? {
             self.inner.pairs.verified.insert(looking.digest, ());
-            self.let_in(&looking).await?
+            self.let_in(&looking, start).await?
         } else {
             self.keep_out(looking).await?
         };
@@ -206,8 +216,60 @@ impl Accounts {
         .map_err(|_| AccountsError::Hashing)
     }
 
-    async fn let_in(&self, looking: &Looking<'_>) -> Result<Outcome> {
+    /// The named SMTP credential of the login that the password belongs to.
+    async fn named(&self, looking: &Looking<'_>) -> Result<Option<Found>> {
+        let Some(secret) = &looking.secret else {
+            return Ok(None);
+        };
+        let Attempt { password, from, .. } = looking.attempt;
+        self.find_smtp_credential((secret.account, secret.login), password, from)
+            .await
+    }
+
+    /// It neither makes its client address known nor forgets failures there: whoever has the password of one program is
+    /// not thereby somebody who may guess at the login's.
+    fn let_in_by(&self, looking: &Looking<'_>, terms: &Terms) -> Outcome {
+        self.touch_smtp_credential(terms.id, looking.attempt.from.ip);
+        self.note_with(looking, Some(&terms.name), Reason::SignedIn);
+        let secret = looking.secret.as_ref().expect("a credential is a login's");
+        Outcome::In(Principal {
+            account: secret.account,
+            login: Some(secret.login),
+            email: secret.email.clone(),
+            stamp: secret.stamp,
+            via: Via::Credential(terms.id),
+        })
+    }
+
+    /// What was given is right, and does not count here. It counts as a wrong password, and takes as long.
+    async fn turn_away(
+        &self,
+        looking: &Looking<'_>,
+        credential: Option<&str>,
+        reason: Reason,
+        start: Instant,
+    ) -> Result<Outcome> {
+        self.count_wrong(looking).await?;
+        self.note_with(looking, credential, reason);
+        self.inner.pace.wait_since(start).await;
+        Ok(Outcome::Wrong)
+    }
+
+    async fn count_wrong(&self, looking: &Looking<'_>) -> Result<()> {
+        let (pairs, now) = (&self.inner.pairs, self.inner.clock.now());
+        if pairs.counts(looking.digest, looking.subject.client, now) {
+            self.count_failure(&looking.subject).await?;
+        }
+        Ok(())
+    }
+
+    async fn let_in(&self, looking: &Looking<'_>, start: Instant) -> Result<Outcome> {
         let secret = looking.secret.as_ref().ok_or(AccountsError::Hashing)?;
+        if looking.attempt.from.door == Door::Smtp && !secret.smtp_password {
+            return self
+                .turn_away(looking, None, Reason::PasswordSwitchedOff, start)
+                .await;
+        }
         let known = (secret.login, looking.subject.client);
         if looking.has_failures || !self.inner.known.contains_key(&known) {
             match self.note_known(secret.login, &looking.subject).await {
@@ -227,14 +289,8 @@ impl Accounts {
     }
 
     async fn keep_out(&self, looking: Looking<'_>) -> Result<Outcome> {
+        self.count_wrong(&looking).await?;
         let now = self.inner.clock.now();
-        if self
-            .inner
-            .pairs
-            .counts(looking.digest, looking.subject.client, now)
-        {
-            self.count_failure(&looking.subject).await?;
-        }
         let wrong = Wrong {
             digest: looking.digest,
             login: looking
@@ -257,9 +313,16 @@ impl Accounts {
     }
 
     fn note(&self, looking: &Looking<'_>, reason: Reason) {
+        self.note_with(looking, None, reason);
+    }
+
+    fn note_with(&self, looking: &Looking<'_>, credential: Option<&str>, reason: Reason) {
         let Attempt { login, from, .. } = looking.attempt;
         let account = looking.secret.as_ref().map(|secret| secret.account);
-        let tried = Tried::told(Some(login), from, reason).of(account);
+        let mut tried = Tried::told(Some(login), from, reason).of(account);
+        if let Some(name) = credential {
+            tried = tried.with(name);
+        }
         self.inner.journal.add(tried, self.inner.clock.now());
     }
 }

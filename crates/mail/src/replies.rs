@@ -47,7 +47,7 @@ pub const DATA_TOO_SLOW: Reply = Reply::new(421, (4, 4, 2), "The message arrives
 pub const TOO_MANY_CONNECTIONS: Reply = Reply::new(421, (4, 7, 0), "Too many connections, try again soon");
 pub const TOO_MANY_ERRORS: Reply = Reply::new(421, (4, 7, 0), "Too many errors");
 pub const TOO_MANY_SIGN_IN_FAILURES: Reply = Reply::new(421, (4, 7, 0), "Too many failed sign-ins");
-pub const SIGNED_OUT: Reply = Reply::new(421, (4, 7, 0), "The password has changed, sign in again");
+pub const SIGNED_OUT: Reply = Reply::new(421, (4, 7, 0), "This sign-in counts no more, sign in again");
 
 // Refused for now: the connection goes on.
 
@@ -120,13 +120,26 @@ fn hours(left: Duration) -> String {
 /// The client failed too often; nobody looks at its password for this long.
 // RFC 4954 section 6
 pub fn sign_in_locked(left: Duration) -> Reply {
-    let minutes = left.as_secs().div_ceil(60).max(1);
-    let minutes = if minutes == 1 {
-        "a minute".to_owned()
-    } else {
-        format!("{minutes} minutes")
-    };
-    SIGN_IN_UNAVAILABLE.with_text(format!("Too many failed sign-ins, try again in {minutes}"))
+    SIGN_IN_UNAVAILABLE.with_text(format!(
+        "Too many failed sign-ins, try again in {}",
+        minutes(left)
+    ))
+}
+
+fn minutes(wait: Duration) -> String {
+    match wait.as_secs().div_ceil(60).max(1) {
+        1 => "a minute".to_owned(),
+        minutes => format!("{minutes} minutes"),
+    }
+}
+
+/// A credential has sent what it may within the hour.
+pub fn rate_reached(wait: Duration) -> Reply {
+    let reply = Reply::new(451, (4, 7, 1), "");
+    reply.with_text(format!(
+        "The hourly limit of this credential is reached, try again in {}",
+        minutes(wait)
+    ))
 }
 
 // Refused for good: what the client said.

@@ -1,9 +1,10 @@
 //! The only door for mail: SMTP, the API, commands and our own notices all come through it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use accounts::credits::{self, Charge};
-use accounts::{Allowance, Epoch, LimitOf, Reached, Taking, Validity, Via, changes};
+use accounts::{Allowance, Epoch, LimitOf, Reached, Taking, Terms, Validity, Via, changes, smtp_credentials};
 use bytes::Bytes;
 use mail::address::Address;
 use mail::message::{Authors, Head, Trace, is_kept_back};
@@ -16,7 +17,9 @@ use store::{ErrorKind, Id, Ids, StoreError, Topic, Tx};
 use crate::model::{
     Accepted, Counters, Grip, Job, JobRecipient, Message, Refused, Submission, off_the_workers,
 };
+use crate::sandbox;
 use crate::schedule::{Core, Parts, Reservation};
+use crate::settle::{self, Settlement};
 use crate::spool::{self, NewMessage, NewRecipient, Place};
 
 /// How often a message is checked because its account changed between check and commit.
@@ -40,6 +43,8 @@ enum Stored {
     TooFewCredits(i64),
     Suspended,
     Limited(Reached),
+    /// The credential's limit is reached, for so long.
+    TooFast(Duration),
 }
 
 /// Who sends the message, and when the rights to send it were checked.
@@ -49,6 +54,14 @@ struct Checked {
     at: Epoch,
     /// What it takes of the account's day.
     allowance: Allowance,
+    /// What the credential says that it came by.
+    terms: Option<Arc<Terms>>,
+}
+
+impl Checked {
+    fn is_sandboxed(&self) -> bool {
+        self.terms.as_ref().is_some_and(|terms| terms.sandbox)
+    }
 }
 
 /// What is read from the header of a message on its way in.
@@ -112,6 +125,7 @@ impl Door {
                 }
                 Stored::Suspended => return Err(replies::ACCOUNT_SUSPENDED),
                 Stored::Limited(reached) => return Err(day_used_up(reached)),
+                Stored::TooFast(wait) => return Err(replies::rate_reached(wait)),
                 Stored::Stale => new = same,
             }
         }
@@ -174,7 +188,7 @@ impl Door {
         let principal = &submission.principal;
         let epoch = accounts.refresh().await.map_err(|error| unavailable(&error))?;
         match accounts
-            .still_valid(principal)
+            .still_valid_from(principal, submission.origin.ip)
             .await
             .map_err(|error| unavailable(&error))?
         {
@@ -208,10 +222,12 @@ impl Door {
             return Err(replies::SANDBOXED);
         }
         let allowance = accounts.allowance(principal, recipients()).await;
+        let terms = accounts.terms(principal).await;
         Ok(Checked {
             via: principal.via,
             at: epoch,
             allowance: allowance.map_err(|error| unavailable(&error))?,
+            terms: terms.map_err(|error| unavailable(&error))?,
         })
     }
 
@@ -272,9 +288,13 @@ impl Door {
     ) -> Result<(Stored, NewMessage), Reply> {
         let mut recipients: Vec<JobRecipient> =
             new.recipients.iter().map(|one| one.recipient.clone()).collect();
+        let kept = checked
+            .is_sandboxed()
+            .then(|| sandbox::keep(&self.parts, &mut new, now));
         let reservation = self
             .scheduler
             .as_ref()
+            .filter(|_| kept.is_none())
             .map(|core| core.reserve((new.message.id, &mut recipients), new.message.size, now));
         if let Some(reservation) = &reservation {
             for (recipient, place) in new.recipients.iter_mut().zip(&reservation.places) {
@@ -290,7 +310,7 @@ impl Door {
             .parts
             .db
             .write_for(new.message.account, "accept", move |tx| {
-                write(tx, &ids, &writing, &checked, now)
+                write(tx, &ids, &writing, &checked, kept.as_ref())
             })
             .await
             .map_err(|error| not_stored(&error))?;
@@ -323,22 +343,29 @@ fn write(
     ids: &Ids,
     new: &NewMessage,
     checked: &Checked,
-    now: Time,
+    kept: Option<&Settlement>,
 ) -> store::Result<Stored> {
     let message = &new.message;
     if checked.via != Via::System {
         if changes::changed_since(tx, message.account, checked.at)? {
             return Ok(Stored::Stale);
         }
-        if let Some(refused) = draw(tx, ids, message, &checked.allowance, now)? {
+        if let Some(refused) = draw(tx, ids, message, checked)? {
             return Ok(refused);
         }
     }
     spool::insert(tx, new)?;
-    let data = format!(
-        r#"{{"recipients":{},"size":{}}}"#,
-        message.recipients, message.size
-    );
+    let data = if kept.is_some() {
+        format!(
+            r#"{{"recipients":{},"size":{},"sandbox":true}}"#,
+            message.recipients, message.size
+        )
+    } else {
+        format!(
+            r#"{{"recipients":{},"size":{}}}"#,
+            message.recipients, message.size
+        )
+    };
     events::append(
         tx,
         &Event {
@@ -350,7 +377,9 @@ fn write(
             data: &data,
         },
     )?;
-    if new
+    if let Some(kept) = kept {
+        settle::record(tx, kept)?;
+    } else if new
         .recipients
         .iter()
         .any(|one| matches!(one.place, Place::Waits { .. }))
@@ -360,8 +389,30 @@ fn write(
     Ok(Stored::Yes)
 }
 
-/// Takes the message's recipients from the day and from the credits of its account: both, or neither and the reason.
-fn draw(
+/// Takes the message's recipients from the hour of its credential, and from the day and the credits of its account: all,
+/// or none and the reason.
+fn draw(tx: &mut Tx<'_>, ids: &Ids, message: &Message, checked: &Checked) -> store::Result<Option<Stored>> {
+    let (account, now) = (message.account, message.created_at);
+    let mail = (u64::from(message.recipients), message.size);
+    if let Some(terms) = &checked.terms
+        && let Err(wait) = smtp_credentials::charge(tx, account, terms, mail, now)?
+    {
+        return Ok(Some(Stored::TooFast(wait)));
+    }
+    // What reaches nobody costs nothing.
+    if checked.is_sandboxed() {
+        return Ok(None);
+    }
+    let refused = draw_of_account(tx, ids, message, &checked.allowance, now)?;
+    if refused.is_some()
+        && let Some(terms) = &checked.terms
+    {
+        smtp_credentials::give_back(tx, account, terms, mail)?;
+    }
+    Ok(refused)
+}
+
+fn draw_of_account(
     tx: &mut Tx<'_>,
     ids: &Ids,
     message: &Message,

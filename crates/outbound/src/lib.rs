@@ -6,6 +6,7 @@ pub mod carry;
 pub mod model;
 mod outbound;
 pub mod route;
+mod sandbox;
 pub mod schedule;
 pub mod settings;
 pub mod settle;

@@ -71,6 +71,11 @@ const TREE: &[Migration] = &[
         name: "credits",
         text: include_str!("../migrations/0012_credits.sql"),
     },
+    Migration {
+        version: 13,
+        name: "smtp credentials",
+        text: include_str!("../migrations/0013_smtp_credentials.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

@@ -39,6 +39,8 @@ pub(crate) struct Tried {
     pub(crate) login: String,
     /// Whose attempt it is, where that is known already.
     pub(crate) account: Option<Id>,
+    /// The name of the SMTP credential whose password it was.
+    pub(crate) credential: Option<String>,
     pub(crate) from: Approach,
     pub(crate) outcome: Outcome,
 }
@@ -54,6 +56,7 @@ impl Tried {
         Self {
             login: login.map(login_key).unwrap_or_default(),
             account: None,
+            credential: None,
             from: cleaned(from),
             outcome: Outcome::Told(reason),
         }
@@ -69,6 +72,7 @@ impl Tried {
         Self {
             login,
             account: None,
+            credential: None,
             from: cleaned(from),
             outcome,
         }
@@ -79,17 +83,24 @@ impl Tried {
         self
     }
 
+    pub(crate) fn with(mut self, credential: &str) -> Self {
+        self.credential = Some(credential.to_owned());
+        self
+    }
+
     /// Names the line that the attempt belongs to once its reason is known.
     pub(crate) fn line(&self, reason: &Reason) -> Id {
         let Self { login, from, .. } = self;
-        let text = [
-            login,
-            &from.ip.to_string(),
+        let ip = from.ip.to_string();
+        let mut parts = vec![
+            login.as_str(),
+            &ip,
             &from.client,
             from.door.as_str(),
             reason.as_str(),
-        ]
-        .join("\n");
+        ];
+        parts.extend(self.credential.as_deref());
+        let text = parts.join("\n");
         let hash = token::hash(&text);
         Id::from_bytes(hash[..16].try_into().expect("a hash is longer than an id"))
     }

@@ -94,6 +94,20 @@ pub enum Reason {
     NoTls,
     /// The client wanted to sign in on the port where other servers deliver.
     WrongPort,
+    /// The password is a named SMTP credential's, which was revoked then.
+    RevokedCredential {
+        until: Time,
+    },
+    /// The same, and its time is over since then.
+    ExpiredCredential {
+        until: Time,
+    },
+    /// The same, and it is bound to other networks.
+    IpNotAllowed,
+    /// The same, and it opens SMTP only.
+    CredentialNotHere,
+    /// The password was right, and does not sign in over SMTP.
+    PasswordSwitchedOff,
     RevokedKey,
     UnknownKey,
     /// Attempts that were too many to be kept one by one.
@@ -111,16 +125,24 @@ impl Reason {
             Self::Locked { .. } => "locked",
             Self::NoTls => "no_tls",
             Self::WrongPort => "wrong_port",
+            Self::RevokedCredential { .. } => "revoked_credential",
+            Self::ExpiredCredential { .. } => "expired_credential",
+            Self::IpNotAllowed => "ip_not_allowed",
+            Self::CredentialNotHere => "credential_not_here",
+            Self::PasswordSwitchedOff => "password_switched_off",
             Self::RevokedKey => "revoked_key",
             Self::UnknownKey => "unknown_key",
             Self::More => "more",
         }
     }
 
-    /// When the password stopped, or when the lock ends.
+    /// When the password or the credential stopped, or when the lock ends.
     pub const fn until(&self) -> Option<Time> {
         match self {
-            Self::OldPassword { until } | Self::Locked { until } => Some(*until),
+            Self::OldPassword { until }
+            | Self::Locked { until }
+            | Self::RevokedCredential { until }
+            | Self::ExpiredCredential { until } => Some(*until),
             _ => None,
         }
     }
@@ -142,6 +164,11 @@ impl Reason {
             "locked" => Self::Locked { until: time },
             "no_tls" => Self::NoTls,
             "wrong_port" => Self::WrongPort,
+            "revoked_credential" => Self::RevokedCredential { until: time },
+            "expired_credential" => Self::ExpiredCredential { until: time },
+            "ip_not_allowed" => Self::IpNotAllowed,
+            "credential_not_here" => Self::CredentialNotHere,
+            "password_switched_off" => Self::PasswordSwitchedOff,
             "revoked_key" => Self::RevokedKey,
             "unknown_key" => Self::UnknownKey,
             "more" => Self::More,
@@ -163,6 +190,8 @@ pub struct SignInAttempt {
     pub port: u16,
     pub tls: Option<String>,
     pub mechanism: String,
+    /// The name of the SMTP credential that was tried.
+    pub credential: Option<String>,
     pub reason: Reason,
     /// How often. A device that signs in well is noted once an hour.
     pub count: u64,
@@ -182,8 +211,8 @@ pub struct AttemptFilter {
     pub after: Option<Id>,
 }
 
-const COLUMNS: &str =
-    "line, login_key, ip, client, door, port, tls, mechanism, reason, until, near, count, first_at, last_at";
+const COLUMNS: &str = "line, login_key, ip, client, door, port, tls, mechanism, reason, until, near, count, first_at, last_at, \
+     credential";
 
 impl Accounts {
     /// A page of attempts. One more than `limit` is never read; the last one's id is the next page's `after`.
@@ -282,5 +311,6 @@ fn attempt_of(row: &Row) -> store::Result<SignInAttempt> {
         count: row.int(11)?.unsigned_abs(),
         first_at: row.time(12)?,
         last_at: row.time(13)?,
+        credential: row.opt_text(14)?,
     })
 }

@@ -57,6 +57,7 @@ struct Line {
     id: Id,
     account: Option<Id>,
     login: String,
+    credential: Option<String>,
     from: Approach,
     ip: String,
     reason: Reason,
@@ -78,6 +79,7 @@ impl Line {
             account,
             ip: crate::ranges::canonical(tried.from.ip).to_string(),
             login: tried.login,
+            credential: tried.credential,
             from: tried.from,
             reason,
             count,
@@ -94,6 +96,7 @@ impl Line {
             id: Id::from_bytes(hash[..16].try_into().expect("a hash is longer than an id")),
             account,
             login: String::new(),
+            credential: None,
             from: Approach {
                 door: Door::Smtp,
                 ip: std::net::Ipv4Addr::UNSPECIFIED.into(),
@@ -223,7 +226,8 @@ fn update(tx: &mut Tx<'_>, line: &Line) -> store::Result<u64> {
 fn insert(tx: &mut Tx<'_>, line: &Line) -> store::Result<()> {
     tx.run(
         "INSERT INTO sign_in_attempts (line, account, login_key, ip, client, door, port, tls, mechanism, reason, until, \
-         near, count, first_at, last_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
+         near, count, first_at, last_at, credential) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
          ON CONFLICT (line) DO UPDATE SET count = sign_in_attempts.count + excluded.count, last_at = excluded.last_at",
         &[
             (&line.id).into(),
@@ -241,6 +245,7 @@ fn insert(tx: &mut Tx<'_>, line: &Line) -> store::Result<()> {
             line.count.cast_signed().into(),
             line.first.into(),
             line.last.into(),
+            line.credential.as_ref().into(),
         ],
     )
 }

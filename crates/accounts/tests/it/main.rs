@@ -15,3 +15,4 @@ mod room;
 mod sessions;
 mod sign_in;
 mod sign_up;
+mod smtp_credentials;

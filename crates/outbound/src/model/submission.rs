@@ -38,6 +38,19 @@ pub struct Origin {
     /// E-mail address of the login that sent it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub login: Option<String>,
+    /// The named SMTP credential that it signed in with.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub credential: Option<Credential>,
+}
+
+/// A named SMTP credential as it was called when the message came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credential {
+    pub id: String,
+    pub name: String,
+    /// The message was kept in the local inbox, and nobody was sent anything.
+    #[serde(default)]
+    pub sandbox: bool,
 }
 
 /// The road and the word of mail that the server writes about an account.

@@ -60,7 +60,7 @@ impl World {
             .await
             .unwrap();
         let principal = accounts.vouched("ann@sender.example").await.unwrap();
-        assert_eq!(principal.via, Via::Login);
+        assert_eq!(principal.via, Via::Command);
         let settings = Settings {
             retry: Policy {
                 retry: vec![Duration::from_millis(50)],
@@ -138,6 +138,7 @@ impl World {
                 tls: Some("TLSv1.3".into()),
                 listener: Some("submission".into()),
                 login: Some(self.principal.email.clone()),
+                credential: None,
             },
             envelope: Envelope {
                 reverse_path: Some(address("ann@sender.example")),

@@ -162,7 +162,7 @@ fn from(attempt: &SignInAttempt) -> String {
 fn words(attempt: &SignInAttempt) -> (String, String) {
     let date = |time: Time| time.rfc3339();
     let (what, remedy) = match &attempt.reason {
-        Reason::SignedIn => return ("signed in".to_owned(), String::new()),
+        Reason::SignedIn => ("signed in".to_owned(), ""),
         Reason::WrongPassword => (
             "wrong password".to_owned(),
             "type it anew in that client; with *Forgot password* or `posthouse account password` set another",
@@ -191,12 +191,36 @@ fn words(attempt: &SignInAttempt) -> (String, String) {
             "wanted to sign in on the port for other mail servers".to_owned(),
             "set one of the ports below in that client",
         ),
+        Reason::RevokedCredential { until } => (
+            format!("an SMTP credential, revoked on {}", date(*until)),
+            "make a new credential for that device, or give it another password",
+        ),
+        Reason::ExpiredCredential { until } => (
+            format!("an SMTP credential, expired on {}", date(*until)),
+            "give the credential a later end, or make a new one",
+        ),
+        Reason::IpNotAllowed => (
+            "an SMTP credential that is bound to other networks".to_owned(),
+            "add this address to the credential's networks, if the device is yours",
+        ),
+        Reason::CredentialNotHere => (
+            "an SMTP credential outside of SMTP".to_owned(),
+            "the console takes the password of the login",
+        ),
+        Reason::PasswordSwitchedOff => (
+            "the right password, but the login takes named credentials only".to_owned(),
+            "make a credential for that device, or allow the login's password on SMTP again",
+        ),
         Reason::RevokedKey => ("a revoked API key".to_owned(), "make a new key and put it there"),
         Reason::UnknownKey => (
             "an API key that was never made here".to_owned(),
             "copy the key again",
         ),
         Reason::More => ("more attempts, too many to list".to_owned(), ""),
+    };
+    let what = match &attempt.credential {
+        Some(name) => format!("{what}, \"{name}\","),
+        None => what,
     };
     (what, remedy.to_owned())
 }

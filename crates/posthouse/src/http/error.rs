@@ -263,6 +263,9 @@ impl From<AccountsError> for ApiError {
                 Self::invalid("amount", said)
             }
             AccountsError::BadReason => Self::invalid("reason", said),
+            AccountsError::BadRate(_) => Self::invalid("rate", said),
+            AccountsError::PastExpiry => Self::invalid("expires_at", said),
+            AccountsError::TooManyNetworks(_) => Self::invalid("networks", said),
             AccountsError::NoScope => Self::invalid("scopes", said),
             AccountsError::NotFound(what) => Self::NotFound(what),
             AccountsError::ScopeNotHeld(_) => Self::Forbidden(said),

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
-use accounts::{Principal, Quota};
+use accounts::{Principal, Quota, RateLeft};
 use bytes::BytesMut;
 use mail::replies;
 use mail::smtp::server::{Session, Step, Tls, Verdict};
@@ -51,6 +51,8 @@ pub(super) struct Connection {
     pub(super) principal: Option<Principal>,
     /// What is left of the account's day, for the transaction that is open.
     pub(super) quota: Option<Quota>,
+    /// How many recipients the credential that was signed in with may have in the open transaction.
+    pub(super) rate_left: Option<RateLeft>,
     /// The directory was refreshed since the last bytes came.
     pub(super) refreshed: bool,
     /// Version and cipher suite, under TLS.
@@ -107,6 +109,7 @@ impl Connection {
             streaming: false,
             principal: None,
             quota: None,
+            rate_left: None,
             refreshed: false,
             tls: None,
             slot: Some(slot),

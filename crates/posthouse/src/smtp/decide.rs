@@ -7,6 +7,7 @@ use mail::envelope::Envelope;
 use mail::replies;
 use mail::sasl::Credentials;
 use mail::smtp::server::{AuthMistake, AuthRefused, Verdict};
+use outbound::model::Credential;
 use outbound::{Origin, Submission};
 use tracing::{debug, info, warn};
 
@@ -88,8 +89,8 @@ impl Connection {
         if !self.session.is_in_transaction() && accounts.refresh().await.is_ok() {
             self.refreshed = true;
         }
-        if let Ok(Validity::SignedOut) = accounts.still_valid(principal).await {
-            info!(connection = self.id, account = %principal.account, "signed out, the password has changed");
+        if let Ok(Validity::SignedOut) = accounts.still_valid_from(principal, Some(self.peer.ip())).await {
+            info!(connection = self.id, account = %principal.account, via = principal.via.as_str(), "signed out");
             self.session.close_with(&replies::SIGNED_OUT);
         }
     }
@@ -121,7 +122,7 @@ impl Connection {
             // A stranger hears at RCPT that nothing is relayed, once it is known where the mail would go.
             return Ok(Verdict::Accept);
         };
-        match accounts.still_valid(principal).await? {
+        match accounts.still_valid_from(principal, Some(self.peer.ip())).await? {
             Validity::Ok => {}
             Validity::SignedOut => return Ok(Verdict::Close(replies::SIGNED_OUT)),
             Validity::Suspended(reason) => {
@@ -135,7 +136,17 @@ impl Connection {
             info!(connection = self.id, account = %principal.account, "a sender was refused");
             return Ok(Verdict::Refuse(replies::SENDER_NOT_ALLOWED));
         }
-        self.quota = accounts.quota(principal).await?;
+        let terms = accounts.terms(principal).await?;
+        self.rate_left = match &terms {
+            Some(terms) => accounts.rate_left(principal, terms).await?,
+            None => None,
+        };
+        // What is kept here takes nothing of the account's day.
+        self.quota = if terms.is_some_and(|terms| terms.sandbox) {
+            None
+        } else {
+            accounts.quota(principal).await?
+        };
         if let Via::IpRange(_) = principal.via {
             self.session.trust();
             if let Some(slot) = &self.slot {
@@ -160,6 +171,12 @@ impl Connection {
         let Some(principal) = &self.principal else {
             return Ok(Verdict::Refuse(replies::RELAY_DENIED));
         };
+        // The transaction that accepts counts; looking here lets those in that still fit.
+        let taken = self.session.recipients() as u64;
+        if let Some(rate) = self.rate_left.filter(|rate| rate.left <= taken) {
+            debug!(connection = self.id, account = %principal.account, "a credential has sent its limit");
+            return Ok(Verdict::Refuse(replies::rate_reached(rate.wait)));
+        }
         let accounts = &self.shared.accounts;
         if !accounts.may_send_to(principal, [recipient]).await? {
             debug!(connection = self.id, account = %principal.account, "the account is in the sandbox");
@@ -195,7 +212,13 @@ impl Connection {
         };
         let account = principal.account;
         let size = body.len();
-        let origin = self.origin(&principal, smtputf8);
+        let origin = match self.origin(&principal, smtputf8).await {
+            Ok(origin) => origin,
+            Err(error) => {
+                self.trouble("a message could not be checked", &error);
+                return Verdict::Refuse(replies::STORAGE_ERROR);
+            }
+        };
         let submission = Submission {
             principal,
             origin,
@@ -227,8 +250,9 @@ impl Connection {
         }
     }
 
-    fn origin(&self, principal: &Principal, smtputf8: bool) -> Origin {
-        Origin {
+    async fn origin(&self, principal: &Principal, smtputf8: bool) -> Result<Origin, AccountsError> {
+        let terms = self.shared.accounts.terms(principal).await?;
+        Ok(Origin {
             via: "smtp".to_owned(),
             protocol: self.session.protocol(smtputf8).to_owned(),
             ip: Some(self.peer.ip()),
@@ -236,7 +260,12 @@ impl Connection {
             tls: self.tls.clone(),
             listener: Some(self.door.kind.as_str().to_owned()),
             login: Some(principal.email.clone()),
-        }
+            credential: terms.map(|terms| Credential {
+                id: terms.id.to_string(),
+                name: terms.name.clone(),
+                sandbox: terms.sandbox,
+            }),
+        })
     }
 
     fn trouble(&self, what: &str, error: &AccountsError) {

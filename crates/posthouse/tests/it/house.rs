@@ -31,12 +31,12 @@ const HEAVY: [(&str, &str); 16] = [
 ];
 
 /// The modules of `outbound`, left to right: a module uses only modules before it.
-const OUTBOUND_MODULES: [&str; 9] = [
-    "model", "spool", "capture", "settle", "settings", "route", "carry", "schedule", "accept",
+const OUTBOUND_MODULES: [&str; 10] = [
+    "model", "spool", "capture", "settle", "settings", "route", "carry", "schedule", "sandbox", "accept",
 ];
 
 /// Each table and the module that alone writes SQL on it.
-const TABLES: [(&str, &str); 34] = [
+const TABLES: [(&str, &str); 35] = [
     ("account_changes", "accounts/src/changes"),
     ("accounts", "accounts/src"),
     ("api_keys", "accounts/src"),
@@ -70,6 +70,7 @@ const TABLES: [(&str, &str); 34] = [
     ("sign_in_attempts", "accounts/src/attempts"),
     ("sign_in_limits", "accounts/src/lockout"),
     ("sign_ups", "accounts/src/sign_up"),
+    ("smtp_credentials", "accounts/src/smtp_credentials"),
     ("velocity", "accounts/src/limits"),
 ];
 

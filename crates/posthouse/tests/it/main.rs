@@ -8,6 +8,7 @@ mod cli;
 mod config;
 mod corpus;
 mod crash;
+mod credentials;
 mod delivery;
 mod dkim;
 mod harness;

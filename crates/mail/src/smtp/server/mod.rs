@@ -394,6 +394,13 @@ impl Session {
         matches!(self.state, State::Body(_))
     }
 
+    /// Recipients that the open transaction has so far.
+    pub fn recipients(&self) -> usize {
+        self.transaction
+            .as_ref()
+            .map_or(0, |transaction| transaction.envelope.recipients.len())
+    }
+
     pub fn is_in_transaction(&self) -> bool {
         self.transaction.is_some()
     }

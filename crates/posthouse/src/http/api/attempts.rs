@@ -42,8 +42,11 @@ struct AttemptView {
     /// `PLAIN` or `LOGIN` over SMTP, `form` in the console, `key` for the API.
     #[schema(example = "PLAIN")]
     mechanism: String,
+    /// The name of the SMTP credential whose password was given.
+    #[schema(required = true, example = "Web shop")]
+    credential: Option<String>,
     reason: ReasonName,
-    /// When an old password stopped, or when a lock ends.
+    /// When an old password or a credential stopped, or when a lock ends.
     #[schema(required = true, format = DateTime)]
     until: Option<String>,
     /// The login that was meant, most likely, where the address is unknown.
@@ -80,6 +83,11 @@ enum ReasonName {
     Locked,
     NoTls,
     WrongPort,
+    RevokedCredential,
+    ExpiredCredential,
+    IpNotAllowed,
+    CredentialNotHere,
+    PasswordSwitchedOff,
     RevokedKey,
     UnknownKey,
     More,
@@ -101,6 +109,7 @@ impl From<SignInAttempt> for AttemptView {
             port: attempt.port,
             tls: attempt.tls,
             mechanism: attempt.mechanism,
+            credential: attempt.credential,
             until: attempt.reason.until().map(mail::time::Time::rfc3339),
             near: attempt.reason.near().map(str::to_owned),
             reason: match attempt.reason {
@@ -112,6 +121,11 @@ impl From<SignInAttempt> for AttemptView {
                 Reason::Locked { .. } => ReasonName::Locked,
                 Reason::NoTls => ReasonName::NoTls,
                 Reason::WrongPort => ReasonName::WrongPort,
+                Reason::RevokedCredential { .. } => ReasonName::RevokedCredential,
+                Reason::ExpiredCredential { .. } => ReasonName::ExpiredCredential,
+                Reason::IpNotAllowed => ReasonName::IpNotAllowed,
+                Reason::CredentialNotHere => ReasonName::CredentialNotHere,
+                Reason::PasswordSwitchedOff => ReasonName::PasswordSwitchedOff,
                 Reason::RevokedKey => ReasonName::RevokedKey,
                 Reason::UnknownKey => ReasonName::UnknownKey,
                 Reason::More => ReasonName::More,

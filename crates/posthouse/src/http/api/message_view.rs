@@ -67,6 +67,19 @@ struct OriginView {
     /// The login that sent it.
     #[schema(required = true)]
     login: Option<String>,
+    /// The named SMTP credential that it was sent with.
+    #[schema(required = true)]
+    credential: Option<OriginCredential>,
+}
+
+/// A named SMTP credential as it was called when the message came.
+#[derive(Serialize, ToSchema)]
+struct OriginCredential {
+    id: String,
+    #[schema(example = "Web shop")]
+    name: String,
+    /// The message was kept in the local inbox: nobody received it, and it cost nothing.
+    sandbox: bool,
 }
 
 /// One envelope recipient.
@@ -170,6 +183,11 @@ impl From<Origin> for OriginView {
             tls: origin.tls,
             listener: origin.listener,
             login: origin.login,
+            credential: origin.credential.map(|credential| OriginCredential {
+                id: credential.id,
+                name: credential.name,
+                sandbox: credential.sandbox,
+            }),
         }
     }
 }

@@ -22,6 +22,7 @@ mod sessions;
 mod settings;
 mod setup;
 mod sign_up;
+mod smtp_credentials;
 
 pub use content::memory_for_reading;
 pub use session::sign_in_with_password;
@@ -66,6 +67,7 @@ use super::{Parts, live};
         (name = "credits", description = "What was granted, what was used, and what is left."),
         (name = "sign-in", description = "Who tried to sign in, and who is locked out."),
         (name = "keys", description = "API keys."),
+        (name = "smtp-credentials", description = "SMTP passwords for single programs, and whether login passwords sign in over SMTP."),
         (name = "session", description = "Web sessions of the console."),
         (name = "sign-up", description = "Opening an account, and getting back in without the password."),
         (name = "setup", description = "The first start of an installation."),
@@ -87,6 +89,7 @@ fn operations() -> OpenApiRouter<Parts> {
         .merge(account::routes())
         .merge(credits::routes())
         .merge(keys::routes())
+        .merge(smtp_credentials::routes())
         .merge(session::routes())
         .merge(sessions::routes())
         .merge(setup::routes())

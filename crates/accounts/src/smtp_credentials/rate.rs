@@ -1,0 +1,120 @@
+//! How much a credential may send within an hour, counted in the transaction that accepts.
+
+use std::time::Duration;
+
+use mail::time::Time;
+use store::{Id, Tx};
+
+use super::Terms;
+use crate::limits::Limit;
+use crate::{Accounts, Principal, Result};
+
+const HOUR: Duration = Duration::from_hours(1);
+/// What an account may send into the sandbox, where nothing costs anything, within an hour: recipients, and octets times
+/// recipients, because each has a copy in the inbox.
+const SANDBOX: Limit = Limit {
+    what: "sandbox",
+    most: 1_000,
+    window: HOUR,
+};
+const SANDBOX_OCTETS: Limit = Limit {
+    what: "sandbox-octets",
+    most: 256 * 1024 * 1024,
+    window: HOUR,
+};
+
+/// What may still be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLeft {
+    /// Recipients.
+    pub left: u64,
+    /// Until there are more again.
+    pub wait: Duration,
+}
+
+impl Accounts {
+    /// How many recipients the credential of `terms` may still have within the hour; `None` where nothing limits it.
+    pub async fn rate_left(&self, principal: &Principal, terms: &Terms) -> Result<Option<RateLeft>> {
+        let limits = limits(principal.account, terms);
+        if limits.is_empty() {
+            return Ok(None);
+        }
+        let now = self.inner.clock.now();
+        let read = move |tx: &mut Tx<'_>| {
+            let mut least: Option<RateLeft> = None;
+            for (limit, who) in &limits {
+                let (left, wait) = limit.left(tx, who, now)?;
+                if least.is_none_or(|least| left < least.left) {
+                    least = Some(RateLeft { left, wait });
+                }
+            }
+            Ok(least)
+        };
+        Ok(self
+            .inner
+            .db
+            .peek("read what a credential may still send", read)
+            .await?)
+    }
+}
+
+/// Counts a message of so many recipients, each of so many octets, or counts nothing and says how long to wait. Belongs
+/// into the transaction that accepts.
+pub fn charge(
+    tx: &mut Tx<'_>,
+    account: Id,
+    terms: &Terms,
+    (recipients, octets): (u64, u64),
+    now: Time,
+) -> store::Result<Result<(), Duration>> {
+    let wanted = wanted(account, terms, recipients, octets);
+    for (place, (limit, who, many)) in wanted.iter().enumerate() {
+        if let Err(wait) = limit.take(tx, who, *many, now)? {
+            put_back(tx, &wanted[..place])?;
+            return Ok(Err(wait));
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// Takes back what [`charge`] counted in this transaction, for a message that is not accepted after all.
+pub fn give_back(
+    tx: &mut Tx<'_>,
+    account: Id,
+    terms: &Terms,
+    (recipients, octets): (u64, u64),
+) -> store::Result<()> {
+    put_back(tx, &wanted(account, terms, recipients, octets))
+}
+
+fn put_back(tx: &mut Tx<'_>, taken: &[(Limit, String, u64)]) -> store::Result<()> {
+    taken
+        .iter()
+        .try_for_each(|(limit, who, many)| limit.give_back(tx, who, *many))
+}
+
+/// The limits in recipients.
+fn limits(account: Id, terms: &Terms) -> Vec<(Limit, String)> {
+    let own = terms.rate.map(|most| {
+        let limit = Limit {
+            what: "smtp-credential",
+            most,
+            window: HOUR,
+        };
+        (limit, terms.id.to_string())
+    });
+    let sandbox = terms.sandbox.then(|| (SANDBOX, account.to_string()));
+    own.into_iter().chain(sandbox).collect()
+}
+
+fn wanted(account: Id, terms: &Terms, recipients: u64, octets: u64) -> Vec<(Limit, String, u64)> {
+    let mut wanted: Vec<_> = limits(account, terms)
+        .into_iter()
+        .map(|(limit, who)| (limit, who, recipients))
+        .collect();
+    if terms.sandbox {
+        let copies = octets.saturating_mul(recipients);
+        wanted.push((SANDBOX_OCTETS, account.to_string(), copies));
+    }
+    wanted
+}

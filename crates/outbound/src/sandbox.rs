@@ -1,0 +1,69 @@
+//! Mail that came by a sandbox credential: it is kept in the local inbox and reaches nobody.
+//!
+//! It is settled in the transaction that accepts it, so that no lane and no restart ever finds it waiting.
+
+use std::sync::Arc;
+
+use mail::notify::Notify;
+use mail::reply::Enhanced;
+use mail::time::Time;
+use store::Id;
+
+use crate::model::{Outcome, State, Verdict};
+use crate::schedule::Parts;
+use crate::settle::{self, Jitter, Reporter, Settlement, Standing};
+use crate::spool::{NewMessage, Place, Settled};
+
+/// Makes a message about to be stored one that is settled with it.
+pub fn keep(parts: &Parts, new: &mut NewMessage, now: Time) -> Settlement {
+    let settings = &parts.settings;
+    for one in &mut new.recipients {
+        // Nobody is told anything: a report would be mail that leaves.
+        one.recipient.notify = Notify::Never;
+        one.place = Place::InHand(settings.node);
+    }
+    let results = new.recipients.iter().filter_map(|new| {
+        let recipient = new.recipient.clone();
+        let standing = Standing {
+            state: State::Queued,
+            attempts: 0,
+            created_at: now,
+            expires_at: recipient.expires_at,
+            notify: recipient.notify,
+            warned: false,
+        };
+        let kept = Outcome {
+            host: Some("sandbox".to_owned()),
+            ..Outcome::without_reply(
+                Verdict::Delivered,
+                Enhanced::new(2, 0, 0),
+                "kept in the local inbox: it came by a sandbox credential",
+                now,
+            )
+        };
+        let next = settle::next(&standing, &kept, &settings.retry, Jitter::NONE, now)?;
+        let settled = Settled {
+            ordinal: recipient.ordinal,
+            attempts: 1,
+            outcome: Some(kept),
+            next,
+        };
+        Some((recipient, settled))
+    });
+    let results: Vec<_> = results.collect();
+    let captured: Vec<Id> = results.iter().map(|_| parts.ids.next(now)).collect();
+    Settlement {
+        node: settings.node,
+        message: Arc::new(new.message.clone()),
+        body: Some(new.content.clone()),
+        results,
+        captured: Some(captured),
+        reporter: Arc::new(Reporter {
+            hostname: settings.hostname.clone(),
+            give_up: settings.retry.give_up,
+            keep_content: settings.keep_content,
+        }),
+        report_id: parts.ids.next(now),
+        at: now,
+    }
+}
