@@ -58,6 +58,14 @@ async function fill() {
   const { id: domain } = await post<{ id: string }>("/domains", {
     name: "news.example-company-with-a-long-name.invalid",
   });
+  await post("/smtp-credentials", { name: "Web shop" });
+  await post("/smtp-credentials", {
+    name: "Test system of the procurement department with a long name",
+    networks: ["192.0.2.0/28", "2001:db8:1::/48"],
+    rate: 2_000,
+    expires_at: "2099-12-31T23:59:59Z",
+    sandbox: true,
+  });
   await post("/keys", { name: "Billing system", scopes: ["send", "messages"] });
   const { id: account } = await post<{ id: string }>("/accounts", {
     email: "customer@example.net",
@@ -103,6 +111,7 @@ describe("the console looks right and is accessible", () => {
         "empty-messages": "/app/messages",
         "empty-inbox": "/app/inbox",
         "empty-domains": "/app/domains",
+        "empty-credentials": "/app/credentials",
         "empty-keys": "/app/keys",
         "empty-queue": "/app/queue",
         "empty-ranges": "/app/ranges",
@@ -133,6 +142,7 @@ describe("the console looks right and is accessible", () => {
         smtp: "/app/smtp",
         send: "/app/send",
         domains: "/app/domains",
+        credentials: "/app/credentials",
         keys: "/app/keys",
         account: "/app/account",
         inbox: "/app/inbox",

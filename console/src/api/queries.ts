@@ -1,7 +1,7 @@
 /** Every question and every command the console puts to the server, one place each. */
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { client, ok } from "./client";
-import type { Account, Me, Scope, SendMessage } from "./types";
+import type { Account, CreateSmtpCredential, Me, Scope, SendMessage, SmtpPassword } from "./types";
 
 export interface MessageFilter {
   q?: string | undefined;
@@ -97,6 +97,16 @@ export const keys = queryOptions({
   queryFn: () => ok(client.GET("/keys")),
 });
 
+export const smtpCredentials = queryOptions({
+  queryKey: ["smtp-credentials"],
+  queryFn: () => ok(client.GET("/smtp-credentials")),
+});
+
+export const smtpPasswords = queryOptions({
+  queryKey: ["smtp-passwords"],
+  queryFn: () => ok(client.GET("/smtp-passwords")),
+});
+
 export const accounts = (filter: AccountFilter) =>
   queryOptions({
     queryKey: ["accounts", "list", given(filter)],
@@ -174,6 +184,9 @@ export const commands = {
   checkDomain: (id: string) => ok(client.POST("/domains/{id}/check", path(id))),
   createKey: (body: { name: string; scopes: Scope[] }) => ok(client.POST("/keys", { body })),
   revokeKey: (id: string) => ok(client.DELETE("/keys/{id}", path(id))),
+  createSmtpCredential: (body: CreateSmtpCredential) => ok(client.POST("/smtp-credentials", { body })),
+  revokeSmtpCredential: (id: string) => ok(client.DELETE("/smtp-credentials/{id}", path(id))),
+  allowSmtpPassword: (body: SmtpPassword) => ok(client.PUT("/smtp-passwords", { body })),
   createAccount: (body: { email: string; password: string; operator: boolean; credits?: number }) =>
     ok(client.POST("/accounts", { body })),
   grantCredits: (id: string, body: { amount: number; reason: string }) =>

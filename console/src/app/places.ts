@@ -8,6 +8,7 @@ import {
   IconLogin2,
   IconMail,
   IconNetwork,
+  IconPassword,
   IconPlugConnected,
   IconSend,
   IconStack2,
@@ -25,6 +26,7 @@ type PlaceTo =
   | "/send"
   | "/smtp"
   | "/domains"
+  | "/credentials"
   | "/keys"
   | "/account"
   | "/account/attempts"
@@ -36,7 +38,7 @@ type PlaceTo =
 
 export interface Place {
   to: PlaceTo;
-  label: `nav.${"overview" | "messages" | "inbox" | "send" | "smtp" | "domains" | "keys" | "account" | "attempts" | "credits" | "accounts" | "queue" | "ranges" | "lockouts"}`;
+  label: `nav.${"overview" | "messages" | "inbox" | "send" | "smtp" | "domains" | "credentials" | "keys" | "account" | "attempts" | "credits" | "accounts" | "queue" | "ranges" | "lockouts"}`;
   Icon: ComponentType<{ size?: number; stroke?: number; "aria-hidden"?: boolean }>;
   exact?: boolean;
 }
@@ -60,6 +62,7 @@ export function groups(me: Me): Group[] {
     { to: "/smtp", label: "nav.smtp", Icon: IconPlugConnected },
     { to: "/send", label: "nav.send", Icon: IconSend },
     { to: "/domains", label: "nav.domains", Icon: IconWorldCheck },
+    { to: "/credentials", label: "nav.credentials", Icon: IconPassword },
     { to: "/keys", label: "nav.keys", Icon: IconKey },
   ];
   const own: Place[] = [

@@ -135,6 +135,7 @@ const tree = root.addChildren([
     page("/domains", () => import("../pages/domains/Domains")),
     page("/domains/$id", () => import("../pages/domains/DomainPage")),
     page("/send", () => import("../pages/send/Send")),
+    page("/credentials", () => import("../pages/credentials/Credentials")),
     page("/keys", () => import("../pages/keys/Keys")),
     page("/account", () => import("../pages/account/AccountPage")),
     attemptsPage,

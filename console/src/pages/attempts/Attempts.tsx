@@ -128,6 +128,11 @@ function What({ row }: { row: SignInAttempt }) {
   return (
     <>
       {t(`attempts.reasons.${row.reason}`, { until })}
+      {row.credential && (
+        <>
+          : <bdi>{row.credential}</bdi>
+        </>
+      )}
       {remedy && (
         <Text size="xs" c="dimmed" style={{ whiteSpace: "normal" }}>
           {remedy}

@@ -2,7 +2,7 @@
 import { Button, Paper } from "@mantine/core";
 import { IconRefresh, IconX } from "@tabler/icons-react";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { getRouteApi } from "@tanstack/react-router";
+import { getRouteApi, Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { useLive } from "../../api/live";
 import { commands, message } from "../../api/queries";
@@ -163,6 +163,16 @@ function Accepted({ mail }: { mail: Message }) {
               [way ? t(`message.acceptedBy.${way}`) : origin.via, origin.protocol].filter(Boolean).join(", "),
             ],
             origin.login && [t("message.field.login"), origin.login],
+            origin.credential && [
+              t("message.field.credential"),
+              <bdi key="credential">{origin.credential.name}</bdi>,
+            ],
+            origin.credential?.sandbox && [
+              t("message.field.sandbox"),
+              <span key="sandbox">
+                {t("message.sandboxed")} <Link to="/inbox">{t("nav.inbox")}</Link>
+              </span>,
+            ],
             origin.ip && [
               t("message.field.client"),
               origin.helo ? `${origin.ip} (${origin.helo})` : origin.ip,

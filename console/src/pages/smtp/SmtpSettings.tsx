@@ -55,7 +55,12 @@ function Settings({ settings }: { settings: SmtpSettings }) {
                   t("smtp.username"),
                   <CopyValue key="u" value={settings.username} what={t("smtp.username")} mono />,
                 ],
-                [t("smtp.password"), t("smtp.passwordIs")],
+                [
+                  t("smtp.password"),
+                  <span key="w">
+                    {t("smtp.passwordIs")} <Link to="/credentials">{t("smtp.credentials")}</Link>
+                  </span>,
+                ],
                 [t("smtp.mechanisms"), settings.mechanisms.join(", ")],
               ]}
             />

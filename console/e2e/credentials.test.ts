@@ -1,0 +1,94 @@
+/** SMTP credentials: made, shown once, revoked; and the switch that keeps the login's password off SMTP. */
+import type { Browser } from "playwright-core";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { launch, OPERATOR, open, picture, settled, setUp, type View } from "./browser";
+import { everywhere } from "./looks";
+import { type Server, startServer } from "./server";
+
+let server: Server;
+let browser: Browser;
+let view: View;
+
+beforeAll(async () => {
+  [server, browser] = await Promise.all([startServer(), launch()]);
+  view = await open(browser, server.url);
+  await setUp(view, await server.token(), server.url);
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+afterEach(async ({ task }) => {
+  if (task.result?.state === "fail") await picture(view.page, "where-credentials-ended");
+});
+
+const said = (text: string | RegExp) =>
+  view.page.locator(".mantine-Notification-root").filter({ hasText: text }).first();
+
+describe("an SMTP credential", () => {
+  it("is made with what it is bound to, and its password is shown once", async () => {
+    const { page } = view;
+    await page.goto("/app/credentials");
+    await page.getByText("No SMTP credentials").waitFor();
+    await page.getByRole("button", { name: "Create a credential" }).first().click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByRole("button", { name: "Create a credential" }).click();
+    await dialog.getByText("Give it a name.").waitFor();
+    await dialog.getByRole("textbox", { name: "Name" }).fill("Web shop");
+    await dialog.getByRole("textbox", { name: "Only from these addresses" }).fill("192.0.2.0/28, nowhere");
+    await dialog.getByRole("button", { name: "Create a credential" }).click();
+    await dialog.getByText(/is neither an IP address nor a range/).waitFor();
+    await dialog.getByRole("textbox", { name: "Only from these addresses" }).fill("192.0.2.0/28");
+    await dialog.getByRole("textbox", { name: "Recipients an hour" }).fill("500");
+    await settled(page);
+    await picture(page, "credential-dialog");
+    await dialog.getByRole("button", { name: "Create a credential" }).click();
+    const alert = page.getByRole("alert").filter({ hasText: "This is the only time" });
+    const password = await alert.getByText(/^phs_/).textContent();
+    expect(password).toMatch(/^phs_[0-9A-Za-z]{44}$/);
+    await alert.getByText(OPERATOR.email, { exact: true }).waitFor();
+    await settled(page);
+    await picture(page, "credential-once");
+    await page.getByRole("button", { name: "I have stored it" }).click();
+    expect(await page.content()).not.toContain(password);
+    await page.getByRole("cell", { name: "192.0.2.0/28, 500 recipients an hour" }).waitFor();
+  });
+
+  it("may be all that signs in over SMTP", async () => {
+    const { page } = view;
+    const password = page.getByRole("switch", { name: OPERATOR.email });
+    expect(await password.isChecked()).toBe(true);
+    await password.click();
+    await page.getByText("Named credentials go on.").waitFor();
+    await page.getByRole("dialog").getByRole("button", { name: "Forbid the password on SMTP" }).click();
+    await said("with named credentials only").waitFor();
+    await page.getByText("Only named credentials sign in over SMTP.").waitFor();
+    expect(await password.isChecked()).toBe(false);
+    await password.click();
+    await page.getByText("The password signs in over SMTP, and so do named credentials.").waitFor();
+  });
+
+  it("looks right in every width", async () => {
+    const sandbox = { name: "Tests", sandbox: true, expires_at: "2099-12-31T23:59:59Z" };
+    const made = await view.context.request.post("/api/v1/smtp-credentials", {
+      data: sandbox,
+      headers: { Origin: server.url },
+    });
+    expect(made.status()).toBe(201);
+    await everywhere(browser, server.url, view.context, {
+      "smtp-credentials": "/app/credentials",
+      "smtp-settings": "/app/smtp",
+    });
+  }, 1_200_000);
+
+  it("is revoked after a question", async () => {
+    const { page } = view;
+    await page.goto("/app/credentials");
+    await page.getByRole("button", { name: "Revoke: Web shop" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();
+    await said("Web shop was revoked").waitFor();
+    await page.getByRole("button", { name: "Revoke: Web shop" }).waitFor({ state: "detached" });
+  });
+});
