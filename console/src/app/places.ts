@@ -11,6 +11,7 @@ import {
   IconPassword,
   IconPlugConnected,
   IconSend,
+  IconShieldLock,
   IconStack2,
   IconUser,
   IconUsers,
@@ -31,6 +32,7 @@ type PlaceTo =
   | "/account"
   | "/account/attempts"
   | "/account/credits"
+  | "/account/security"
   | "/accounts"
   | "/queue"
   | "/ranges"
@@ -38,7 +40,7 @@ type PlaceTo =
 
 export interface Place {
   to: PlaceTo;
-  label: `nav.${"overview" | "messages" | "inbox" | "send" | "smtp" | "domains" | "credentials" | "keys" | "account" | "attempts" | "credits" | "accounts" | "queue" | "ranges" | "lockouts"}`;
+  label: `nav.${"overview" | "messages" | "inbox" | "send" | "smtp" | "domains" | "credentials" | "keys" | "account" | "attempts" | "credits" | "security" | "accounts" | "queue" | "ranges" | "lockouts"}`;
   Icon: ComponentType<{ size?: number; stroke?: number; "aria-hidden"?: boolean }>;
   exact?: boolean;
 }
@@ -68,6 +70,7 @@ export function groups(me: Me): Group[] {
   const own: Place[] = [
     { to: "/account", label: "nav.account", Icon: IconUser, exact: true },
     { to: "/account/credits", label: "nav.credits", Icon: IconCoins },
+    { to: "/account/security", label: "nav.security", Icon: IconShieldLock },
     { to: "/account/attempts", label: "nav.attempts", Icon: IconLogin2 },
   ];
   const operator: Place[] = [

@@ -138,6 +138,7 @@ const tree = root.addChildren([
     page("/credentials", () => import("../pages/credentials/Credentials")),
     page("/keys", () => import("../pages/keys/Keys")),
     page("/account", () => import("../pages/account/AccountPage")),
+    page("/account/security", () => import("../pages/security/Security")),
     attemptsPage,
     creditsPage,
     inboxPage,

@@ -17,7 +17,7 @@ use crate::changes::{self, Epoch, Known, epoch};
 use crate::people::AccountState;
 use crate::ranges::RangeTable;
 use crate::smtp_credentials::{self, Active};
-use crate::{Accounts, Principal, Result, Validity, Via, domains};
+use crate::{Accounts, Principal, Result, Validity, Via, domains, second_step};
 
 /// The password side of a login.
 pub(crate) struct LoginSecret {
@@ -28,6 +28,8 @@ pub(crate) struct LoginSecret {
     pub(crate) stamp: i64,
     /// Whether the password signs in over SMTP.
     pub(crate) smtp_password: bool,
+    /// A second step follows on the web.
+    pub(crate) second_step: bool,
 }
 
 /// What has to be known of one account to judge its principals and senders.
@@ -328,13 +330,15 @@ fn read_secret(tx: &mut Tx<'_>, login_key: &str) -> store::Result<Option<LoginSe
         &[login_key.into()],
     )?;
     row.map(|row| {
+        let login = row.id(0)?;
         Ok(LoginSecret {
-            login: row.id(0)?,
+            login,
             account: row.id(1)?,
             email: row.text(2)?,
             password_hash: row.text(3)?,
             stamp: row.int(4)?,
             smtp_password: row.bool(5)?,
+            second_step: second_step::is_on(tx, login)?,
         })
     })
     .transpose()

@@ -38,6 +38,18 @@ pub enum AccountsError {
     NotFound(&'static str),
     #[error("the current password is not right")]
     WrongPassword,
+    #[error("the code is not right, or was used already")]
+    WrongCode,
+    #[error("two-step sign-in is not switched on")]
+    NoSecondStep,
+    #[error("this is the last second step; switch two-step sign-in off instead")]
+    LastStep,
+    #[error("it took too long or was answered already; begin anew")]
+    ChallengeGone,
+    #[error("this passkey is registered already")]
+    PasskeyExists,
+    #[error("{0}")]
+    Passkey(#[from] crate::second_step::Fault),
     #[error("the link is used up or too old; ask for a new one")]
     LinkGone,
     #[error("too many requests of this kind; try again in {} minutes", minutes(.0))]

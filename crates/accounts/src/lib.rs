@@ -24,6 +24,7 @@ mod people;
 mod principal;
 mod reset;
 mod scopes;
+mod second_step;
 mod sessions;
 mod settings;
 mod sign_in;
@@ -48,10 +49,14 @@ pub use diagnosis::{Diagnosis, LoginFacts};
 pub use error::{AccountsError, Result};
 pub use ip_credentials::{IpCredential, MOST_RANGES};
 pub use lockout::Lockout;
-pub use notices::{ChangedBy, Letter, Requester, Says};
+pub use notices::{ChangedBy, Letter, Requester, Says, StepChange};
 pub use people::{Account, AccountFilter, AccountSort, AccountState, Login, NewAccount, OwnPassword};
 pub use principal::{Principal, Validity, Via};
 pub use scopes::{Scope, Scopes};
+pub use second_step::{
+    ALGORITHMS, Assertion, Challenge, Entered, Fault, Given, NewApp, NoPasskeys, Owner, Passkey,
+    Registration, SecondStep, Site, Step,
+};
 pub use sessions::{OwnSession, Session, SessionOrigin};
 pub use sign_in::{Attempt, Outcome};
 pub use sign_up::NewSignUp;

@@ -13,7 +13,7 @@ use store::{Id, Topic, Tx};
 
 use crate::credits::{self, Left};
 use crate::links::{self, Link, Purpose};
-use crate::{Accounts, Result, allowance, limits, sign_up, token};
+use crate::{Accounts, Result, allowance, limits, second_step, sign_up, token};
 
 /// A mail that could not be handed over is tried again after this, then after twice as long, and so on.
 const FIRST_GAP: Duration = Duration::from_mins(1);
@@ -55,6 +55,23 @@ pub enum ChangedBy {
     Operator,
 }
 
+/// What became another about a login's second step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepChange {
+    On,
+    Off,
+    OffByOperator,
+    /// Another app gives the codes.
+    AppReplaced,
+    PasskeyAdded,
+    PasskeyRemoved,
+    /// There is a new set of recovery codes.
+    RecoveryNew,
+    /// Somebody signed in with a recovery code.
+    RecoveryUsed,
+}
+
 /// What a mail is about, as it is kept until it is written.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "about", rename_all = "snake_case")]
@@ -78,6 +95,10 @@ pub(crate) enum Matter {
         few: Left,
         left: i64,
         mark: i64,
+    },
+    SecondStep {
+        change: StepChange,
+        requester: Option<Requester>,
     },
 }
 
@@ -119,6 +140,9 @@ pub enum Says {
         few: Left,
         left: i64,
         mark: i64,
+    },
+    SecondStep {
+        change: StepChange,
     },
 }
 
@@ -209,6 +233,7 @@ impl Accounts {
         let tidied = self.inner.db.write("remove old links and sign-ups", move |tx| {
             links::purge(tx, now)?;
             sign_up::purge(tx, now)?;
+            second_step::purge(tx, now)?;
             limits::purge(tx, now)?;
             allowance::purge(tx, now)
         });
@@ -330,7 +355,16 @@ fn write(
             }
             (language, None, Says::Credits { few, left, mark })
         }
-        (Matter::Forgotten { .. } | Matter::PasswordChanged { .. } | Matter::Credits { .. }, None)
+        (Matter::SecondStep { change, requester }, Some((_, language))) => {
+            (language, requester, Says::SecondStep { change })
+        }
+        (
+            Matter::Forgotten { .. }
+            | Matter::PasswordChanged { .. }
+            | Matter::Credits { .. }
+            | Matter::SecondStep { .. },
+            None,
+        )
         | (Matter::Invited { .. }, Some(_)) => return Ok(None),
     };
     Ok(Some(Written {

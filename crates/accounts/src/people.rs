@@ -283,7 +283,7 @@ impl Accounts {
 
     /// Changes one's own password, which has to be given.
     pub async fn change_own_password(&self, change: OwnPassword<'_>) -> Result<()> {
-        let (id, who) = match self.sign_in(change.current).await? {
+        let (id, who) = match self.confirm_password(change.current).await? {
             Outcome::In(who @ Principal { login: Some(id), .. }) => (id, who),
             Outcome::In(_) | Outcome::Wrong => return Err(AccountsError::WrongPassword),
             Outcome::Locked { left } => return Err(AccountsError::Locked { left }),

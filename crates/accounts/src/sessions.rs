@@ -46,45 +46,14 @@ pub struct OwnSession {
 }
 
 impl Accounts {
-    /// Opens a session for somebody whose password was just verified and returns its token. `None` where the password
-    /// changed in between.
+    /// Opens a session for somebody who proved who they are, and returns its token. `None` where the password changed in
+    /// between.
     pub async fn open_session(&self, who: &Principal, origin: SessionOrigin) -> Result<Option<String>> {
         let Some(login) = who.login else { return Ok(None) };
         let token = token::base62(&self.inner.ids.secret(token::RANDOM_OCTETS));
-        let hash = token::hash(&token);
-        let now = self.inner.clock.now();
-        let stamp = who.stamp;
-        let agent: String = origin
-            .agent
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(300)
-            .collect();
-        let opened = self
-            .inner
-            .db
-            .write("open a web session", move |tx| {
-                let current = tx.query_opt("SELECT stamp FROM logins WHERE id = $1", &[(&login).into()])?;
-                if current.map(|row| row.int(0)).transpose()? != Some(stamp) {
-                    return Ok(false);
-                }
-                tx.run("DELETE FROM sessions WHERE expires_at <= $1", &[now.into()])?;
-                tx.run(
-                    "INSERT INTO sessions (token_hash, login, stamp, created_at, seen_at, proved_at, expires_at, ip, agent) \
-                     VALUES ($1, $2, $3, $4, $4, $4, $5, $6, $7)",
-                    &[
-                        Value::Blob(&hash),
-                        (&login).into(),
-                        stamp.into(),
-                        now.into(),
-                        now.plus(IDLE).into(),
-                        (&origin.ip).into(),
-                        (&agent).into(),
-                    ],
-                )?;
-                Ok(true)
-            })
-            .await?;
+        let (hash, now, stamp) = (token::hash(&token), self.inner.clock.now(), who.stamp);
+        let open = move |tx: &mut Tx<'_>| insert(tx, &hash, (login, stamp), &origin, now);
+        let opened = self.inner.db.write("open a web session", open).await?;
         Ok(opened.then_some(token))
     }
 
@@ -191,6 +160,41 @@ impl Accounts {
         };
         Ok(self.inner.db.write("close a web session", close).await?)
     }
+}
+
+/// Opens the session with this token's hash. False where the login's password is another by now.
+pub(crate) fn insert(
+    tx: &mut Tx<'_>,
+    hash: &[u8; 32],
+    (login, stamp): (Id, i64),
+    origin: &SessionOrigin,
+    now: Time,
+) -> store::Result<bool> {
+    let current = tx.query_opt("SELECT stamp FROM logins WHERE id = $1", &[(&login).into()])?;
+    if current.map(|row| row.int(0)).transpose()? != Some(stamp) {
+        return Ok(false);
+    }
+    let agent: String = origin
+        .agent
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(300)
+        .collect();
+    tx.run("DELETE FROM sessions WHERE expires_at <= $1", &[now.into()])?;
+    tx.run(
+        "INSERT INTO sessions (token_hash, login, stamp, created_at, seen_at, proved_at, expires_at, ip, agent) \
+         VALUES ($1, $2, $3, $4, $4, $4, $5, $6, $7)",
+        &[
+            Value::Blob(hash),
+            (&login).into(),
+            stamp.into(),
+            now.into(),
+            now.plus(IDLE).into(),
+            (&origin.ip).into(),
+            (&agent).into(),
+        ],
+    )?;
+    Ok(true)
 }
 
 /// A session of the login `$1` that the time `$2` and a change of the password have left open.

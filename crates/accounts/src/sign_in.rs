@@ -124,12 +124,23 @@ struct Looking<'a> {
     secret: Option<Arc<LoginSecret>>,
     digest: [u8; 32],
     has_failures: bool,
+    /// Whoever tries is signed in already and only asked once more.
+    again: bool,
 }
 
 impl Accounts {
     /// Who signs in with this address and password. The address compares without case, and its domain as U-label or
     /// A-label. An unknown address meets the same counters, text and cost as a known one.
     pub async fn sign_in(&self, attempt: Attempt<'_>) -> Result<Outcome> {
+        self.try_password(attempt, false).await
+    }
+
+    /// Whether somebody who is signed in knows the password still; counted like signing in.
+    pub async fn confirm_password(&self, attempt: Attempt<'_>) -> Result<Outcome> {
+        self.try_password(attempt, true).await
+    }
+
+    async fn try_password(&self, attempt: Attempt<'_>, again: bool) -> Result<Outcome> {
         let start = Instant::now();
         self.refresh().await?;
         let secret = match Address::parse(attempt.login.trim()) {
@@ -147,6 +158,7 @@ impl Accounts {
             secret,
             digest,
             has_failures: false,
+            again,
         };
         // A good one is let in whatever was guessed before from its address: there is nothing to guess about it.
         let named = self.named(&looking).await?;
@@ -278,7 +290,16 @@ impl Accounts {
                 Err(error) => tracing::warn!(%error, "a sign-in was not noted"),
             }
         }
-        self.note(looking, Reason::SignedIn);
+        // SMTP has no second step, so there the password is all.
+        let half = secret.second_step && looking.attempt.from.door == Door::Web;
+        self.note(
+            looking,
+            match (looking.again, half) {
+                (true, _) => Reason::Confirmed,
+                (false, true) => Reason::PasswordOnly,
+                (false, false) => Reason::SignedIn,
+            },
+        );
         Ok(Outcome::In(Principal {
             account: secret.account,
             login: Some(secret.login),

@@ -59,7 +59,12 @@ pub fn shown(key: &str) -> &str {
 
 /// What is stored of a token. The tokens are random, so a plain hash is enough.
 pub fn hash(token: &str) -> [u8; 32] {
-    digest(&SHA256, token.as_bytes())
+    hash_of(token.as_bytes())
+}
+
+/// The same of octets.
+pub fn hash_of(octets: &[u8]) -> [u8; 32] {
+    digest(&SHA256, octets)
         .as_ref()
         .try_into()
         .expect("SHA-256 has 32 octets")

@@ -76,6 +76,11 @@ const TREE: &[Migration] = &[
         name: "smtp credentials",
         text: include_str!("../migrations/0013_smtp_credentials.sql"),
     },
+    Migration {
+        version: 14,
+        name: "second step",
+        text: include_str!("../migrations/0014_second_step.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

@@ -75,6 +75,14 @@ pub struct Approach {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
     SignedIn,
+    /// The password was right; the second step was asked for.
+    PasswordOnly,
+    /// Somebody who was signed in entered the password again.
+    Confirmed,
+    /// The password was right, the code behind it was not.
+    WrongCode,
+    /// A passkey of the login whose answer did not hold.
+    WrongPasskey,
     WrongPassword,
     /// The password was the login's until then.
     OldPassword {
@@ -118,6 +126,10 @@ impl Reason {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::SignedIn => "signed_in",
+            Self::PasswordOnly => "password_only",
+            Self::Confirmed => "confirmed",
+            Self::WrongCode => "wrong_code",
+            Self::WrongPasskey => "wrong_passkey",
             Self::WrongPassword => "wrong_password",
             Self::OldPassword { .. } => "old_password",
             Self::UnknownAddress { .. } => "unknown_address",
@@ -158,6 +170,10 @@ impl Reason {
         let time = until.unwrap_or(Time::from_micros(0));
         match reason {
             "signed_in" => Self::SignedIn,
+            "password_only" => Self::PasswordOnly,
+            "confirmed" => Self::Confirmed,
+            "wrong_code" => Self::WrongCode,
+            "wrong_passkey" => Self::WrongPasskey,
             "old_password" => Self::OldPassword { until: time },
             "unknown_address" => Self::UnknownAddress { near },
             "not_an_address" => Self::NotAnAddress,

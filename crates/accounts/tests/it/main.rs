@@ -9,6 +9,7 @@ mod credentials;
 mod credits;
 mod domains;
 mod lockout;
+mod passkeys;
 mod people;
 mod reset;
 mod room;

@@ -22,6 +22,13 @@ pub enum Action {
         #[arg(long, default_value = "en", value_parser = ["en", "fr"])]
         language: String,
     },
+    /// Switch two-step sign-in of a login off, for whoever lost app, passkeys and recovery codes. The owner is written to.
+    SecondFactor {
+        email: String,
+        /// Nothing else can be done for somebody else.
+        #[arg(long, required = true)]
+        off: bool,
+    },
     /// List accounts, newest first.
     List {
         /// Only those with this in their name or address.
@@ -115,6 +122,14 @@ pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<(), F
             }
             accounts.invite(&email, &language).await.map_err(Failure::new)?;
             say!("{email} is invited; the link in the mail works for a week.");
+            Ok(())
+        }
+        Action::SecondFactor { email, .. } => {
+            accounts
+                .lift_second_step(&email, &By::command_line())
+                .await
+                .map_err(Failure::new)?;
+            say!("Two-step sign-in of {email} is off; the password alone signs in.");
             Ok(())
         }
         Action::List { search } => list(rooms, search).await,

@@ -163,6 +163,19 @@ fn words(attempt: &SignInAttempt) -> (String, String) {
     let date = |time: Time| time.rfc3339();
     let (what, remedy) = match &attempt.reason {
         Reason::SignedIn => ("signed in".to_owned(), ""),
+        Reason::Confirmed => ("entered the password again".to_owned(), ""),
+        Reason::PasswordOnly => (
+            "right password; the second step was asked for".to_owned(),
+            "if that was somebody else, set a new password",
+        ),
+        Reason::WrongCode => (
+            "right password, wrong code in the second step".to_owned(),
+            "set the clock of the device with the app; a recovery code does as well, and `posthouse account second-factor` lifts it",
+        ),
+        Reason::WrongPasskey => (
+            "a passkey whose answer did not hold".to_owned(),
+            "try again; if it stays, remove that passkey and add it anew",
+        ),
         Reason::WrongPassword => (
             "wrong password".to_owned(),
             "type it anew in that client; with *Forgot password* or `posthouse account password` set another",

@@ -14,6 +14,10 @@ use super::peer::Client;
 
 /// The name of the session cookie.
 pub const COOKIE: &str = "posthouse_session";
+/// The cookie of half a session: the password was right, the second step is still to come. Nothing but that step reads it.
+pub const HALF_COOKIE: &str = "posthouse_second";
+/// As long as half a session lasts, in seconds.
+const HALF_LIFE: u32 = 5 * 60;
 /// As long as a session can last, in seconds; the server decides when it is over.
 const COOKIE_LIFE: u32 = 30 * 24 * 3600;
 
@@ -137,31 +141,45 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// The token in the session cookie.
 pub fn session_token(headers: &HeaderMap) -> Option<String> {
+    cookie_named(headers, COOKIE)
+}
+
+/// The token in the cookie of half a session.
+pub fn half_token(headers: &HeaderMap) -> Option<String> {
+    cookie_named(headers, HALF_COOKIE)
+}
+
+fn cookie_named(headers: &HeaderMap, wanted: &str) -> Option<String> {
     headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(name, _)| *name == COOKIE)
+        .find(|(name, _)| *name == wanted)
         .map(|(_, token)| token.to_owned())
 }
 
 /// The `Set-Cookie` that carries `token`; `secure` where the page came by TLS.
 pub fn session_cookie(token: &str, secure: bool) -> HeaderValue {
-    cookie(token, COOKIE_LIFE, secure)
+    cookie((COOKIE, token), COOKIE_LIFE, secure)
+}
+
+/// The `Set-Cookie` of half a session.
+pub fn half_cookie(token: &str, secure: bool) -> HeaderValue {
+    cookie((HALF_COOKIE, token), HALF_LIFE, secure)
 }
 
 /// The `Set-Cookie` that takes the token away.
-pub fn no_cookie(secure: bool) -> HeaderValue {
-    cookie("", 0, secure)
+pub fn no_cookie(name: &'static str, secure: bool) -> HeaderValue {
+    cookie((name, ""), 0, secure)
 }
 
 // Scripts cannot read it, other sites' forms do not carry it, and it never leaves TLS once it came by TLS.
-fn cookie(token: &str, max_age: u32, secure: bool) -> HeaderValue {
+fn cookie((name, token): (&str, &str), max_age: u32, secure: bool) -> HeaderValue {
     let secure = if secure { "; Secure" } else { "" };
     HeaderValue::try_from(format!(
-        "{COOKIE}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={max_age}{secure}"
+        "{name}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={max_age}{secure}"
     ))
     .expect("tokens are letters and digits")
 }

@@ -6,7 +6,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::Parts;
-use super::auth::{bearer, session_token};
+use super::auth::{bearer, half_token, session_token};
 use super::error::ApiError;
 
 /// Lets an unsafe request pass that a browser sent from our own pages, or that carries no cookie it could abuse.
@@ -44,7 +44,7 @@ fn may_pass(headers: &HeaderMap, host: Option<&str>, public_url: &str) -> bool {
         return same_host || origin.eq_ignore_ascii_case(public_url.trim_end_matches('/'));
     }
     // No browser: fine to sign in with, but a cookie without either header is somebody else's.
-    session_token(headers).is_none()
+    session_token(headers).is_none() && half_token(headers).is_none()
 }
 
 #[cfg(test)]

@@ -63,8 +63,9 @@ impl FieldError {
 }
 
 /// The help articles about kinds of problems that have one of their own; about the others there is a common one.
-const ARTICLES: [(&str, &str); 6] = [
+const ARTICLES: [(&str, &str); 7] = [
     ("sign-in-failed", "authentication-failed"),
+    ("passkey-refused", "two-step-sign-in"),
     ("too-many-attempts", "authentication-failed"),
     ("out-of-credits", "credits"),
     ("sandbox", "verify-a-domain"),
@@ -86,6 +87,8 @@ pub enum ApiError {
     NotSignedIn,
     #[error("The address or the password is not right.")]
     WrongPassword,
+    #[error("This passkey opens nothing here. Sign in with your password, or use another passkey.")]
+    WrongPasskey,
     #[error("{0}")]
     Forbidden(String),
     #[error("Enter your password again: it was last entered more than 10 minutes ago.")]
@@ -159,6 +162,7 @@ impl ApiError {
         match self {
             Self::NotSignedIn => (StatusCode::UNAUTHORIZED, "not-signed-in", "Not signed in"),
             Self::WrongPassword => (StatusCode::UNAUTHORIZED, "sign-in-failed", "Sign-in failed"),
+            Self::WrongPasskey => (StatusCode::UNAUTHORIZED, "passkey-refused", "Passkey refused"),
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
             Self::NotFresh => (StatusCode::FORBIDDEN, "confirm-password", "Password needed"),
             Self::MissingScope(_) => (StatusCode::FORBIDDEN, "missing-scope", "Missing scope"),
@@ -258,6 +262,8 @@ impl From<AccountsError> for ApiError {
             AccountsError::Weak(_) => Self::invalid("password", said),
             AccountsError::Range(_) => Self::invalid("range", said),
             AccountsError::WrongPassword => Self::invalid("current", said),
+            AccountsError::WrongCode => Self::invalid("code", said),
+            AccountsError::Passkey(_) | AccountsError::ChallengeGone => Self::invalid("passkey", said),
             AccountsError::TopLevelDomain(_) | AccountsError::BadName => Self::invalid("name", said),
             AccountsError::NoAmount | AccountsError::BelowZero(_) | AccountsError::TooMuch => {
                 Self::invalid("amount", said)
@@ -274,6 +280,9 @@ impl From<AccountsError> for ApiError {
             | AccountsError::DomainExists(_)
             | AccountsError::RangeExists(_)
             | AccountsError::TooMany { .. }
+            | AccountsError::NoSecondStep
+            | AccountsError::LastStep
+            | AccountsError::PasskeyExists
             | AccountsError::Unlimited => Self::Conflict(said),
         }
     }

@@ -32,9 +32,9 @@ use crate::config::Signup;
 use crate::tls::Certificates;
 
 pub use api::memory_for_reading;
-pub use api::{confirm_account, open_account, openapi, sign_in_with_password};
+pub use api::{SignedIn, confirm_account, open_account, openapi, sign_in_with_code, sign_in_with_password};
 pub use attempts::Attempts;
-pub use auth::{COOKIE, requester, session_token};
+pub use auth::{COOKIE, HALF_COOKIE, half_token, requester, session_token};
 pub use csrf::comes_from_us;
 pub use error::{ApiError, ApiResult};
 pub use heavy::memory_of_the_biggest;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use accounts::credits::Left;
-use accounts::{ChangedBy, Letter, Says};
+use accounts::{ChangedBy, Letter, Says, StepChange};
 use mail::message::{ComposeError, Draft, Named, compose};
 use mail::time::Time;
 use minijinja::{Environment, UndefinedBehavior, context};
@@ -147,6 +147,7 @@ impl Writer {
             Says::Invitation { token } => format!("{base}/sign-up?invitation={token}"),
             Says::PasswordChanged { .. } => format!("{base}/password/forgot"),
             Says::Credits { .. } => format!("{base}/app/account/credits"),
+            Says::SecondStep { .. } => format!("{base}/app/account/security"),
         }
     }
 }
@@ -167,6 +168,16 @@ fn kind(says: &Says) -> &'static str {
             Left::Fifth => "credits_fifth",
             Left::Twentieth => "credits_twentieth",
             Left::Nothing => "credits_nothing",
+        },
+        Says::SecondStep { change } => match change {
+            StepChange::On => "second_step_on",
+            StepChange::Off => "second_step_off",
+            StepChange::OffByOperator => "second_step_lifted",
+            StepChange::AppReplaced => "app_replaced",
+            StepChange::PasskeyAdded => "passkey_added",
+            StepChange::PasskeyRemoved => "passkey_removed",
+            StepChange::RecoveryNew => "recovery_new",
+            StepChange::RecoveryUsed => "recovery_used",
         },
     }
 }
@@ -202,14 +213,25 @@ mod tests {
         })
     }
 
-    fn every_kind() -> [Says; 10] {
+    fn every_kind() -> Vec<Says> {
         let credits = |few, left| Says::Credits {
             few,
             left,
             mark: 12_000,
         };
         let token = "A".repeat(44);
-        [
+        let steps = [
+            StepChange::On,
+            StepChange::Off,
+            StepChange::OffByOperator,
+            StepChange::AppReplaced,
+            StepChange::PasskeyAdded,
+            StepChange::PasskeyRemoved,
+            StepChange::RecoveryNew,
+            StepChange::RecoveryUsed,
+        ];
+        let steps = steps.map(|change| Says::SecondStep { change });
+        let others = [
             Says::Confirm { token: token.clone() },
             Says::HasAccount,
             Says::Reset { token: token.clone() },
@@ -222,7 +244,8 @@ mod tests {
             credits(Left::Fifth, 2_400),
             credits(Left::Twentieth, 600),
             credits(Left::Nothing, 0),
-        ]
+        ];
+        [others.as_slice(), steps.as_slice()].concat()
     }
 
     fn letter(language: &str, says: Says, agent: &str) -> Letter {

@@ -144,9 +144,11 @@ impl Notices {
         match says {
             Says::Confirm { .. } => self.settings.signup == Signup::Open,
             Says::Invitation { .. } => self.settings.signup != Signup::Closed,
-            Says::HasAccount | Says::Reset { .. } | Says::PasswordChanged { .. } | Says::Credits { .. } => {
-                true
-            }
+            Says::HasAccount
+            | Says::Reset { .. }
+            | Says::PasswordChanged { .. }
+            | Says::Credits { .. }
+            | Says::SecondStep { .. } => true,
         }
     }
 }

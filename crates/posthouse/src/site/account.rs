@@ -11,9 +11,10 @@ use serde::Deserialize;
 
 use super::Public;
 use super::lang::{Lang, Visit};
+use super::login::code_page;
 use crate::config::Signup;
 use crate::http::{
-    ApiError, ApiResult, Client, confirm_account, open_account, requester, sign_in_with_password,
+    ApiError, ApiResult, Client, SignedIn, confirm_account, open_account, requester, sign_in_with_password,
 };
 
 /// Code, English and French name, by code.
@@ -231,7 +232,11 @@ impl Public {
         let signed_in: ApiResult<_> =
             sign_in_with_password(&self.parts, client, headers, email, &filled.password).await;
         match signed_in {
-            Ok((cookie, _)) => (cookie, Redirect::to("/app/")).into_response(),
+            Ok(SignedIn::In(cookies, _)) => (cookies, Redirect::to("/app/")).into_response(),
+            // A new password does not lift the second step: whoever reads the mailbox need not be the owner.
+            Ok(SignedIn::Half(cookies, _)) => {
+                (cookies, Redirect::to(&code_page(visit, None))).into_response()
+            }
             // The account is there; the login page says why it is not open.
             Err(_) => Redirect::to(&visit.link("/login")).into_response(),
         }

@@ -1,4 +1,5 @@
-//! Signing in without JavaScript: a form, the console's session, and the way back to where somebody wanted to go.
+//! Signing in without JavaScript: forms for the password and the second step's code, the console's session, and the way
+//! back to where somebody wanted to go.
 
 use axum::Form;
 use axum::extract::{Query, State};
@@ -9,7 +10,9 @@ use serde::Deserialize;
 
 use super::Public;
 use super::lang::Visit;
-use crate::http::{ApiError, Client, session_token, sign_in_with_password};
+use crate::http::{
+    ApiError, Client, SignedIn, half_token, session_token, sign_in_with_code, sign_in_with_password,
+};
 
 /// Where somebody goes who did not say where.
 const CONSOLE: &str = "/app/";
@@ -27,6 +30,14 @@ pub struct Filled {
     email: String,
     #[serde(default)]
     password: String,
+    #[serde(default)]
+    next: String,
+}
+
+#[derive(Deserialize)]
+pub struct Code {
+    #[serde(default)]
+    code: String,
     #[serde(default)]
     next: String,
 }
@@ -62,7 +73,12 @@ pub async fn submit(
     let next = own_path(&next);
     let refused = match sign_in_with_password(&public.parts, &client, &headers, email.trim(), &password).await
     {
-        Ok((cookie, _)) => return (cookie, Redirect::to(next.unwrap_or(CONSOLE))).into_response(),
+        Ok(SignedIn::In(cookies, _)) => {
+            return (cookies, Redirect::to(next.unwrap_or(CONSOLE))).into_response();
+        }
+        Ok(SignedIn::Half(cookies, _)) => {
+            return (cookies, Redirect::to(&code_page(&visit, next))).into_response();
+        }
         Err(refused) => refused,
     };
     let (status, failure, wait) = match refused {
@@ -70,10 +86,73 @@ pub async fn submit(
         ApiError::TooManyAttempts(seconds) => (StatusCode::TOO_MANY_REQUESTS, "wait", seconds),
         _ => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", 0),
     };
-    // Minutes: to the second it would only tell a guesser when to come back.
-    let wait_shown = wait.div_ceil(60) * 60;
-    let values = context! { next => next.unwrap_or_default(), email, failure, wait => wait_shown };
-    let mut response = public.answer(status, "login.html", &visit, values);
+    let values = context! { next => next.unwrap_or_default(), email, failure, wait => in_minutes(wait) };
+    let response = public.answer(status, "login.html", &visit, values);
+    waiting(response, wait)
+}
+
+/// Where the second step's code is asked for.
+pub fn code_page(visit: &Visit, next: Option<&str>) -> String {
+    let page = visit.link("/login/code");
+    match next {
+        Some(next) => format!(
+            "{page}?next={}",
+            next.replace('%', "%25")
+                .replace('&', "%26")
+                .replace('#', "%23")
+                .replace('+', "%2B")
+        ),
+        None => page,
+    }
+}
+
+pub async fn code_form(
+    State(public): State<Public>,
+    visit: Visit,
+    headers: HeaderMap,
+    Query(asked): Query<Asked>,
+) -> Response {
+    let half = match half_token(&headers) {
+        Some(token) => public.parts.accounts.half_session(&token).await.ok().flatten(),
+        None => None,
+    };
+    if half.is_none() {
+        return Redirect::to(&visit.link("/login")).into_response();
+    }
+    let values = context! { next => own_path(&asked.next).unwrap_or_default(), failure => "" };
+    public.answer(StatusCode::OK, "code.html", &visit, values)
+}
+
+pub async fn submit_code(
+    State(public): State<Public>,
+    visit: Visit,
+    client: Client,
+    headers: HeaderMap,
+    Form(filled): Form<Code>,
+) -> Response {
+    let next = own_path(&filled.next);
+    let refused = match sign_in_with_code(&public.parts, &client, &headers, &filled.code).await {
+        Ok((cookies, _)) => return (cookies, Redirect::to(next.unwrap_or(CONSOLE))).into_response(),
+        // It took too long, or had its tries: the password comes first again.
+        Err(ApiError::NotSignedIn) => return Redirect::to(&visit.link("/login")).into_response(),
+        Err(refused) => refused,
+    };
+    let (status, failure, wait) = match refused {
+        ApiError::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "wrong", 0),
+        ApiError::TooOften(seconds) => (StatusCode::TOO_MANY_REQUESTS, "wait", seconds),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", 0),
+    };
+    let values = context! { next => next.unwrap_or_default(), failure, wait => in_minutes(wait) };
+    let response = public.answer(status, "code.html", &visit, values);
+    waiting(response, wait)
+}
+
+/// Minutes: to the second it would only tell a guesser when to come back.
+fn in_minutes(wait: u64) -> u64 {
+    wait.div_ceil(60) * 60
+}
+
+fn waiting(mut response: Response, wait: u64) -> Response {
     if wait > 0 {
         response
             .headers_mut()

@@ -8,6 +8,7 @@ mod live;
 mod mail;
 mod operator;
 mod own;
+mod second_step;
 mod session;
 mod sessions;
 

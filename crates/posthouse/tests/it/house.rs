@@ -36,7 +36,7 @@ const OUTBOUND_MODULES: [&str; 10] = [
 ];
 
 /// Each table and the module that alone writes SQL on it.
-const TABLES: [(&str, &str); 35] = [
+const TABLES: [(&str, &str); 40] = [
     ("account_changes", "accounts/src/changes"),
     ("accounts", "accounts/src"),
     ("api_keys", "accounts/src"),
@@ -44,6 +44,7 @@ const TABLES: [(&str, &str); 35] = [
     ("audit", "accounts/src/audit"),
     ("bodies", "outbound/src/spool"),
     ("captured", "outbound/src/capture"),
+    ("challenges", "accounts/src/second_step"),
     ("changes", "accounts/src/changes"),
     ("credit_grants", "accounts/src/credits"),
     ("credit_usage", "accounts/src/credits"),
@@ -54,6 +55,7 @@ const TABLES: [(&str, &str); 35] = [
     ("domains", "accounts/src/domains"),
     ("events", "store/src"),
     ("help_votes", "posthouse/src/site/help/votes"),
+    ("half_sessions", "accounts/src/second_step"),
     ("ip_credentials", "accounts/src"),
     ("known_clients", "accounts/src/lockout"),
     ("known_recipients", "accounts/src/allowance"),
@@ -63,14 +65,17 @@ const TABLES: [(&str, &str); 35] = [
     ("nodes", "store/src/nodes"),
     ("notices", "accounts/src/notices"),
     ("old_passwords", "accounts/src/attempts"),
+    ("passkeys", "accounts/src/second_step"),
     ("paused_lanes", "outbound/src/schedule/pauses"),
     ("recipients", "outbound/src/spool"),
+    ("recovery_codes", "accounts/src/second_step"),
     ("sessions", "accounts/src/sessions"),
     ("settings", "accounts/src/settings"),
     ("sign_in_attempts", "accounts/src/attempts"),
     ("sign_in_limits", "accounts/src/lockout"),
     ("sign_ups", "accounts/src/sign_up"),
     ("smtp_credentials", "accounts/src/smtp_credentials"),
+    ("totp", "accounts/src/second_step"),
     ("velocity", "accounts/src/limits"),
 ];
 

@@ -76,6 +76,10 @@ enum DoorName {
 #[serde(rename_all = "snake_case")]
 enum ReasonName {
     SignedIn,
+    PasswordOnly,
+    Confirmed,
+    WrongCode,
+    WrongPasskey,
     WrongPassword,
     OldPassword,
     UnknownAddress,
@@ -114,6 +118,10 @@ impl From<SignInAttempt> for AttemptView {
             near: attempt.reason.near().map(str::to_owned),
             reason: match attempt.reason {
                 Reason::SignedIn => ReasonName::SignedIn,
+                Reason::PasswordOnly => ReasonName::PasswordOnly,
+                Reason::Confirmed => ReasonName::Confirmed,
+                Reason::WrongCode => ReasonName::WrongCode,
+                Reason::WrongPasskey => ReasonName::WrongPasskey,
                 Reason::WrongPassword => ReasonName::WrongPassword,
                 Reason::OldPassword { .. } => ReasonName::OldPassword,
                 Reason::UnknownAddress { .. } => ReasonName::UnknownAddress,

@@ -14,8 +14,10 @@ mod limits;
 mod lockouts;
 mod message_view;
 mod messages;
+mod passkeys;
 mod password;
 mod queue;
+mod second_step;
 mod send;
 mod session;
 mod sessions;
@@ -25,7 +27,7 @@ mod sign_up;
 mod smtp_credentials;
 
 pub use content::memory_for_reading;
-pub use session::sign_in_with_password;
+pub use session::{SignedIn, sign_in_with_code, sign_in_with_password};
 pub use sign_up::{confirm_account, open_account};
 
 use axum::Router;
@@ -69,6 +71,7 @@ use super::{Parts, live};
         (name = "keys", description = "API keys."),
         (name = "smtp-credentials", description = "SMTP passwords for single programs, and whether login passwords sign in over SMTP."),
         (name = "session", description = "Web sessions of the console."),
+        (name = "second-step", description = "Two-step sign-in of one's own login: an app, passkeys, recovery codes."),
         (name = "sign-up", description = "Opening an account, and getting back in without the password."),
         (name = "setup", description = "The first start of an installation."),
         (name = "inbox", description = "Mail that was kept here instead of being delivered (`delivery.route = \"capture\"`)."),
@@ -92,6 +95,8 @@ fn operations() -> OpenApiRouter<Parts> {
         .merge(smtp_credentials::routes())
         .merge(session::routes())
         .merge(sessions::routes())
+        .merge(second_step::routes())
+        .merge(passkeys::routes())
         .merge(setup::routes())
         .merge(sign_up::routes())
         .merge(password::routes())

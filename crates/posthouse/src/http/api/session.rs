@@ -1,6 +1,8 @@
 //! Signing in to the console and out of it.
 
-use accounts::{Account, Attempt, Door, Outcome, Principal, SessionOrigin};
+use accounts::{
+    Account, AccountsError, Attempt, Door, Entered, Given, Outcome, Principal, SessionOrigin, Step,
+};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -11,7 +13,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::http::Parts;
-use crate::http::auth::{Caller, agent, no_cookie, session_cookie, session_token};
+use crate::http::auth::{
+    COOKIE, Caller, HALF_COOKIE, agent, half_cookie, half_token, no_cookie, session_cookie, session_token,
+};
 use crate::http::error::{ApiError, ApiResult, Problem};
 use crate::http::json::Body;
 use crate::http::peer::Client;
@@ -20,6 +24,7 @@ pub fn routes() -> OpenApiRouter<Parts> {
     OpenApiRouter::new()
         .routes(routes!(sign_in, me, sign_out))
         .routes(routes!(confirm))
+        .routes(routes!(second, give_code))
 }
 
 /// Who is signed in, and where.
@@ -86,14 +91,61 @@ struct SignIn {
     password: String,
 }
 
+/// What the second step can be.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+#[schema(as = SecondStepKind)]
+#[serde(rename_all = "snake_case")]
+pub enum StepName {
+    /// A code of an app.
+    Totp,
+    Passkey,
+    /// A recovery code.
+    Recovery,
+}
+
+impl From<Step> for StepName {
+    fn from(step: Step) -> Self {
+        match step {
+            Step::Totp => Self::Totp,
+            Step::Passkey => Self::Passkey,
+            Step::Recovery => Self::Recovery,
+        }
+    }
+}
+
+/// The password was right; the second step is to come within 5 minutes.
+#[derive(Serialize, ToSchema)]
+struct SecondStepAsked {
+    /// What it can be.
+    second: Vec<StepName>,
+}
+
+impl SecondStepAsked {
+    fn of(steps: Vec<Step>) -> Self {
+        Self {
+            second: steps.into_iter().map(StepName::from).collect(),
+        }
+    }
+}
+
+/// Whoever is signed in, or what is still missing.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum SignInAnswer {
+    In(Me),
+    Half(SecondStepAsked),
+}
+
 /// Sign in
 ///
-/// Opens a web session and sets the cookie `posthouse_session` (`HttpOnly`, `SameSite=Lax`). A session ends after 14 days
-/// without use, after 30 days in any case, and with a change of the password. Programs use an API key instead.
+/// Opens a web session and sets the cookie `posthouse_session` (`HttpOnly`, `SameSite=Lax`). Where a second step is switched
+/// on, the answer says what it can be (`second`) and the cookie is `posthouse_second`, which is good for nothing but
+/// `POST /session/second`, for 5 minutes. A session ends after 14 days without use, after 30 days in any case, and with a
+/// change of the password. Programs use an API key instead.
 #[utoipa::path(
     post, path = "/session", tag = "session", operation_id = "signIn", request_body = SignIn,
     responses(
-        (status = 200, description = "Signed in", body = Me),
+        (status = 200, description = "Signed in, or half", body = SignInAnswer),
         (status = 401, description = "The address or the password is not right", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "Too many failures of this address from here, or from this network; `Retry-After` says how long to wait", body = Problem, content_type = "application/problem+json"),
     ),
@@ -106,42 +158,145 @@ async fn sign_in(
     Body(sign_in): Body<SignIn>,
 ) -> ApiResult<Response> {
     let SignIn { email, password } = sign_in;
-    let (cookie, principal) = sign_in_with_password(&parts, &client, &headers, &email, &password).await?;
-    let account = parts.accounts.account(principal.account).await?;
-    Ok((cookie, Json(describe(&parts, &principal, account))).into_response())
+    let (cookie, answer) = match sign_in_with_password(&parts, &client, &headers, &email, &password).await? {
+        SignedIn::In(cookie, principal) => {
+            let account = parts.accounts.account(principal.account).await?;
+            (cookie, SignInAnswer::In(describe(&parts, &principal, account)))
+        }
+        SignedIn::Half(cookie, steps) => (cookie, SignInAnswer::Half(SecondStepAsked::of(steps))),
+    };
+    Ok((cookie, Json(answer)).into_response())
 }
 
-/// Opens a session for whoever has this address and password; a page without JavaScript does it like the API.
+/// What the right password came to, with the cookies of it.
+pub enum SignedIn {
+    In(SetCookies, Principal),
+    /// The second step is to come.
+    Half(SetCookies, Vec<Step>),
+}
+
+/// Opens a session for whoever has this address and password, or half of one; a page without JavaScript does it like the
+/// API.
 pub async fn sign_in_with_password(
     parts: &Parts,
     client: &Client,
     headers: &HeaderMap,
     email: &str,
     password: &str,
-) -> ApiResult<(SetCookie, Principal)> {
-    let principal = verify(parts, client, headers, email, password).await?;
-    let cookie = open(parts, client, headers, &principal).await?;
-    Ok((cookie, principal))
-}
-
-/// Who has this address and password.
-async fn verify(
-    parts: &Parts,
-    client: &Client,
-    headers: &HeaderMap,
-    email: &str,
-    password: &str,
-) -> ApiResult<Principal> {
+) -> ApiResult<SignedIn> {
     let attempt = Attempt {
         login: email,
         password,
         from: &client.approach(headers, Door::Web),
     };
-    match parts.accounts.sign_in(attempt).await? {
+    let principal = passed(parts.accounts.sign_in(attempt).await?)?;
+    match parts.accounts.enter(&principal, origin(client, headers)).await? {
+        Entered::In(token) => {
+            let cookies = whole(parts, client, headers, &token).await?;
+            Ok(SignedIn::In(cookies, principal))
+        }
+        Entered::Half { token, steps } => {
+            let cookie = half_cookie(&token, is_secure(parts, client, headers));
+            Ok(SignedIn::Half(set([cookie]), steps))
+        }
+        Entered::Gone => Err(ApiError::WrongPassword),
+    }
+}
+
+/// Ask what the second step can be
+#[utoipa::path(
+    get, path = "/session/second", tag = "session", operation_id = "getSecondStepAsked",
+    responses(
+        (status = 200, description = "The password was right; one of these is to come", body = SecondStepAsked),
+        (status = 401, description = "No sign-in is half done here, or it took too long", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(()),
+)]
+async fn second(State(parts): State<Parts>, headers: HeaderMap) -> ApiResult<Json<SecondStepAsked>> {
+    let half = half_token(&headers).ok_or(ApiError::NotSignedIn)?;
+    let (_, steps) = parts
+        .accounts
+        .half_session(&half)
+        .await?
+        .ok_or(ApiError::NotSignedIn)?;
+    Ok(Json(SecondStepAsked::of(steps)))
+}
+
+/// A code for the second step.
+#[derive(Deserialize, ToSchema)]
+struct SecondCode {
+    /// Six digits of the app, or a recovery code.
+    #[schema(example = "123456")]
+    code: String,
+}
+
+/// Give the second step's code
+///
+/// Six digits of the app, each good once, or a recovery code. Five wrong ones end the sign-in, and a login has 20 tries an
+/// hour.
+#[utoipa::path(
+    post, path = "/session/second", tag = "session", operation_id = "giveSecondStep", request_body = SecondCode,
+    responses(
+        (status = 200, description = "Signed in", body = Me),
+        (status = 401, description = "No sign-in is half done here: begin with the password", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The code is not right, or was used already", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many tries; `Retry-After` says how long to wait", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(()),
+)]
+async fn give_code(
+    State(parts): State<Parts>,
+    client: Client,
+    headers: HeaderMap,
+    Body(given): Body<SecondCode>,
+) -> ApiResult<Response> {
+    let (cookies, principal) = sign_in_with_code(&parts, &client, &headers, &given.code).await?;
+    let account = parts.accounts.account(principal.account).await?;
+    Ok((cookies, Json(describe(&parts, &principal, account))).into_response())
+}
+
+/// Makes half a session whole.
+pub async fn sign_in_with_code(
+    parts: &Parts,
+    client: &Client,
+    headers: &HeaderMap,
+    code: &str,
+) -> ApiResult<(SetCookies, Principal)> {
+    let half = half_token(headers).ok_or(ApiError::NotSignedIn)?;
+    let from = client.approach(headers, Door::Web);
+    match parts.accounts.give_code(&half, code, &from).await? {
+        Given::In { token, who } => Ok((whole(parts, client, headers, &token).await?, who)),
+        Given::Wrong => Err(AccountsError::WrongCode.into()),
+        Given::Gone => Err(ApiError::NotSignedIn),
+        Given::TooOften(wait) => Err(ApiError::TooOften(wait.as_secs().max(1))),
+    }
+}
+
+fn passed(outcome: Outcome) -> ApiResult<Principal> {
+    match outcome {
         Outcome::In(principal) => Ok(principal),
         Outcome::Wrong => Err(ApiError::WrongPassword),
         Outcome::Locked { left } => Err(ApiError::too_many_attempts(left)),
         Outcome::Busy => Err(ApiError::Unavailable),
+    }
+}
+
+/// Verifies the password of whoever is signed in.
+pub(super) async fn verify_again(
+    parts: &Parts,
+    caller: &Caller,
+    client: &Client,
+    headers: &HeaderMap,
+    password: &str,
+) -> ApiResult<Principal> {
+    let attempt = Attempt {
+        login: &caller.principal.email,
+        password,
+        from: &client.approach(headers, Door::Web),
+    };
+    match passed(parts.accounts.confirm_password(attempt).await?) {
+        Err(ApiError::WrongPassword) => Err(ApiError::invalid("password", "The password is not right.")),
+        verified => verified,
     }
 }
 
@@ -186,13 +341,7 @@ async fn confirm(
     Body(confirm): Body<Confirm>,
 ) -> ApiResult<StatusCode> {
     let (_, token) = caller.person()?;
-    let (login, password) = (caller.principal.email.as_str(), confirm.password.as_str());
-    let who = match verify(&parts, &client, &headers, login, password).await {
-        Err(ApiError::WrongPassword) => {
-            return Err(ApiError::invalid("password", "The password is not right."));
-        }
-        verified => verified?,
-    };
+    let who = verify_again(&parts, &caller, &client, &headers, &confirm.password).await?;
     if !parts.accounts.confirm_session(token, &who).await? {
         return Err(ApiError::NotSignedIn);
     }
@@ -211,45 +360,67 @@ async fn sign_out(State(parts): State<Parts>, client: Client, headers: HeaderMap
     if let Some(token) = session_token(&headers) {
         parts.accounts.close_session(&token).await?;
     }
+    if let Some(half) = half_token(&headers) {
+        parts.accounts.close_half_session(&half).await?;
+    }
     let secure = is_secure(&parts, &client, &headers);
-    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, no_cookie(secure))]).into_response())
+    let cookies = set([no_cookie(COOKIE, secure), no_cookie(HALF_COOKIE, secure)]);
+    Ok((StatusCode::NO_CONTENT, cookies).into_response())
 }
 
-pub type SetCookie = AppendHeaders<[(HeaderName, HeaderValue); 1]>;
+pub type SetCookies = AppendHeaders<Vec<(HeaderName, HeaderValue)>>;
 
-/// Opens a session for somebody whose password was just verified, and says who that is.
+fn set(cookies: impl IntoIterator<Item = HeaderValue>) -> SetCookies {
+    AppendHeaders(
+        cookies
+            .into_iter()
+            .map(|cookie| (header::SET_COOKIE, cookie))
+            .collect(),
+    )
+}
+
+/// Opens a session for somebody whose password was just chosen, and says who that is.
 pub(super) async fn signed_in(
     parts: &Parts,
     client: &Client,
     headers: &HeaderMap,
     principal: Principal,
-) -> ApiResult<(SetCookie, Me)> {
-    let cookie = open(parts, client, headers, &principal).await?;
+) -> ApiResult<(SetCookies, Me)> {
+    let token = parts
+        .accounts
+        .open_session(&principal, origin(client, headers))
+        .await?
+        .ok_or(ApiError::WrongPassword)?;
+    let cookies = whole(parts, client, headers, &token).await?;
     let account = parts.accounts.account(principal.account).await?;
-    Ok((cookie, describe(parts, &principal, account)))
+    Ok((cookies, describe(parts, &principal, account)))
 }
 
-/// Whatever session the browser had is over; the new one has a token that nobody could plant.
-async fn open(
+/// The cookies of a session that was just opened. Whatever session the browser had is over; the new one has a token that
+/// nobody could plant.
+pub(super) async fn whole(
     parts: &Parts,
     client: &Client,
     headers: &HeaderMap,
-    principal: &Principal,
-) -> ApiResult<SetCookie> {
-    let origin = SessionOrigin {
-        ip: client.ip.to_string(),
-        agent: agent(headers).to_owned(),
-    };
-    let token = parts
-        .accounts
-        .open_session(principal, origin)
-        .await?
-        .ok_or(ApiError::WrongPassword)?;
+    token: &str,
+) -> ApiResult<SetCookies> {
     if let Some(old) = session_token(headers) {
         parts.accounts.close_session(&old).await?;
     }
-    let cookie = session_cookie(&token, is_secure(parts, client, headers));
-    Ok(AppendHeaders([(header::SET_COOKIE, cookie)]))
+    let secure = is_secure(parts, client, headers);
+    let session = session_cookie(token, secure);
+    let Some(half) = half_token(headers) else {
+        return Ok(set([session]));
+    };
+    parts.accounts.close_half_session(&half).await?;
+    Ok(set([session, no_cookie(HALF_COOKIE, secure)]))
+}
+
+fn origin(client: &Client, headers: &HeaderMap) -> SessionOrigin {
+    SessionOrigin {
+        ip: client.ip.to_string(),
+        agent: agent(headers).to_owned(),
+    }
 }
 
 fn is_secure(parts: &Parts, client: &Client, headers: &HeaderMap) -> bool {
@@ -259,7 +430,7 @@ fn is_secure(parts: &Parts, client: &Client, headers: &HeaderMap) -> bool {
     client.tls || (public_host.is_some() && public_host == host)
 }
 
-fn describe(parts: &Parts, principal: &Principal, account: Account) -> Me {
+pub(super) fn describe(parts: &Parts, principal: &Principal, account: Account) -> Me {
     Me {
         login: LoginView {
             id: principal.login.map(|id| id.to_string()),

@@ -160,6 +160,13 @@ impl Posthouse {
         std::fs::rename(new, file).unwrap();
     }
 
+    /// What the clock of a server says whose clock moves.
+    pub fn now(&self) -> mail::time::Time {
+        let passed = std::fs::read_to_string(self.setup.clock_file()).unwrap_or_default();
+        let passed = Duration::from_secs(passed.parse().unwrap_or(0));
+        store::Clock::system().now().plus(passed)
+    }
+
     /// A second server over the same database, with a data directory and ports of its own.
     pub fn second(&self) -> Posthouse {
         let key = |wanted: &str| self.setup.settings.iter().find(|(key, _)| key == wanted).cloned();

@@ -1,0 +1,166 @@
+/** Passkeys: the devices that sign in without the password. */
+import { Button, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
+import { useForm } from "@mantine/form";
+import { useDisclosure } from "@mantine/hooks";
+import { IconPlus } from "@tabler/icons-react";
+import { useTranslation } from "react-i18next";
+import { addPasskey, canPasskey, left, stepCommands } from "../../api/secondStep";
+import type { Passkey, SecondStep } from "../../api/types";
+import { useAct } from "../../parts/act";
+import { confirm } from "../../parts/confirm";
+import { type Column, DataTable } from "../../parts/DataTable";
+import { FormFault } from "../../parts/Feedback";
+import { Section } from "../../parts/Page";
+import { Ago } from "../../parts/Time";
+
+const STALE = [["second-step"]];
+
+export function Passkeys({ step, show }: { step: SecondStep; show: (codes: string[]) => void }) {
+  const { t } = useTranslation();
+  const [adding, dialog] = useDisclosure();
+  const columns = useColumns();
+  const possible = step.no_passkeys === null && canPasskey();
+  return (
+    <Section
+      title={t("security.passkeys")}
+      hint={t("security.passkeysHint")}
+      action={
+        possible && (
+          <Button variant="default" onClick={dialog.open} leftSection={<IconPlus size={15} aria-hidden />}>
+            {t("security.passkeyAdd")}
+          </Button>
+        )
+      }
+    >
+      {!possible && (
+        <Text c="dimmed">
+          {step.no_passkeys
+            ? t("security.noPasskeys", { why: step.no_passkeys })
+            : t("security.passkeyBrowser")}
+        </Text>
+      )}
+      {step.passkeys.length > 0 ? (
+        <DataTable
+          id="passkeys"
+          label={t("security.passkeys")}
+          columns={columns}
+          rows={step.passkeys}
+          rowKey={(row) => row.id}
+        />
+      ) : (
+        possible && <Text c="dimmed">{t("security.passkeysNone")}</Text>
+      )}
+      <Adding opened={adding} close={dialog.close} show={show} />
+    </Section>
+  );
+}
+
+function useColumns(): Column<Passkey>[] {
+  const { t } = useTranslation();
+  const remove = useAct({
+    run: (key: Passkey) => stepCommands.removePasskey(key.id),
+    stale: STALE,
+    said: (key) => t("security.passkeyRemoved", { name: key.name }),
+  });
+  const ask = (key: Passkey) =>
+    confirm({
+      title: t("security.passkeyRemoveTitle", { name: key.name }),
+      text: t("security.passkeyRemoveText"),
+      yes: t("common.remove"),
+      act: () => remove.mutate(key),
+    });
+  return [
+    {
+      id: "name",
+      header: t("security.name"),
+      wide: true,
+      cell: (row) => <bdi>{row.name}</bdi>,
+      text: (row) => row.name,
+    },
+    {
+      id: "created",
+      header: t("security.added"),
+      need: 2,
+      numeric: true,
+      cell: (row) => <Ago at={row.created_at} />,
+      text: (row) => row.created_at,
+    },
+    {
+      id: "used",
+      header: t("security.used"),
+      numeric: true,
+      cell: (row) =>
+        row.used_at ? <Ago at={row.used_at} /> : <span className="quiet">{t("common.never")}</span>,
+      text: (row) => row.used_at ?? "",
+    },
+    {
+      id: "remove",
+      header: t("common.actions"),
+      numeric: true,
+      cell: (row) => (
+        <Button
+          size="compact-xs"
+          variant="default"
+          onClick={() => ask(row)}
+          aria-label={`${t("common.remove")}: ${row.name}`}
+        >
+          {t("common.remove")}
+        </Button>
+      ),
+    },
+  ];
+}
+
+function Adding({
+  opened,
+  close,
+  show,
+}: {
+  opened: boolean;
+  close: () => void;
+  show: (codes: string[]) => void;
+}) {
+  const { t } = useTranslation();
+  const form = useForm({ initialValues: { name: "" } });
+  const add = useAct({
+    run: ({ name }: typeof form.values) => addPasskey(name.trim()),
+    stale: STALE,
+    silent: true,
+    said: ({ name }) => t("security.passkeyAdded", { name }),
+    done: ({ recovery_codes }) => {
+      form.reset();
+      close();
+      show(recovery_codes);
+    },
+  });
+  return (
+    <Modal
+      opened={opened}
+      onClose={close}
+      title={t("security.passkeyAdd")}
+      closeButtonProps={{ "aria-label": t("common.close") }}
+    >
+      <form onSubmit={form.onSubmit((values) => add.mutate(values))}>
+        <Stack gap="sm">
+          <TextInput
+            label={t("security.name")}
+            description={t("security.nameHint")}
+            required
+            maxLength={100}
+            data-autofocus
+            {...form.getInputProps("name")}
+          />
+          <FormFault error={left(add.error) ? new Error(t("security.passkeyLeft")) : add.error} />
+          <Group justify="flex-end" gap="xs">
+            <Button variant="default" onClick={close}>
+              {t("common.cancel")}
+            </Button>
+            <Button type="submit" loading={add.isPending}>
+              {t("security.passkeyGo")}
+            </Button>
+          </Group>
+        </Stack>
+      </form>
+    </Modal>
+  );
+}

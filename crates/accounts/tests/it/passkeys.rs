@@ -1,0 +1,324 @@
+//! Passkeys, with an authenticator made here: what is taken, and everything that is not.
+
+use std::time::Duration;
+
+use accounts::{
+    AccountsError, Assertion, By, Challenge, Fault, Login, Owner, Principal, Registration, Requester, Site,
+};
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use store::both_engines;
+
+use crate::room::{HERE, Room, from, room};
+
+const ALICE: &str = "alice@example.com";
+const BOB: &str = "bob@example.com";
+const PRESENT: u8 = 0x01;
+const VERIFIED: u8 = 0x04;
+const NEW_KEY: u8 = 0x40;
+
+fn site() -> Site {
+    Site::at("https://mail.example.com").unwrap()
+}
+
+/// A device with one key.
+struct Device {
+    key: EcdsaKeyPair,
+    credential: Vec<u8>,
+    counter: u32,
+    /// What it says it did with its user.
+    flags: u8,
+    origin: &'static str,
+    site: &'static str,
+    kind: Option<&'static str>,
+}
+
+impl Device {
+    fn new(credential: &[u8]) -> Self {
+        Self {
+            key: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap(),
+            credential: credential.to_vec(),
+            counter: 1,
+            flags: PRESENT | VERIFIED,
+            origin: "https://mail.example.com",
+            site: "mail.example.com",
+            kind: None,
+        }
+    }
+
+    fn client_data(&self, kind: &str, challenge: &str) -> Vec<u8> {
+        let (kind, origin) = (self.kind.unwrap_or(kind), self.origin);
+        format!(r#"{{"type":"{kind}","challenge":"{challenge}","origin":"{origin}","crossOrigin":false}}"#)
+            .into_bytes()
+    }
+
+    fn authenticator_data(&self, flags: u8) -> Vec<u8> {
+        let mut data = digest(&SHA256, self.site.as_bytes()).as_ref().to_vec();
+        data.push(self.flags | flags);
+        data.extend_from_slice(&self.counter.to_be_bytes());
+        data
+    }
+
+    fn registers(&self, asked: &Challenge) -> Registration {
+        let mut data = self.authenticator_data(NEW_KEY);
+        data.extend_from_slice(&[0; 16]);
+        data.extend_from_slice(&u16::try_from(self.credential.len()).unwrap().to_be_bytes());
+        data.extend_from_slice(&self.credential);
+        let public_key = AsDer::<PublicKeyX509Der<'_>>::as_der(self.key.public_key()).unwrap();
+        Registration {
+            client_data: self.client_data("webauthn.create", &asked.challenge),
+            authenticator_data: data,
+            public_key: public_key.as_ref().to_vec(),
+            algorithm: -7,
+        }
+    }
+
+    fn signs(&mut self, asked: &Challenge) -> Assertion {
+        self.counter += 1;
+        self.signs_without_counting(asked)
+    }
+
+    fn signs_without_counting(&self, asked: &Challenge) -> Assertion {
+        let client_data = self.client_data("webauthn.get", &asked.challenge);
+        let authenticator_data = self.authenticator_data(0);
+        let mut signed = authenticator_data.clone();
+        signed.extend_from_slice(digest(&SHA256, &client_data).as_ref());
+        let signature = self.key.sign(&SystemRandom::new(), &signed).unwrap();
+        Assertion {
+            credential: self.credential.clone(),
+            client_data,
+            authenticator_data,
+            signature: signature.as_ref().to_vec(),
+            user: None,
+        }
+    }
+}
+
+fn owner(who: &Principal) -> Owner {
+    Owner {
+        login: Login {
+            id: who.login.unwrap(),
+            account: who.account,
+            email: who.email.clone(),
+        },
+        by: By::principal(who, None),
+        requester: Requester::new(HERE.parse().unwrap(), "Firefox"),
+    }
+}
+
+async fn adds(room: &Room, who: &Principal, device: &Device) -> accounts::Result<Vec<String>> {
+    let asked = room.accounts.begin_passkey(who.login.unwrap()).await?;
+    let answer = device.registers(&asked);
+    let added = room
+        .accounts
+        .add_passkey(owner(who), "Laptop", (&site(), &answer))
+        .await?;
+    Ok(added.1)
+}
+
+async fn asked(room: &Room) -> Challenge {
+    room.accounts
+        .begin_passkey_sign_in(None, &from(HERE))
+        .await
+        .unwrap()
+}
+
+/// Who signs in with this.
+async fn opens(room: &Room, answer: Assertion) -> Option<String> {
+    let opened = room
+        .accounts
+        .sign_in_with_passkey(&site(), answer, &from(HERE))
+        .await
+        .unwrap();
+    opened.map(|(who, _)| who.email)
+}
+
+async fn with_device(room: &Room) -> (Principal, Device) {
+    room.account(ALICE).await;
+    let alice = room.sign_in(ALICE).await;
+    let device = Device::new(b"device of alice");
+    assert_eq!(adds(room, &alice, &device).await.unwrap().len(), 10);
+    (alice, device)
+}
+
+both_engines! {
+    async fn a_passkey_signs_in_without_the_password(test: TestDb) {
+        let room = room(&test);
+        let (alice, mut device) = with_device(&room).await;
+        let answer = device.signs(&asked(&room).await);
+        let (who, token) = room.accounts.sign_in_with_passkey(&site(), answer, &from(HERE)).await.unwrap().unwrap();
+        assert_eq!(who.email, ALICE);
+        assert!(room.accounts.find_session(&token).await.unwrap().unwrap().fresh);
+        let step = room.accounts.second_step(alice.login.unwrap()).await.unwrap();
+        assert!(step.is_on() && step.passkeys[0].used_at.is_some());
+        // A device that names its user names the right one.
+        let mut named = device.signs(&asked(&room).await);
+        named.user = Some(alice.login.unwrap().as_bytes().to_vec());
+        assert_eq!(opens(&room, named).await.as_deref(), Some(ALICE));
+        let mut other = device.signs(&asked(&room).await);
+        other.user = Some(vec![7; 16]);
+        assert_eq!(opens(&room, other).await, None);
+    }
+
+    async fn a_challenge_is_answered_once_and_soon(test: TestDb) {
+        let room = room(&test);
+        let (_, mut device) = with_device(&room).await;
+        let once = asked(&room).await;
+        let answer = device.signs(&once);
+        assert!(opens(&room, answer.clone()).await.is_some());
+        assert!(opens(&room, answer).await.is_none(), "replayed");
+        let again = device.signs(&once);
+        assert!(opens(&room, again).await.is_none(), "signed anew for a challenge that is used up");
+        let late = asked(&room).await;
+        room.hand.advance(Duration::from_mins(5));
+        let late = device.signs(&late);
+        assert!(opens(&room, late).await.is_none());
+        let mine = Challenge { challenge: URL_SAFE_NO_PAD.encode([7; 32]), credentials: Vec::new() };
+        let invented = device.signs(&mine);
+        assert!(opens(&room, invented).await.is_none());
+    }
+
+    async fn a_challenge_for_one_thing_does_for_no_other(test: TestDb) {
+        let room = room(&test);
+        let (alice, mut device) = with_device(&room).await;
+        room.account(BOB).await;
+        let bob = room.sign_in(BOB).await;
+        let to_register = room.accounts.begin_passkey(alice.login.unwrap()).await.unwrap();
+        let signed = device.signs(&to_register);
+        assert!(opens(&room, signed).await.is_none());
+        let other = Device::new(b"another device");
+        for challenge in [asked(&room).await, to_register] {
+            let answer = other.registers(&challenge);
+            let refused = room.accounts.add_passkey(owner(&bob), "x", (&site(), &answer)).await;
+            assert!(matches!(refused, Err(AccountsError::ChallengeGone)), "{refused:?}");
+        }
+    }
+
+    async fn a_copy_of_a_device_is_found_by_its_counter(test: TestDb) {
+        let room = room(&test);
+        let (_, mut device) = with_device(&room).await;
+        let answer = device.signs(&asked(&room).await);
+        assert!(opens(&room, answer).await.is_some());
+        let copy = device.signs_without_counting(&asked(&room).await);
+        assert!(opens(&room, copy).await.is_none());
+        device.counter = 0;
+        let reset = device.signs_without_counting(&asked(&room).await);
+        assert!(opens(&room, reset).await.is_none(), "whoever counted goes on counting");
+    }
+
+    async fn a_device_that_counts_nothing_signs_in_again_and_again(test: TestDb) {
+        let room = room(&test);
+        room.account(ALICE).await;
+        let alice = room.sign_in(ALICE).await;
+        let mut device = Device::new(b"device of alice");
+        device.counter = 0;
+        adds(&room, &alice, &device).await.unwrap();
+        for _ in 0..3 {
+            let answer = device.signs_without_counting(&asked(&room).await);
+            assert_eq!(opens(&room, answer).await.as_deref(), Some(ALICE));
+        }
+    }
+
+    async fn what_was_signed_elsewhere_or_by_nobody_opens_nothing(test: TestDb) {
+        let room = room(&test);
+        let (_, mut device) = with_device(&room).await;
+        let good = device.signs(&asked(&room).await);
+        let mut broken = good.clone();
+        broken.signature[10] ^= 1;
+        assert!(opens(&room, broken).await.is_none());
+        let mut longer = good.clone();
+        longer.client_data.push(b' ');
+        assert!(opens(&room, longer).await.is_none());
+        let mut unknown = good.clone();
+        unknown.credential.push(0);
+        assert!(opens(&room, unknown).await.is_none());
+        let mut empty = good;
+        (empty.client_data, empty.authenticator_data, empty.signature) = (Vec::new(), Vec::new(), Vec::new());
+        assert!(opens(&room, empty).await.is_none());
+        for change in [
+            (|device: &mut Device| device.origin = "https://evil.example") as fn(&mut Device),
+            |device| device.origin = "http://mail.example.com",
+            |device| device.site = "evil.example",
+            |device| device.flags = PRESENT,
+            |device| device.flags = VERIFIED,
+            |device| device.kind = Some("webauthn.create"),
+        ] {
+            let kept = (device.origin, device.site, device.flags, device.kind);
+            change(&mut device);
+            let answer = device.signs(&asked(&room).await);
+            assert!(opens(&room, answer).await.is_none());
+            (device.origin, device.site, device.flags, device.kind) = kept;
+        }
+        let answer = device.signs(&asked(&room).await);
+        assert!(opens(&room, answer).await.is_some(), "it was not the device");
+    }
+
+    async fn a_key_is_registered_once_for_whomever_and_only_if_its_user_was_checked(test: TestDb) {
+        let room = room(&test);
+        let (alice, device) = with_device(&room).await;
+        room.account(BOB).await;
+        let bob = room.sign_in(BOB).await;
+        for who in [&alice, &bob] {
+            assert!(matches!(adds(&room, who, &device).await, Err(AccountsError::PasskeyExists)));
+        }
+        let mut careless = Device::new(b"careless");
+        careless.flags = PRESENT;
+        assert!(matches!(adds(&room, &bob, &careless).await, Err(AccountsError::Passkey(Fault::NotVerified))));
+        careless.flags |= VERIFIED;
+        careless.origin = "https://evil.example";
+        assert!(matches!(adds(&room, &bob, &careless).await, Err(AccountsError::Passkey(Fault::OtherSite))));
+        let asked = room.accounts.begin_passkey(bob.login.unwrap()).await.unwrap();
+        let mut odd = Device::new(b"odd").registers(&asked);
+        odd.algorithm = -8;
+        let refused = room.accounts.add_passkey(owner(&bob), "x", (&site(), &odd)).await;
+        assert!(matches!(refused, Err(AccountsError::Passkey(Fault::Algorithm))));
+    }
+
+    async fn the_last_passkey_stays_and_a_removed_one_opens_nothing(test: TestDb) {
+        let room = room(&test);
+        let (alice, mut device) = with_device(&room).await;
+        let login = alice.login.unwrap();
+        let first = room.accounts.second_step(login).await.unwrap().passkeys[0].id;
+        let refused = room.accounts.remove_passkey(owner(&alice), first).await;
+        assert!(matches!(refused, Err(AccountsError::LastStep)));
+        let second = Device::new(b"second device");
+        assert_eq!(adds(&room, &alice, &second).await.unwrap(), Vec::<String>::new(), "there are codes already");
+        room.account(BOB).await;
+        let bob = room.sign_in(BOB).await;
+        adds(&room, &bob, &Device::new(b"one of bob")).await.unwrap();
+        adds(&room, &bob, &Device::new(b"two of bob")).await.unwrap();
+        let anothers = room.accounts.remove_passkey(owner(&bob), first).await;
+        assert!(matches!(anothers, Err(AccountsError::NotFound(_))));
+        room.accounts.remove_passkey(owner(&alice), first).await.unwrap();
+        let answer = device.signs(&asked(&room).await);
+        assert!(opens(&room, answer).await.is_none());
+    }
+}
+
+#[test]
+fn passkeys_want_https_and_a_name() {
+    for (url, id) in [
+        ("https://mail.example.com", "mail.example.com"),
+        ("https://Mail.Example.com:8443/", "mail.example.com"),
+        ("http://localhost:8080", "localhost"),
+    ] {
+        assert_eq!(Site::at(url).unwrap().id, id);
+    }
+    for url in [
+        "http://mail.example.com",
+        "https://192.0.2.7",
+        "https://[2001:db8::1]:8443",
+        "mail.example.com",
+        "",
+    ] {
+        assert!(Site::at(url).is_err(), "{url}");
+    }
+    assert_eq!(
+        Site::at("https://mail.example.com:443"),
+        Site::at("https://mail.example.com")
+    );
+}
