@@ -7,7 +7,7 @@ use crate::attempts::Tried;
 use crate::audit::{self, By};
 use crate::changes::{self, bump};
 use crate::error::checked_name;
-use crate::{Accounts, AccountsError, Approach, Principal, Reason, Result, Scope, Scopes, Via, token};
+use crate::{Accounts, AccountsError, Approach, Principal, Reason, Result, Role, Scopes, Via, token};
 
 /// The most keys of one account that are not revoked.
 pub const MOST_KEYS: i64 = 100;
@@ -22,6 +22,8 @@ pub struct ApiKey {
     pub scopes: Scopes,
     pub created_at: Time,
     pub used_at: Option<Time>,
+    /// The address of the login that it belongs to.
+    pub email: String,
 }
 
 /// A key that was just made: the only moment at which the whole of it is known.
@@ -57,6 +59,7 @@ impl Accounts {
             scopes,
             created_at: now,
             used_at: None,
+            email: who.email.clone(),
         };
         let (made, account, hash) = (key.clone(), who.account, token::hash(&secret));
         let (audit, by) = (self.id(now), by.clone());
@@ -100,7 +103,7 @@ impl Accounts {
     }
 
     /// Whose key this is and what it may do now.
-    pub async fn find_key(&self, secret: &str) -> Result<Option<(Principal, Scopes)>> {
+    pub async fn find_key(&self, secret: &str) -> Result<Option<(Principal, Scopes, Role)>> {
         if !secret.starts_with(token::KEY_PREFIX) {
             return Ok(None);
         }
@@ -110,7 +113,7 @@ impl Accounts {
             .db
             .read("look an API key up", move |tx| {
                 let row = tx.query_opt(
-                    "SELECT k.id, k.account, k.login, l.email, l.stamp, k.scopes, a.operator FROM api_keys k \
+                    "SELECT k.id, k.account, k.login, l.email, l.stamp, k.scopes, a.operator, l.role FROM api_keys k \
                      JOIN logins l ON l.id = k.login JOIN accounts a ON a.id = k.account \
                      WHERE k.secret_hash = $1 AND k.revoked_at IS NULL",
                     &[Value::Blob(&hash)],
@@ -122,6 +125,7 @@ impl Accounts {
             Principal {
                 via: Via::Key(id), ..
             },
+            _,
             _,
         )) = found
         {
@@ -150,16 +154,17 @@ impl Accounts {
         Ok(())
     }
 
-    /// The account's keys that are not revoked, newest first.
-    pub async fn keys(&self, account: Id) -> Result<Vec<ApiKey>> {
+    /// The account's keys that are not revoked, or those of one login, newest first.
+    pub async fn keys(&self, account: Id, login: Option<Id>) -> Result<Vec<ApiKey>> {
         let keys = self
             .inner
             .db
             .read("list the API keys", move |tx| {
                 tx.query(
-                    "SELECT id, name, prefix, scopes, created_at, used_at FROM api_keys \
-                     WHERE account = $1 AND revoked_at IS NULL ORDER BY id DESC",
-                    &[(&account).into()],
+                    "SELECT k.id, k.name, k.prefix, k.scopes, k.created_at, k.used_at, l.email FROM api_keys k \
+                     JOIN logins l ON l.id = k.login WHERE k.account = $1 AND k.revoked_at IS NULL \
+                     AND k.login = COALESCE($2, k.login) ORDER BY k.id DESC",
+                    &[(&account).into(), login.into()],
                 )?
                 .iter()
                 .map(key_of)
@@ -169,8 +174,8 @@ impl Accounts {
         Ok(keys)
     }
 
-    /// Revokes a key of the account; it stops working at once.
-    pub async fn revoke_key(&self, account: Id, key: Id, by: &By) -> Result<()> {
+    /// Revokes a key of the account, or of one login of it; it stops working at once.
+    pub async fn revoke_key(&self, account: Id, key: Id, login: Option<Id>, by: &By) -> Result<()> {
         let now = self.inner.clock.now();
         let (audit, by) = (self.id(now), by.clone());
         let revoked = self
@@ -178,8 +183,9 @@ impl Accounts {
             .db
             .write("revoke an API key", move |tx| {
                 let revoked = tx.execute(
-                    "UPDATE api_keys SET revoked_at = $3 WHERE id = $1 AND account = $2 AND revoked_at IS NULL",
-                    &[(&key).into(), (&account).into(), now.into()],
+                    "UPDATE api_keys SET revoked_at = $3 WHERE id = $1 AND account = $2 AND revoked_at IS NULL \
+                     AND login = COALESCE($4, login)",
+                    &[(&key).into(), (&account).into(), now.into(), login.into()],
                 )?;
                 if revoked == 1 {
                     let named = tx.query_opt("SELECT name, prefix FROM api_keys WHERE id = $1", &[(&key).into()])?;
@@ -201,13 +207,21 @@ impl Accounts {
     }
 }
 
+/// Revokes the keys of a login that goes.
+pub(crate) fn revoke_all_of(tx: &mut Tx<'_>, login: Id, now: Time) -> store::Result<()> {
+    tx.run(
+        "UPDATE api_keys SET revoked_at = $2 WHERE login = $1 AND revoked_at IS NULL",
+        &[login.into(), now.into()],
+    )
+}
+
 fn count(tx: &mut Tx<'_>, account: Id) -> store::Result<i64> {
     let sql = "SELECT COUNT(*) FROM api_keys WHERE account = $1 AND revoked_at IS NULL";
     let row = tx.query_opt(sql, &[(&account).into()])?;
     row.map_or(Ok(0), |row| row.int(0))
 }
 
-fn holder_of(row: &Row) -> store::Result<(Principal, Scopes)> {
+fn holder_of(row: &Row) -> store::Result<(Principal, Scopes, Role)> {
     let principal = Principal {
         account: row.id(1)?,
         login: Some(row.id(2)?),
@@ -215,15 +229,9 @@ fn holder_of(row: &Row) -> store::Result<(Principal, Scopes)> {
         stamp: row.int(4)?,
         via: Via::Key(row.id(0)?),
     };
-    let scopes = Scopes::from_text(&row.text(5)?);
-    Ok((
-        principal,
-        if row.bool(6)? {
-            scopes
-        } else {
-            scopes.without(Scope::Operator)
-        },
-    ))
+    let role = Role::from_text(&row.text(7)?);
+    let scopes = Scopes::from_text(&row.text(5)?).within(role, row.bool(6)?);
+    Ok((principal, scopes, role))
 }
 
 fn key_of(row: &Row) -> store::Result<ApiKey> {
@@ -234,5 +242,6 @@ fn key_of(row: &Row) -> store::Result<ApiKey> {
         scopes: Scopes::from_text(&row.text(3)?),
         created_at: row.time(4)?,
         used_at: row.opt_time(5)?,
+        email: row.text(6)?,
     })
 }

@@ -17,7 +17,7 @@ use crate::changes::{self, Epoch, Known, epoch};
 use crate::people::AccountState;
 use crate::ranges::RangeTable;
 use crate::smtp_credentials::{self, Active};
-use crate::{Accounts, Principal, Result, Validity, Via, domains, second_step};
+use crate::{Accounts, Principal, Result, Role, Validity, Via, domains, second_step};
 
 /// The password side of a login.
 pub(crate) struct LoginSecret {
@@ -38,7 +38,8 @@ struct View {
     /// Opened by itself; counts while no domain is verified.
     sandbox: bool,
     limits: OwnLimits,
-    stamps: HashMap<Id, i64>,
+    /// Stamp and role of each login.
+    logins: HashMap<Id, (i64, Role)>,
     keys: HashSet<Id>,
     /// Logins whose password does not sign in over SMTP.
     no_smtp_password: HashSet<Id>,
@@ -117,10 +118,11 @@ impl Accounts {
         let signed_in = match principal.via {
             Via::Login | Via::Session | Via::Command => principal.login.is_some_and(|login| {
                 let switched_off = principal.via == Via::Login && view.no_smtp_password.contains(&login);
-                view.stamps.get(&login) == Some(&principal.stamp) && !switched_off
+                let stamp = view.logins.get(&login).map(|(stamp, _)| *stamp);
+                stamp == Some(principal.stamp) && !switched_off
             }),
             Via::Credential(id) => view.credentials.get(&id).is_some_and(|credential| {
-                view.stamps.contains_key(&credential.login)
+                view.logins.contains_key(&credential.login)
                     && credential.fault(from, self.inner.clock.now()).is_none()
             }),
             Via::Key(key) => view.keys.contains(&key),
@@ -136,6 +138,13 @@ impl Accounts {
             (AccountState::Suspended(reason), true) => Validity::Suspended(reason.clone()),
             (AccountState::Active, true) => Validity::Ok,
         })
+    }
+
+    /// The role of a principal's login, as of the last [`Accounts::refresh`]; `None` where the login is gone.
+    pub async fn role(&self, principal: &Principal) -> Result<Option<Role>> {
+        let view = self.view(principal.account).await?;
+        let login = view.as_deref().zip(principal.login);
+        Ok(login.and_then(|(view, login)| view.logins.get(&login).map(|(_, role)| *role)))
     }
 
     /// Whether the account may send as `sender`: a confirmed login address of its own, or any address in a verified domain.
@@ -354,12 +363,13 @@ fn read_view(tx: &mut Tx<'_>, account: Id) -> store::Result<Option<View>> {
     };
     let state = AccountState::from_columns(&row.text(0)?, row.text(1)?);
     let sandbox = row.bool(2)?;
-    let mut stamps = HashMap::new();
+    let mut logins = HashMap::new();
     let mut senders = HashSet::new();
     let mut no_smtp_password = HashSet::new();
-    let logins = "SELECT id, stamp, login_key, confirmed, smtp_password FROM logins WHERE account = $1";
-    for row in tx.query(logins, &[(&account).into()])? {
-        stamps.insert(row.id(0)?, row.int(1)?);
+    let of_account =
+        "SELECT id, stamp, login_key, confirmed, smtp_password, role FROM logins WHERE account = $1";
+    for row in tx.query(of_account, &[(&account).into()])? {
+        logins.insert(row.id(0)?, (row.int(1)?, Role::from_text(&row.text(5)?)));
         if row.bool(3)? {
             senders.insert(row.text(2)?);
         }
@@ -380,7 +390,7 @@ fn read_view(tx: &mut Tx<'_>, account: Id) -> store::Result<Option<View>> {
         state,
         sandbox,
         limits: allowance::own(tx, account)?,
-        stamps,
+        logins,
         keys,
         no_smtp_password,
         credentials: Arc::new(smtp_credentials::read_active(tx, account)?),

@@ -96,6 +96,16 @@ pub enum AccountsError {
     BadName,
     #[error("a key needs at least one scope")]
     NoScope,
+    #[error("{0} is a user of this account already")]
+    UserExists(String),
+    #[error("{0} is invited already; send the invitation again instead")]
+    Invited(String),
+    #[error("an account needs an owner: make somebody else one first")]
+    LastOwner,
+    #[error("only an owner decides who is one, and only about owners")]
+    OwnersOnly,
+    #[error("only owners and admins of the account decide about its users")]
+    AdminsOnly,
     #[error("nobody can give a key the scope `{0}` without holding it")]
     ScopeNotHeld(Scope),
 }

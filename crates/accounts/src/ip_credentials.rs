@@ -160,6 +160,14 @@ impl Accounts {
     }
 }
 
+/// Revokes the ranges that send as a login that goes.
+pub(crate) fn revoke_all_of(tx: &mut Tx<'_>, login: Id, now: Time) -> store::Result<()> {
+    tx.run(
+        "UPDATE ip_credentials SET revoked_at = $2 WHERE login = $1 AND revoked_at IS NULL",
+        &[login.into(), now.into()],
+    )
+}
+
 /// What each active range stands for; one that an older or newer version wrote and this one cannot read is left out.
 pub(crate) fn read_active(tx: &mut Tx<'_>) -> store::Result<Vec<(IpNet, Principal)>> {
     let rows = tx.query(

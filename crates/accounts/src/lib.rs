@@ -32,6 +32,7 @@ mod sign_up;
 mod smtp_password;
 mod token;
 mod turns;
+mod users;
 
 use std::sync::Arc;
 
@@ -52,7 +53,7 @@ pub use lockout::Lockout;
 pub use notices::{ChangedBy, Letter, Requester, Says, StepChange};
 pub use people::{Account, AccountFilter, AccountSort, AccountState, Login, NewAccount, OwnPassword};
 pub use principal::{Principal, Validity, Via};
-pub use scopes::{Scope, Scopes};
+pub use scopes::{Role, Scope, Scopes};
 pub use second_step::{
     ALGORITHMS, Assertion, Challenge, Entered, Fault, Given, NewApp, NoPasskeys, Owner, Passkey,
     Registration, SecondStep, Site, Step,
@@ -65,6 +66,7 @@ pub use smtp_credentials::{
     Terms, WantedCredential,
 };
 pub use smtp_password::SmtpPassword;
+pub use users::{MOST_USERS, Offer, User, UserInvitation};
 
 /// What an operator can set about accounts.
 #[derive(Clone, Debug)]

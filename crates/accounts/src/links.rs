@@ -14,8 +14,10 @@ pub(crate) enum Purpose {
     SignUp,
     /// Its subject is the login.
     Reset,
-    /// Its subject is the invitation's own.
+    /// To open an account. Its subject is the invitation's own.
     Invite,
+    /// To become a user of an account. Its subject is the invitation.
+    User,
 }
 
 impl Purpose {
@@ -24,14 +26,15 @@ impl Purpose {
             Self::SignUp => "sign_up",
             Self::Reset => "reset",
             Self::Invite => "invite",
+            Self::User => "user",
         }
     }
 
-    const fn life(self) -> Duration {
+    pub(crate) const fn life(self) -> Duration {
         match self {
             Self::SignUp => Duration::from_hours(24),
             Self::Reset => Duration::from_mins(30),
-            Self::Invite => Duration::from_hours(7 * 24),
+            Self::Invite | Self::User => Duration::from_hours(7 * 24),
         }
     }
 }

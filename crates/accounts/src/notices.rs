@@ -13,7 +13,7 @@ use store::{Id, Topic, Tx};
 
 use crate::credits::{self, Left};
 use crate::links::{self, Link, Purpose};
-use crate::{Accounts, Result, allowance, limits, second_step, sign_up, token};
+use crate::{Accounts, Result, Role, allowance, limits, second_step, sign_up, token, users};
 
 /// A mail that could not be handed over is tried again after this, then after twice as long, and so on.
 const FIRST_GAP: Duration = Duration::from_mins(1);
@@ -86,6 +86,9 @@ pub(crate) enum Matter {
     Invited {
         language: String,
     },
+    UserInvited {
+        invitation: String,
+    },
     PasswordChanged {
         by: ChangedBy,
         requester: Option<Requester>,
@@ -131,6 +134,16 @@ pub enum Says {
     /// Somebody who runs the service wants you in.
     Invitation {
         token: String,
+    },
+    /// Somebody wants you as a user of their account.
+    UserInvitation {
+        token: String,
+        by: String,
+        role: Role,
+    },
+    /// Somebody wants the address as a user of their account, but it has a login.
+    InvitedElsewhere {
+        by: String,
     },
     PasswordChanged {
         by: ChangedBy,
@@ -234,6 +247,7 @@ impl Accounts {
             links::purge(tx, now)?;
             sign_up::purge(tx, now)?;
             second_step::purge(tx, now)?;
+            users::purge(tx, now)?;
             limits::purge(tx, now)?;
             allowance::purge(tx, now)
         });
@@ -334,6 +348,25 @@ fn write(
             // An invitation stands for itself; nothing else is stored of it.
             link(tx, Purpose::Invite, Id::from_bytes([0; 16]))?;
             (language, None, Says::Invitation { token })
+        }
+        (Matter::UserInvited { invitation }, login) => {
+            let Some(offer) = invitation
+                .parse()
+                .ok()
+                .map(|id| users::offer(tx, id))
+                .transpose()?
+                .flatten()
+            else {
+                return Ok(None);
+            };
+            let by = offer.invited_by;
+            if let Some((_, language)) = login {
+                (language, None, Says::InvitedElsewhere { by })
+            } else {
+                link(tx, Purpose::User, offer.id)?;
+                let role = offer.role;
+                (offer.language, None, Says::UserInvitation { token, by, role })
+            }
         }
         (Matter::PasswordChanged { by, requester }, Some((_, language))) => {
             (language, requester, Says::PasswordChanged { by })

@@ -12,7 +12,8 @@ use crate::changes::{self, bump};
 use crate::links;
 use crate::notices::{self, ChangedBy, Matter, Requester};
 use crate::{
-    Accounts, AccountsError, Attempt, Outcome, Principal, Result, Via, attempts, credits, lockout, password,
+    Accounts, AccountsError, Attempt, Outcome, Principal, Result, Role, Via, attempts, credits, lockout,
+    password,
 };
 
 /// Whether an account may send.
@@ -209,6 +210,14 @@ impl Accounts {
             time_zone: String::new(),
         };
         let (key, made) = (address.login_key(), account.clone());
+        let login = NewLogin {
+            id: login,
+            account: id,
+            role: Role::Owner,
+            hash,
+            language: "en".to_owned(),
+            now,
+        };
         let outcome = self
             .inner
             .db
@@ -224,7 +233,7 @@ impl Accounts {
                     return Ok(Creation::Exists);
                 }
                 insert_account(tx, &made, unlimited)?;
-                insert_login(tx, (login, &made), &address, &hash, "en")?;
+                insert_login(tx, &login, &address)?;
                 credits::open(tx, grant, &made)?;
                 let kind = if made.operator { "operator" } else { "" };
                 audit::note(tx, (audit, now), id, &by, "account.created", &made.name, kind)?;
@@ -442,25 +451,31 @@ pub(crate) fn insert_account(tx: &mut Tx<'_>, account: &Account, unlimited: bool
     )
 }
 
-/// The confirmed login of an account that was just made.
-pub(crate) fn insert_login(
-    tx: &mut Tx<'_>,
-    (id, account): (Id, &Account),
-    address: &Address,
-    hash: &str,
-    language: &str,
-) -> store::Result<()> {
+/// A login to be made.
+#[derive(Clone, Debug)]
+pub(crate) struct NewLogin {
+    pub(crate) id: Id,
+    pub(crate) account: Id,
+    pub(crate) role: Role,
+    pub(crate) hash: String,
+    pub(crate) language: String,
+    pub(crate) now: Time,
+}
+
+/// Makes a confirmed login.
+pub(crate) fn insert_login(tx: &mut Tx<'_>, new: &NewLogin, address: &Address) -> store::Result<()> {
     tx.run(
         "INSERT INTO logins (id, account, email, login_key, password_hash, stamp, confirmed, created_at, \
-         password_changed_at, language) VALUES ($1, $2, $3, $4, $5, 1, 1, $6, $6, $7)",
+         password_changed_at, language, role) VALUES ($1, $2, $3, $4, $5, 1, 1, $6, $6, $7, $8)",
         &[
-            id.into(),
-            account.id.into(),
+            new.id.into(),
+            new.account.into(),
             (&address.to_string()).into(),
             (&address.login_key()).into(),
-            hash.into(),
-            account.created_at.into(),
-            language.into(),
+            (&new.hash).into(),
+            new.now.into(),
+            (&new.language).into(),
+            new.role.as_str().into(),
         ],
     )
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mail::time::Time;
 use store::{Id, Row, Tx, Value};
 
-use crate::{Accounts, AccountsError, Principal, Result, Via, token};
+use crate::{Accounts, AccountsError, Principal, Result, Role, Via, token};
 
 const IDLE: Duration = Duration::from_hours(14 * 24);
 const ABSOLUTE: Duration = Duration::from_hours(30 * 24);
@@ -27,6 +27,8 @@ pub struct Session {
     pub principal: Principal,
     pub created_at: Time,
     pub expires_at: Time,
+    /// What its user is in the account at this moment.
+    pub role: Role,
     /// Whoever uses it proved who they are no longer ago than [`FRESH`].
     pub fresh: bool,
 }
@@ -221,7 +223,7 @@ fn id_of(hash: &[u8]) -> Option<Id> {
 
 fn read_session(tx: &mut Tx<'_>, hash: &[u8; 32], now: Time) -> store::Result<Option<(Session, Time)>> {
     let row = tx.query_opt(
-        "SELECT l.account, l.id, l.email, l.stamp, s.created_at, s.expires_at, s.seen_at, s.proved_at FROM sessions s \
+        "SELECT l.account, l.id, l.email, l.stamp, s.created_at, s.expires_at, s.seen_at, s.proved_at, l.role FROM sessions s \
          JOIN logins l ON l.id = s.login AND l.stamp = s.stamp WHERE s.token_hash = $1 AND s.expires_at > $2",
         &[Value::Blob(hash), now.into()],
     )?;
@@ -238,6 +240,7 @@ fn read_session(tx: &mut Tx<'_>, hash: &[u8; 32], now: Time) -> store::Result<Op
                 principal,
                 created_at: row.time(4)?,
                 expires_at: row.time(5)?,
+                role: Role::from_text(&row.text(8)?),
                 fresh: now.since(row.time(7)?) <= FRESH,
             },
             row.time(6)?,

@@ -11,8 +11,8 @@ use crate::audit::{self, By};
 use crate::limits::{Count, Limit, network};
 use crate::links::{self, Purpose};
 use crate::notices::{self, Matter, Requester};
-use crate::people::{Account, AccountState, Login, insert_account, insert_login};
-use crate::{Accounts, AccountsError, Principal, Result, Via, changes, credits, hash, password, token};
+use crate::people::{Account, AccountState, Login, NewLogin, insert_account, insert_login};
+use crate::{Accounts, AccountsError, Principal, Result, Role, Via, changes, credits, hash, password, token};
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -294,20 +294,17 @@ fn write_account(
         time_zone: checked.time_zone.clone(),
     };
     insert_account(tx, &account, false)?;
-    insert_login(
-        tx,
-        (login, &account),
-        &checked.address,
-        &checked.password_hash,
-        &checked.language,
-    )?;
+    let new = NewLogin {
+        id: login,
+        account: id,
+        role: Role::Owner,
+        hash: checked.password_hash.clone(),
+        language: checked.language.clone(),
+        now,
+    };
+    insert_login(tx, &new, &checked.address)?;
     credits::open(tx, grant, &account)?;
-    // Whoever else asked for this address asked in vain.
-    let key = checked.address.login_key();
-    for row in tx.query("SELECT id FROM sign_ups WHERE login_key = $1", &[(&key).into()])? {
-        links::forget(tx, row.id(0)?)?;
-    }
-    tx.run("DELETE FROM sign_ups WHERE login_key = $1", &[(&key).into()])?;
+    forget(tx, &checked.address.login_key())?;
     let owner = Login {
         id: login,
         account: id,
@@ -315,11 +312,22 @@ fn write_account(
     };
     let how = match purpose {
         Purpose::Invite => "invited",
-        Purpose::SignUp | Purpose::Reset => "confirmed",
+        Purpose::SignUp | Purpose::Reset | Purpose::User => "confirmed",
     };
     let by = By::link(&owner, None);
     audit::note(tx, (audit, now), id, &by, "account.opened", &owner.email, how)?;
     changes::bump(tx, id)
+}
+
+/// Whoever else asked for an account on this address asked in vain.
+pub(crate) fn forget(tx: &mut Tx<'_>, login_key: &str) -> store::Result<()> {
+    for row in tx.query(
+        "SELECT id FROM sign_ups WHERE login_key = $1",
+        &[login_key.into()],
+    )? {
+        links::forget(tx, row.id(0)?)?;
+    }
+    tx.run("DELETE FROM sign_ups WHERE login_key = $1", &[login_key.into()])
 }
 
 /// Judges what does not depend on what is stored.

@@ -81,6 +81,11 @@ const TREE: &[Migration] = &[
         name: "second step",
         text: include_str!("../migrations/0014_second_step.sql"),
     },
+    Migration {
+        version: 15,
+        name: "users",
+        text: include_str!("../migrations/0015_users.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

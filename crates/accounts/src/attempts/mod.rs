@@ -19,7 +19,7 @@ use store::{Id, Row, Tx, Value};
 use tokio::time::{Instant, sleep, sleep_until};
 
 pub(crate) use self::journal::{Journal, Tried, Wrong};
-pub(crate) use self::reasons::keep_old;
+pub(crate) use self::reasons::{forget_old, keep_old};
 
 use crate::{Accounts, Result};
 

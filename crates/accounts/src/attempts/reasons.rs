@@ -25,6 +25,11 @@ const CHECKS: usize = 2;
 /// Those that wait for a later write; beyond that nobody looks.
 const PATIENT: usize = 100;
 
+/// Forgets the passwords of a login that goes.
+pub(crate) fn forget_old(tx: &mut Tx<'_>, login: Id) -> store::Result<()> {
+    tx.run("DELETE FROM old_passwords WHERE login = $1", &[login.into()])
+}
+
 /// Keeps the password that a login is about to lose. Belongs into the transaction that changes it.
 pub(crate) fn keep_old(tx: &mut Tx<'_>, login: Id, now: Time) -> store::Result<()> {
     tx.run(

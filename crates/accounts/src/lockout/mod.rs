@@ -221,6 +221,11 @@ pub(crate) fn lift(tx: &mut Tx<'_>, login: Id) -> store::Result<()> {
     )
 }
 
+/// Forgets from where a login that goes was used.
+pub(crate) fn forget_known(tx: &mut Tx<'_>, login: Id) -> store::Result<()> {
+    tx.run("DELETE FROM known_clients WHERE login = $1", &[login.into()])
+}
+
 /// A lock of a login is its account's matter, any other the installation's.
 fn note_lifted(
     tx: &mut Tx<'_>,

@@ -252,6 +252,14 @@ fn count(tx: &mut Tx<'_>, account: Id) -> store::Result<i64> {
     row.map_or(Ok(0), |row| row.int(0))
 }
 
+/// Revokes the credentials of a login that goes.
+pub(crate) fn revoke_all_of(tx: &mut Tx<'_>, login: Id, now: Time) -> store::Result<()> {
+    tx.run(
+        "UPDATE smtp_credentials SET revoked_at = $2 WHERE login = $1 AND revoked_at IS NULL",
+        &[login.into(), now.into()],
+    )
+}
+
 /// The account's credential, unless it is revoked.
 fn find(tx: &mut Tx<'_>, account: Id, id: Id) -> store::Result<Option<SmtpCredential>> {
     let sql = format!("{SELECT} WHERE c.account = $1 AND c.id = $2 AND c.revoked_at IS NULL");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use accounts::{AuditFilter, AuditLine, By, Scope, Scopes};
+use accounts::{AuditFilter, AuditLine, By, Role, Scope, Scopes};
 use store::both_engines;
 
 use crate::room::{OTHER, PASSWORD, Room, room};
@@ -31,10 +31,10 @@ both_engines! {
         let other = room.account("bob@example.com").await;
         let alice = room.sign_in("alice@example.com").await;
         let by = By::principal(&alice, Some("::ffff:192.0.2.7".parse().unwrap()));
-        let held = Scopes::of_a_person(false);
+        let held = Role::Owner.scopes(false);
         let scopes: Scopes = [Scope::Send].into_iter().collect();
         let key = room.accounts.create_key(&alice, &held, ("shop", scopes), &by).await.unwrap().key;
-        room.accounts.revoke_key(account.id, key.id, &by).await.unwrap();
+        room.accounts.revoke_key(account.id, key.id, None, &by).await.unwrap();
         let domain = room.accounts.add_domain(account.id, "alice.example", false, &by).await.unwrap();
         room.accounts.remove_domain(account.id, domain.id, &by).await.unwrap();
         room.accounts.suspend(account.id, "bounces", &cli).await.unwrap();
@@ -92,7 +92,7 @@ both_engines! {
         let account = room.account("alice@example.com").await;
         let by = By::system();
         assert!(room.accounts.grant(account.id, -501, "too much", &by).await.is_err());
-        assert!(room.accounts.revoke_key(account.id, test.id(), &by).await.is_err());
+        assert!(room.accounts.revoke_key(account.id, test.id(), None, &by).await.is_err());
         assert!(room.accounts.suspend(test.id(), "nobody", &by).await.is_err());
         let lines = log(&room, AuditFilter::default()).await;
         assert_eq!(lines.len(), 1, "{lines:?}");

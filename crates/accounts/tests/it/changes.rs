@@ -2,7 +2,7 @@
 
 use accounts::By;
 use accounts::changes::changed_since;
-use accounts::{Accounts, Epoch, Outcome, Principal, Scope, Scopes, Settings, StandardLimits, Validity};
+use accounts::{Accounts, Epoch, Outcome, Principal, Role, Scope, Settings, StandardLimits, Validity};
 use store::testing::TestDb;
 use store::{Clock, Id, both_engines};
 
@@ -19,7 +19,7 @@ async fn beside(test: &TestDb) -> Accounts {
 }
 
 async fn make_key(room: &Room, who: &Principal) -> Id {
-    let (held, scopes) = (Scopes::of_a_person(false), [Scope::Send].into_iter().collect());
+    let (held, scopes) = (Role::Owner.scopes(false), [Scope::Send].into_iter().collect());
     let made = room
         .accounts
         .create_key(who, &held, ("loop", scopes), &By::system())

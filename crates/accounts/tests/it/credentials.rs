@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use accounts::{AccountsError, By, MOST_KEYS, MOST_RANGES, Principal, Scope, Scopes, Validity, Via};
+use accounts::{AccountsError, By, MOST_KEYS, MOST_RANGES, Principal, Role, Scope, Scopes, Validity, Via};
 use store::both_engines;
 
 use crate::room::room;
@@ -20,19 +20,19 @@ both_engines! {
         let room = room(&test);
         let account = room.account("alice@example.com").await;
         let alice = room.sign_in("alice@example.com").await;
-        let held = Scopes::of_a_person(false);
+        let held = Role::Owner.scopes(false);
         let made = room.accounts.create_key(&alice, &held, ("shop", scopes(&[Scope::Send])), &By::system()).await.unwrap();
         assert!(made.secret.starts_with("ph_") && made.secret.starts_with(&made.key.prefix));
-        let (principal, found) = room.accounts.find_key(&made.secret).await.unwrap().expect("the key is known");
+        let (principal, found, _) = room.accounts.find_key(&made.secret).await.unwrap().expect("the key is known");
         assert_eq!((principal.account, principal.via), (account.id, Via::Key(made.key.id)));
         assert_eq!(found, scopes(&[Scope::Send]));
         assert_eq!(room.accounts.still_valid(&principal).await.unwrap(), Validity::Ok);
-        assert_eq!(room.accounts.keys(account.id).await.unwrap()[0].name, "shop");
-        room.accounts.revoke_key(account.id, made.key.id, &By::system()).await.unwrap();
+        assert_eq!(room.accounts.keys(account.id, None).await.unwrap()[0].name, "shop");
+        room.accounts.revoke_key(account.id, made.key.id, None, &By::system()).await.unwrap();
         assert!(room.accounts.find_key(&made.secret).await.unwrap().is_none());
         room.accounts.refresh().await.unwrap();
         assert_eq!(room.accounts.still_valid(&principal).await.unwrap(), Validity::SignedOut);
-        assert!(room.accounts.keys(account.id).await.unwrap().is_empty());
+        assert!(room.accounts.keys(account.id, None).await.unwrap().is_empty());
     }
 
     async fn a_key_never_mints_a_right_it_does_not_have(test: TestDb) {
@@ -42,7 +42,7 @@ both_engines! {
         let held = scopes(&[Scope::Account, Scope::Send]);
         let beyond = room.accounts.create_key(&alice, &held, ("k", scopes(&[Scope::Domains])), &By::system()).await;
         assert!(matches!(beyond, Err(AccountsError::ScopeNotHeld(Scope::Domains))));
-        let person = Scopes::of_a_person(false);
+        let person = Role::Owner.scopes(false);
         let operator = room.accounts.create_key(&alice, &person, ("k", scopes(&[Scope::Operator])), &By::system()).await;
         assert!(matches!(operator, Err(AccountsError::ScopeNotHeld(Scope::Operator))));
         let none = room.accounts.create_key(&alice, &person, ("k", scopes(&[])), &By::system()).await;
@@ -58,10 +58,10 @@ both_engines! {
         let alice = room.sign_in("alice@example.com").await;
         let made = room
             .accounts
-            .create_key(&alice, &Scopes::of_a_person(false), ("k", scopes(&[Scope::Send])), &By::system())
+            .create_key(&alice, &Role::Owner.scopes(false), ("k", scopes(&[Scope::Send])), &By::system())
             .await
             .unwrap();
-        let refused = room.accounts.revoke_key(bob.id, made.key.id, &By::system()).await;
+        let refused = room.accounts.revoke_key(bob.id, made.key.id, None, &By::system()).await;
         assert!(matches!(refused, Err(AccountsError::NotFound(_))));
         assert!(room.accounts.find_key(&made.secret).await.unwrap().is_some());
         assert!(room.accounts.find_key("ph_guess").await.unwrap().is_none());
@@ -102,14 +102,14 @@ both_engines! {
         room.account("bob@example.com").await;
         let (alice, bob) = (room.sign_in("alice@example.com").await, room.sign_in("bob@example.com").await);
         let make = async |who: &Principal| {
-            room.accounts.create_key(who, &Scopes::of_a_person(false), ("k", scopes(&[Scope::Send])), &By::system()).await
+            room.accounts.create_key(who, &Role::Owner.scopes(false), ("k", scopes(&[Scope::Send])), &By::system()).await
         };
         // Many at once make no more than one after the other.
         let wanted: Vec<_> = (0..MOST_KEYS + 20)
             .map(|_| {
                 let (accounts, alice) = (room.accounts.clone(), alice.clone());
                 tokio::spawn(async move {
-                    let held = Scopes::of_a_person(false);
+                    let held = Role::Owner.scopes(false);
                     accounts.create_key(&alice, &held, ("k", scopes(&[Scope::Send])), &By::system()).await.is_ok()
                 })
             })
@@ -125,8 +125,8 @@ both_engines! {
             "the account has 100 API keys, the most that one can have; revoke one that nothing uses any more"
         );
         make(&bob).await.expect("another account has its own limit");
-        let keys = room.accounts.keys(account.id).await.unwrap();
-        room.accounts.revoke_key(account.id, keys[0].id, &By::system()).await.unwrap();
+        let keys = room.accounts.keys(account.id, None).await.unwrap();
+        room.accounts.revoke_key(account.id, keys[0].id, None, &By::system()).await.unwrap();
         make(&alice).await.expect("there is room again");
     }
 

@@ -54,6 +54,9 @@ pub enum Action {
     },
     /// Let a suspended account send again.
     Resume { email: String },
+    /// The people of an account and what they may do.
+    #[command(subcommand)]
+    Users(super::users::Action),
     /// Give an account credits, or take some back with a negative number.
     Credits {
         email: String,
@@ -133,6 +136,7 @@ pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<(), F
             Ok(())
         }
         Action::List { search } => list(rooms, search).await,
+        Action::Users(action) => super::users::run(rooms, action).await,
         Action::Suspend { email, reason } => {
             let login = accounts.login(&email).await.map_err(Failure::new)?;
             accounts

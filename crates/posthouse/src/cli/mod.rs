@@ -15,6 +15,7 @@ mod say;
 mod send;
 mod serve;
 mod table;
+mod users;
 
 use std::io::BufRead;
 use std::path::PathBuf;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use accounts::{Account, By, Door, Principal, Requester, Scope, Scopes};
+use accounts::{Account, By, Door, Principal, Requester, Role, Scope, Scopes};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts as RequestParts;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -27,6 +27,8 @@ pub struct Caller {
     pub principal: Principal,
     /// What this session or key may do.
     pub scopes: Scopes,
+    /// What its user is in the account.
+    pub role: Role,
     pub account: Account,
     /// The token of the web session, where it is one.
     pub session: Option<String>,
@@ -37,7 +39,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Refuses a key without this scope.
+    /// Refuses a key without this scope, and a person whose role does not hold it.
     pub fn needs(&self, scope: Scope) -> ApiResult<()> {
         if self.scopes.contains(scope) {
             return Ok(());
@@ -45,8 +47,34 @@ impl Caller {
         Err(match scope {
             // Somebody else's tools; that they exist is no secret, and a person cannot get the scope by asking.
             Scope::Operator => ApiError::Forbidden("Only an operator may do this.".to_owned()),
+            scope if self.session.is_some() => ApiError::BeyondRole(scope),
             scope => ApiError::MissingScope(scope),
         })
+    }
+
+    /// The same for what only reads: whoever may read the account may.
+    pub fn reads(&self, scope: Scope) -> ApiResult<()> {
+        if self.scopes.reads(scope) {
+            return Ok(());
+        }
+        self.needs(scope)
+    }
+
+    /// Refuses a key without this scope. A person comes in any role: this is about the own login.
+    pub fn is_person_or_holds(&self, scope: Scope) -> ApiResult<()> {
+        if self.session.is_some() {
+            return Ok(());
+        }
+        self.needs(scope)
+    }
+
+    /// Whose keys and credentials are this caller's to see: `None` stands for everybody's in the account.
+    pub fn only_own(&self) -> Option<Id> {
+        if self.scopes.contains(Scope::Account) {
+            None
+        } else {
+            self.principal.login
+        }
     }
 
     /// Refuses a web session whose password was last entered a while ago: for what a browser left open must not do. A key
@@ -86,7 +114,7 @@ impl FromRequestParts<Parts> for Caller {
         let Ok(client) = Client::from_request_parts(request, parts).await;
         // A key that is given counts, whatever cookie comes with it; csrf.rs relies on that.
         if let Some(secret) = bearer(&request.headers).map(str::to_owned) {
-            let Some((principal, scopes)) = accounts.find_key(&secret).await? else {
+            let Some((principal, scopes, role)) = accounts.find_key(&secret).await? else {
                 let from = client.approach(&request.headers, Door::Api);
                 accounts.note_refused_key(&secret, &from).await?;
                 return Err(ApiError::NotSignedIn);
@@ -95,6 +123,7 @@ impl FromRequestParts<Parts> for Caller {
             return Ok(Self {
                 principal,
                 scopes,
+                role,
                 account,
                 session: None,
                 fresh: false,
@@ -107,10 +136,11 @@ impl FromRequestParts<Parts> for Caller {
             .await?
             .ok_or(ApiError::NotSignedIn)?;
         let account = accounts.account(session.principal.account).await?;
-        let scopes = Scopes::of_a_person(account.operator);
+        let scopes = session.role.scopes(account.operator);
         Ok(Self {
             principal: session.principal,
             scopes,
+            role: session.role,
             account,
             session: Some(token),
             fresh: session.fresh,

@@ -95,6 +95,10 @@ pub enum ApiError {
     NotFresh,
     #[error("This key lacks the scope `{0}`.")]
     MissingScope(accounts::Scope),
+    #[error(
+        "Your role in this account does not allow it: it takes the scope `{0}`. An owner or admin can change your role."
+    )]
+    BeyondRole(accounts::Scope),
     #[error("There is no such {0}.")]
     NotFound(&'static str),
     #[error("The request is not valid.")]
@@ -166,6 +170,7 @@ impl ApiError {
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
             Self::NotFresh => (StatusCode::FORBIDDEN, "confirm-password", "Password needed"),
             Self::MissingScope(_) => (StatusCode::FORBIDDEN, "missing-scope", "Missing scope"),
+            Self::BeyondRole(_) => (StatusCode::FORBIDDEN, "beyond-role", "Beyond your role"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not-found", "Not found"),
             Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Not valid"),
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad-request", "Bad request"),
@@ -274,7 +279,9 @@ impl From<AccountsError> for ApiError {
             AccountsError::TooManyNetworks(_) => Self::invalid("networks", said),
             AccountsError::NoScope => Self::invalid("scopes", said),
             AccountsError::NotFound(what) => Self::NotFound(what),
-            AccountsError::ScopeNotHeld(_) => Self::Forbidden(said),
+            AccountsError::ScopeNotHeld(_) | AccountsError::OwnersOnly | AccountsError::AdminsOnly => {
+                Self::Forbidden(said)
+            }
             AccountsError::LoginExists(_)
             | AccountsError::AlreadySetUp
             | AccountsError::DomainExists(_)
@@ -283,6 +290,9 @@ impl From<AccountsError> for ApiError {
             | AccountsError::NoSecondStep
             | AccountsError::LastStep
             | AccountsError::PasskeyExists
+            | AccountsError::UserExists(_)
+            | AccountsError::Invited(_)
+            | AccountsError::LastOwner
             | AccountsError::Unlimited => Self::Conflict(said),
         }
     }

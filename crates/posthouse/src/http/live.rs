@@ -199,7 +199,7 @@ struct RecipientEvent {
 #[utoipa::path(
     get, path = "/live", tag = "live", operation_id = "listen", params(Listen),
     responses((status = 200, description = "The stream", body = RecipientEvent, content_type = "text/event-stream")),
-    security(("key" = ["messages"]), ("session" = [])),
+    security(("key" = ["messages"]), ("key" = ["read"]), ("session" = [])),
 )]
 async fn listen(
     State(parts): State<Parts>,
@@ -207,7 +207,7 @@ async fn listen(
     headers: HeaderMap,
     Params(asked): Params<Listen>,
 ) -> ApiResult<Response> {
-    caller.needs(Scope::Messages)?;
+    caller.reads(Scope::Messages)?;
     if asked.all {
         caller.needs(Scope::Operator)?;
     }
@@ -369,7 +369,15 @@ impl Listener {
                 .is_ok_and(|session| session.is_some()),
             None => true,
         };
-        signed_in && !matches!(valid.await, Ok(accounts::Validity::SignedOut))
+        if !signed_in || matches!(valid.await, Ok(accounts::Validity::SignedOut)) {
+            return false;
+        }
+        // Everybody's news are for operators, and a role can change.
+        self.account.is_some()
+            || accounts
+                .role(&self.caller.principal)
+                .await
+                .is_ok_and(|role| role.is_some_and(|role| role.scopes(true).contains(Scope::Operator)))
     }
 }
 

@@ -99,6 +99,7 @@ impl Writer {
             agent => requester.map(accounts::Requester::agent).unwrap_or_default(),
             left => number(left),
             mark => number(mark),
+            inviter => inviter(&letter.says),
         };
         let origin = self.env.render_str(&words.origin, &facts)?;
         let facts = context! { origin => origin, ..facts };
@@ -142,9 +143,10 @@ impl Writer {
         let base = &self.settings.public_url;
         match says {
             Says::Confirm { token } => format!("{base}/sign-up/confirm?token={token}"),
-            Says::HasAccount => format!("{base}/login"),
+            Says::HasAccount | Says::InvitedElsewhere { .. } => format!("{base}/login"),
             Says::Reset { token } => format!("{base}/password/reset?token={token}"),
             Says::Invitation { token } => format!("{base}/sign-up?invitation={token}"),
+            Says::UserInvitation { token, .. } => format!("{base}/join?token={token}"),
             Says::PasswordChanged { .. } => format!("{base}/password/forgot"),
             Says::Credits { .. } => format!("{base}/app/account/credits"),
             Says::SecondStep { .. } => format!("{base}/app/account/security"),
@@ -159,6 +161,8 @@ fn kind(says: &Says) -> &'static str {
         Says::HasAccount => "has_account",
         Says::Reset { .. } => "reset",
         Says::Invitation { .. } => "invitation",
+        Says::UserInvitation { .. } => "user_invitation",
+        Says::InvitedElsewhere { .. } => "invited_elsewhere",
         Says::PasswordChanged { by } => match by {
             ChangedBy::Owner => "changed_by_owner",
             ChangedBy::Link => "changed_by_link",
@@ -179,6 +183,14 @@ fn kind(says: &Says) -> &'static str {
             StepChange::RecoveryNew => "recovery_new",
             StepChange::RecoveryUsed => "recovery_used",
         },
+    }
+}
+
+/// The address of who invited.
+fn inviter(says: &Says) -> &str {
+    match says {
+        Says::UserInvitation { by, .. } | Says::InvitedElsewhere { by } => by,
+        _ => "",
     }
 }
 
@@ -235,7 +247,15 @@ mod tests {
             Says::Confirm { token: token.clone() },
             Says::HasAccount,
             Says::Reset { token: token.clone() },
-            Says::Invitation { token },
+            Says::Invitation { token: token.clone() },
+            Says::UserInvitation {
+                token,
+                by: "owner@example.org".to_owned(),
+                role: accounts::Role::Viewer,
+            },
+            Says::InvitedElsewhere {
+                by: "owner@example.org".to_owned(),
+            },
             Says::PasswordChanged { by: ChangedBy::Owner },
             Says::PasswordChanged { by: ChangedBy::Link },
             Says::PasswordChanged {
@@ -277,7 +297,8 @@ mod tests {
                 assert_eq!(html.matches("https://").count(), 1, "{html}");
                 assert!(text.contains(&url) && html.contains(&url), "{html}");
                 assert!(!text.contains("{{") && !text.contains("\n\n\n"), "{text}");
-                let named = matches!(says, Says::Invitation { .. }) || text.contains("2026-11-25 18:04 UTC");
+                let invited = matches!(says, Says::Invitation { .. }) || text.contains("owner@example.org");
+                let named = invited || text.contains("2026-11-25 18:04 UTC");
                 assert!(named && text.contains("mail.example.com"), "{text}");
             }
         }

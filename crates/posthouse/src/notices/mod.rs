@@ -146,6 +146,8 @@ impl Notices {
             Says::Invitation { .. } => self.settings.signup != Signup::Closed,
             Says::HasAccount
             | Says::Reset { .. }
+            | Says::UserInvitation { .. }
+            | Says::InvitedElsewhere { .. }
             | Says::PasswordChanged { .. }
             | Says::Credits { .. }
             | Says::SecondStep { .. } => true,

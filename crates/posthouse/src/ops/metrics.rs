@@ -70,7 +70,7 @@ impl Gate {
         match key {
             Some(key) => {
                 let found = self.accounts.find_key(key.trim()).await;
-                found.is_ok_and(|found| found.is_some_and(|(_, scopes)| scopes.contains(Scope::Operator)))
+                found.is_ok_and(|found| found.is_some_and(|(_, scopes, _)| scopes.contains(Scope::Operator)))
             }
             None => false,
         }

@@ -43,6 +43,9 @@ pub struct Filled {
     country: String,
     #[serde(default)]
     time_zone: String,
+    /// Who invites into an account; shown again with a form that was refused.
+    #[serde(default)]
+    inviter: String,
 }
 
 pub async fn sign_up_form(State(public): State<Public>, visit: Visit, Query(link): Query<Link>) -> Response {
@@ -59,6 +62,7 @@ pub async fn sign_up_form(State(public): State<Public>, visit: Visit, Query(link
         password: String::new(),
         country: String::new(),
         time_zone: String::new(),
+        inviter: String::new(),
     };
     public.form(&visit, which, &filled)
 }
@@ -163,6 +167,51 @@ pub async fn reset(
     }
 }
 
+/// An invitation into an account of others: who invites, and a password to choose.
+pub async fn join_form(State(public): State<Public>, visit: Visit, Query(link): Query<Link>) -> Response {
+    match public.parts.accounts.offered(&link.token).await {
+        Ok(Some(offer)) => {
+            let filled = Filled {
+                email: offer.email,
+                inviter: offer.invited_by,
+                ..Filled::of(link)
+            };
+            public.form(&visit, "join", &filled)
+        }
+        Ok(None) => public.refused(&visit, "join_gone", &Filled::of(link), &ApiError::LinkGone),
+        Err(error) => public.refused(&visit, "join_gone", &Filled::of(link), &error.into()),
+    }
+}
+
+pub async fn join(
+    State(public): State<Public>,
+    visit: Visit,
+    client: Client,
+    headers: HeaderMap,
+    Form(filled): Form<Filled>,
+) -> Response {
+    let from = requester(&client, &headers);
+    let joined = public
+        .parts
+        .accounts
+        .join(&filled.token, &filled.password, visit.lang.code(), &from)
+        .await;
+    match joined {
+        Ok(who) => {
+            tracing::info!(account = %who.account, "a user joined an account");
+            public.enter(&visit, &client, &headers, &who.email, &filled).await
+        }
+        Err(error) => {
+            let which = if matches!(error, accounts::AccountsError::LinkGone) {
+                "join_gone"
+            } else {
+                "join"
+            };
+            public.refused(&visit, which, &filled, &error.into())
+        }
+    }
+}
+
 impl Filled {
     fn of(link: Link) -> Self {
         Self {
@@ -171,6 +220,7 @@ impl Filled {
             password: String::new(),
             country: String::new(),
             time_zone: String::new(),
+            inviter: String::new(),
         }
     }
 }
@@ -253,6 +303,7 @@ fn values(visit: &Visit, which: &str, filled: &Filled, (fault, detail): (&str, &
         which, fault, detail, countries, zones,
         token => &filled.token,
         email => &filled.email,
+        inviter => &filled.inviter,
         country => &filled.country,
         time_zone => &filled.time_zone,
     }

@@ -11,6 +11,7 @@ mod own;
 mod second_step;
 mod session;
 mod sessions;
+mod users;
 
 use serde_json::{Value, json};
 

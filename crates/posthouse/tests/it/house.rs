@@ -36,12 +36,13 @@ const OUTBOUND_MODULES: [&str; 10] = [
 ];
 
 /// Each table and the module that alone writes SQL on it.
-const TABLES: [(&str, &str); 40] = [
+const TABLES: [(&str, &str); 41] = [
     ("account_changes", "accounts/src/changes"),
     ("accounts", "accounts/src"),
     ("api_keys", "accounts/src"),
     ("attempts", "outbound/src/spool"),
     ("audit", "accounts/src/audit"),
+    ("user_invitations", "accounts/src/users"),
     ("bodies", "outbound/src/spool"),
     ("captured", "outbound/src/capture"),
     ("challenges", "accounts/src/second_step"),

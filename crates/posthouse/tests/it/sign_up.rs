@@ -41,7 +41,7 @@ fn form(email: &str) -> Value {
 }
 
 /// Kept mails to `to` whose subject holds `subject`, newest first.
-fn inbox(ops: &Http, to: &str, subject: &str) -> Vec<Value> {
+pub fn inbox(ops: &Http, to: &str, subject: &str) -> Vec<Value> {
     let all = ops
         .get(&format!("/api/v1/inbox?limit=200&q={to}"))
         .expect(200)
@@ -53,7 +53,7 @@ fn inbox(ops: &Http, to: &str, subject: &str) -> Vec<Value> {
 
 /// The text of the only kept mail to `to` about `subject`, once it is there.
 #[track_caller]
-fn mail(ops: &Http, to: &str, subject: &str) -> String {
+pub fn mail(ops: &Http, to: &str, subject: &str) -> String {
     let mails = eventually("the mail arrives", || {
         let mails = inbox(ops, to, subject);
         (!mails.is_empty()).then_some(mails)
@@ -82,7 +82,7 @@ fn url(text: &str) -> String {
 
 /// The one link of a mail: its path, and the token behind it.
 #[track_caller]
-fn link(text: &str) -> (String, String) {
+pub fn link(text: &str) -> (String, String) {
     let url = url(text);
     let (path, token) = url.split_once('=').expect("a token");
     (path.to_owned(), token.to_owned())

@@ -28,10 +28,10 @@ pub fn routes() -> OpenApiRouter<Parts> {
 #[utoipa::path(
     get, path = "/account", tag = "account", operation_id = "getAccount",
     responses((status = 200, description = "The account", body = AccountView)),
-    security(("key" = ["account"]), ("session" = [])),
+    security(("key" = ["account"]), ("key" = ["read"]), ("session" = [])),
 )]
 async fn account(caller: Caller) -> ApiResult<Json<AccountView>> {
-    caller.needs(Scope::Account)?;
+    caller.reads(Scope::Account)?;
     Ok(Json(AccountView::from(caller.account)))
 }
 
@@ -65,7 +65,7 @@ async fn change_password(
     headers: HeaderMap,
     Body(change): Body<PasswordChange>,
 ) -> ApiResult<StatusCode> {
-    caller.needs(Scope::Account)?;
+    caller.is_person_or_holds(Scope::Account)?;
     let current = Attempt {
         login: &caller.principal.email,
         password: &change.current,

@@ -138,7 +138,7 @@ async fn looked_through(raw: Bytes) -> ApiResult<Content> {
 
 /// Whose content the caller may look at: an operator helps with everybody's.
 pub fn whose(caller: &Caller) -> ApiResult<Option<Id>> {
-    caller.needs(Scope::Messages)?;
+    caller.reads(Scope::Messages)?;
     Ok(if caller.scopes.contains(Scope::Operator) {
         None
     } else {

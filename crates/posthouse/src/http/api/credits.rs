@@ -97,14 +97,14 @@ struct LedgerParams {
 #[utoipa::path(
     get, path = "/account/credits", tag = "credits", operation_id = "getLedger", params(LedgerParams),
     responses((status = 200, description = "A page of the ledger", body = Page<EntryView>)),
-    security(("key" = ["account"]), ("session" = [])),
+    security(("key" = ["account"]), ("key" = ["read"]), ("session" = [])),
 )]
 async fn own(
     State(parts): State<Parts>,
     caller: Caller,
     Params(params): Params<LedgerParams>,
 ) -> ApiResult<Json<Page<EntryView>>> {
-    caller.needs(Scope::Account)?;
+    caller.reads(Scope::Account)?;
     page(&parts, caller.account_id(), params).await
 }
 

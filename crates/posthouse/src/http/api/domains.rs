@@ -137,10 +137,10 @@ impl From<SendingDomain> for DomainView {
 #[utoipa::path(
     get, path = "/domains", tag = "domains", operation_id = "listDomains",
     responses((status = 200, description = "All domains of the account, by name", body = Page<DomainView>)),
-    security(("key" = ["domains"]), ("session" = [])),
+    security(("key" = ["domains"]), ("key" = ["read"]), ("session" = [])),
 )]
 async fn list(State(parts): State<Parts>, caller: Caller) -> ApiResult<Json<Page<DomainView>>> {
-    caller.needs(Scope::Domains)?;
+    caller.reads(Scope::Domains)?;
     let items = parts
         .accounts
         .domains(caller.account_id())
@@ -198,14 +198,14 @@ async fn add(
         (status = 200, description = "The domain", body = DomainView),
         (status = 404, description = "The account has none of this id", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("key" = ["domains"]), ("session" = [])),
+    security(("key" = ["domains"]), ("key" = ["read"]), ("session" = [])),
 )]
 async fn read(
     State(parts): State<Parts>,
     caller: Caller,
     Named(domain): Named<String>,
 ) -> ApiResult<Json<DomainView>> {
-    caller.needs(Scope::Domains)?;
+    caller.reads(Scope::Domains)?;
     let domain = id(&domain, "domain")?;
     Ok(Json(
         parts.accounts.domain(caller.account_id(), domain).await?.into(),

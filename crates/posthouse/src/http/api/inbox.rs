@@ -1,5 +1,6 @@
 //! The local inbox: mail that was kept instead of being delivered.
 
+use accounts::Scope;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -74,7 +75,7 @@ struct ListInbox {
 #[utoipa::path(
     get, path = "/inbox", tag = "inbox", operation_id = "listInbox", params(ListInbox),
     responses((status = 200, description = "A page of kept mail", body = Page<InboxItem>)),
-    security(("key" = ["messages"]), ("session" = [])),
+    security(("key" = ["messages"]), ("key" = ["read"]), ("session" = [])),
 )]
 async fn list(
     State(parts): State<Parts>,
@@ -106,7 +107,7 @@ async fn list(
         (status = 200, description = "Its parts", body = ContentView),
         (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("key" = ["messages"]), ("session" = [])),
+    security(("key" = ["messages"]), ("key" = ["read"]), ("session" = [])),
 )]
 async fn read_content(
     State(parts): State<Parts>,
@@ -126,7 +127,7 @@ async fn read_content(
         (status = 200, description = "The mail as it would have left", body = String, content_type = "text/plain"),
         (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("key" = ["messages"]), ("session" = [])),
+    security(("key" = ["messages"]), ("key" = ["read"]), ("session" = [])),
 )]
 async fn read_source(
     State(parts): State<Parts>,
@@ -147,7 +148,7 @@ async fn read_source(
         (status = 200, description = "The HTML part", body = String, content_type = "text/html"),
         (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("key" = ["messages"]), ("session" = [])),
+    security(("key" = ["messages"]), ("key" = ["read"]), ("session" = [])),
 )]
 async fn read_html(
     State(parts): State<Parts>,
@@ -166,6 +167,7 @@ async fn read_html(
     security(("key" = ["messages"]), ("session" = [])),
 )]
 async fn clear(State(parts): State<Parts>, caller: Caller) -> ApiResult<StatusCode> {
+    caller.needs(Scope::Messages)?;
     let removed = parts.outbound.clear_inbox(whose(&caller)?).await?;
     tracing::info!(removed, by = %caller.account_id(), "inbox emptied");
     Ok(StatusCode::NO_CONTENT)

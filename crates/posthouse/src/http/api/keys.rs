@@ -24,14 +24,18 @@ pub fn routes() -> OpenApiRouter<Parts> {
 /// One right of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum ScopeName {
+pub enum ScopeName {
+    /// Read what the account sees, and change nothing: messages, domains, settings.
+    Read,
     /// Send messages.
     Send,
     /// Read messages, retry and cancel them.
     Messages,
     /// Read and change sending domains.
     Domains,
-    /// Read and change the account: its keys, its password, its settings.
+    /// The API keys and SMTP credentials of the key's own user.
+    Credentials,
+    /// Read and change the account: everybody's keys, users, settings. Holds `credentials`.
     Account,
     /// What only operators do; given by operators only.
     Operator,
@@ -40,9 +44,11 @@ enum ScopeName {
 impl From<ScopeName> for Scope {
     fn from(name: ScopeName) -> Self {
         match name {
+            ScopeName::Read => Self::Read,
             ScopeName::Send => Self::Send,
             ScopeName::Messages => Self::Messages,
             ScopeName::Domains => Self::Domains,
+            ScopeName::Credentials => Self::Credentials,
             ScopeName::Account => Self::Account,
             ScopeName::Operator => Self::Operator,
         }
@@ -52,9 +58,11 @@ impl From<ScopeName> for Scope {
 impl From<Scope> for ScopeName {
     fn from(scope: Scope) -> Self {
         match scope {
+            Scope::Read => Self::Read,
             Scope::Send => Self::Send,
             Scope::Messages => Self::Messages,
             Scope::Domains => Self::Domains,
+            Scope::Credentials => Self::Credentials,
             Scope::Account => Self::Account,
             Scope::Operator => Self::Operator,
         }
@@ -72,6 +80,9 @@ struct KeyView {
     #[schema(example = "ph_4fZk1q")]
     prefix: String,
     scopes: Vec<ScopeName>,
+    /// Whose it is. A key never may more than the role of its user, whatever its scopes.
+    #[schema(example = "alice@example.com")]
+    user: String,
     #[schema(format = DateTime)]
     created_at: String,
     /// To the minute.
@@ -97,6 +108,7 @@ impl From<ApiKey> for KeyView {
             name: key.name,
             prefix: key.prefix,
             scopes: key.scopes.iter().map(ScopeName::from).collect(),
+            user: key.email,
             created_at: key.created_at.rfc3339(),
             used_at: key.used_at.map(mail::time::Time::rfc3339),
         }
@@ -104,16 +116,18 @@ impl From<ApiKey> for KeyView {
 }
 
 /// List the keys
+///
+/// Those of the whole account for whoever looks after it, else one's own.
 #[utoipa::path(
     get, path = "/keys", tag = "keys", operation_id = "listKeys",
     responses((status = 200, description = "All keys that are not revoked", body = Page<KeyView>)),
-    security(("key" = ["account"]), ("session" = [])),
+    security(("key" = ["credentials"]), ("session" = [])),
 )]
 async fn list(State(parts): State<Parts>, caller: Caller) -> ApiResult<Json<Page<KeyView>>> {
-    caller.needs(Scope::Account)?;
+    caller.needs(Scope::Credentials)?;
     let items = parts
         .accounts
-        .keys(caller.account_id())
+        .keys(caller.account_id(), caller.only_own())
         .await?
         .into_iter()
         .map(KeyView::from)
@@ -143,14 +157,14 @@ struct CreateKey {
         (status = 409, description = "The account has as many keys as it can have", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The name or the scopes are not accepted", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("key" = ["account"]), ("session" = [])),
+    security(("key" = ["credentials"]), ("session" = [])),
 )]
 async fn create(
     State(parts): State<Parts>,
     caller: Caller,
     Body(new): Body<CreateKey>,
 ) -> ApiResult<(StatusCode, Json<CreatedKey>)> {
-    caller.needs(Scope::Account)?;
+    caller.needs(Scope::Credentials)?;
     caller.needs_fresh()?;
     let scopes: Scopes = new.scopes.into_iter().map(Scope::from).collect();
     let made = parts
@@ -182,18 +196,18 @@ async fn create(
         (status = 204, description = "Revoked"),
         (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("key" = ["account"]), ("session" = [])),
+    security(("key" = ["credentials"]), ("session" = [])),
 )]
 async fn revoke(
     State(parts): State<Parts>,
     caller: Caller,
     Named(key): Named<String>,
 ) -> ApiResult<StatusCode> {
-    caller.needs(Scope::Account)?;
+    caller.needs(Scope::Credentials)?;
     let key = id(&key, "API key")?;
     parts
         .accounts
-        .revoke_key(caller.account_id(), key, &caller.by())
+        .revoke_key(caller.account_id(), key, caller.only_own(), &caller.by())
         .await?;
     tracing::info!(%key, account = %caller.account_id(), "API key revoked");
     Ok(StatusCode::NO_CONTENT)

@@ -73,10 +73,10 @@ impl From<DayView> for DayLimitsView {
 #[utoipa::path(
     get, path = "/account/limits", tag = "account", operation_id = "getLimits",
     responses((status = 200, description = "Limits, and what is used of the day", body = DayLimitsView)),
-    security(("key" = ["account"]), ("session" = [])),
+    security(("key" = ["account"]), ("key" = ["read"]), ("session" = [])),
 )]
 async fn own(State(parts): State<Parts>, caller: Caller) -> ApiResult<Json<DayLimitsView>> {
-    caller.needs(Scope::Account)?;
+    caller.reads(Scope::Account)?;
     Ok(Json(parts.accounts.day(caller.account_id()).await?.into()))
 }
 

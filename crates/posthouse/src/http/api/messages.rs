@@ -146,14 +146,14 @@ fn time(text: Option<String>, field: &str) -> ApiResult<Option<Time>> {
 #[utoipa::path(
     get, path = "/messages", tag = "messages", operation_id = "listMessages", params(ListMessages),
     responses((status = 200, description = "A page of messages", body = Page<MessageSummary>)),
-    security(("key" = ["messages"]), ("session" = [])),
+    security(("key" = ["messages"]), ("key" = ["read"]), ("session" = [])),
 )]
 async fn list(
     State(parts): State<Parts>,
     caller: Caller,
     Params(asked): Params<ListMessages>,
 ) -> ApiResult<Json<Page<MessageSummary>>> {
-    caller.needs(Scope::Messages)?;
+    caller.reads(Scope::Messages)?;
     if asked.all {
         caller.needs(Scope::Operator)?;
     }
@@ -207,7 +207,7 @@ async fn stored(parts: &Parts, caller: &Caller, message: &str) -> ApiResult<Stor
         (status = 200, description = "The message", body = MessageView),
         (status = 404, description = "The account has none of this id", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("key" = ["messages"]), ("session" = [])),
+    security(("key" = ["messages"]), ("key" = ["read"]), ("session" = [])),
 )]
 async fn read(
     State(parts): State<Parts>,
@@ -229,7 +229,7 @@ async fn read(
         (status = 200, description = "Its parts", body = ContentView),
         (status = 404, description = "There is no such message, or its content is gone", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("key" = ["messages"]), ("session" = [])),
+    security(("key" = ["messages"]), ("key" = ["read"]), ("session" = [])),
 )]
 async fn read_content(
     State(parts): State<Parts>,
@@ -249,7 +249,7 @@ async fn read_content(
         (status = 200, description = "The message as it was accepted, before signing", body = String, content_type = "text/plain"),
         (status = 404, description = "There is no such message, or its content is gone", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("key" = ["messages"]), ("session" = [])),
+    security(("key" = ["messages"]), ("key" = ["read"]), ("session" = [])),
 )]
 async fn read_source(
     State(parts): State<Parts>,
@@ -270,7 +270,7 @@ async fn read_source(
         (status = 200, description = "The HTML part", body = String, content_type = "text/html"),
         (status = 404, description = "There is no such message or no HTML in it, or its content is gone", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("key" = ["messages"]), ("session" = [])),
+    security(("key" = ["messages"]), ("key" = ["read"]), ("session" = [])),
 )]
 async fn read_html(
     State(parts): State<Parts>,
@@ -372,6 +372,7 @@ async fn change(
     message: &str,
     (ordinal, change): (Option<u32>, Change),
 ) -> ApiResult<StatusCode> {
+    caller.needs(Scope::Messages)?;
     let found = find(parts, caller, message).await?;
     if ordinal.is_some_and(|ordinal| !found.recipients.iter().any(|one| one.ordinal == ordinal)) {
         return Err(ApiError::NotFound("recipient"));

@@ -3,6 +3,7 @@
 mod account;
 mod accounts;
 mod attempts;
+mod audit;
 mod content;
 mod credentials;
 mod credits;
@@ -25,6 +26,7 @@ mod settings;
 mod setup;
 mod sign_up;
 mod smtp_credentials;
+mod users;
 
 pub use content::memory_for_reading;
 pub use session::{SignedIn, sign_in_with_code, sign_in_with_password};
@@ -50,6 +52,10 @@ use super::{Parts, live};
         description = "Send mail and see what became of it.\n\n\
             **Signing in.** Programs send an API key: `Authorization: Bearer ph_…`. The console uses a session cookie; \
             with it, requests that change something have to come from the console's own origin.\n\n\
+            **Roles.** A user of an account is an owner, admin, marketer, developer or viewer, and a key never may more \
+            than its user. Owners and admins hold every scope (`operator` only in an operator's account; an admin decides \
+            nothing about owners), developers `read`, `send`, `messages`, `domains` and `credentials`, marketers `read`, \
+            `send` and `messages`, viewers `read`. Where an operation names two scopes, either does.\n\n\
             **Refusals** are problem documents (RFC 9457): `application/problem+json` with `type`, `title`, `status`, \
             `detail` and, where fields of the request are at fault, `errors`. What belongs to another account is not \
             found (404).\n\n\
@@ -68,6 +74,8 @@ use super::{Parts, live};
         (name = "account", description = "The account that is signed in."),
         (name = "credits", description = "What was granted, what was used, and what is left."),
         (name = "sign-in", description = "Who tried to sign in, and who is locked out."),
+        (name = "users", description = "The people of the account, their roles, and who is invited."),
+        (name = "audit", description = "Who changed what."),
         (name = "keys", description = "API keys."),
         (name = "smtp-credentials", description = "SMTP passwords for single programs, and whether login passwords sign in over SMTP."),
         (name = "session", description = "Web sessions of the console."),
@@ -109,6 +117,8 @@ fn operations() -> OpenApiRouter<Parts> {
         .merge(attempts::routes())
         .merge(lockouts::routes())
         .merge(limits::routes())
+        .merge(users::routes())
+        .merge(audit::routes())
 }
 
 /// The router of `/api/v1`, the text included.

@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::second_step::{PasskeyView, owner};
-use super::session::{Me, describe, whole};
+use super::session::{Me, described, whole};
 use crate::http::Parts;
 use crate::http::auth::{Caller, half_token};
 use crate::http::error::{ApiError, ApiResult, Problem};
@@ -264,6 +264,6 @@ async fn sign_in(
         .await?
         .ok_or(ApiError::WrongPasskey)?;
     let cookies = whole(&parts, &client, &headers, &token).await?;
-    let account = parts.accounts.account(principal.account).await?;
-    Ok((cookies, Json(describe(&parts, &principal, account))).into_response())
+    let me = described(&parts, &principal).await?;
+    Ok((cookies, Json(me)).into_response())
 }

@@ -1,7 +1,8 @@
 //! Signing in to the console and out of it.
 
 use accounts::{
-    Account, AccountsError, Attempt, Door, Entered, Given, Outcome, Principal, SessionOrigin, Step,
+    Account, AccountsError, Attempt, Door, Entered, Given, Outcome, Principal, Role, Scopes, SessionOrigin,
+    Step,
 };
 use axum::Json;
 use axum::extract::State;
@@ -12,6 +13,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::keys::ScopeName;
+use super::users::RoleName;
 use crate::http::Parts;
 use crate::http::auth::{
     COOKIE, Caller, HALF_COOKIE, agent, half_cookie, half_token, no_cookie, session_cookie, session_token,
@@ -44,6 +47,10 @@ struct LoginView {
     /// Also the SMTP username.
     #[schema(example = "alice@example.com")]
     email: String,
+    /// What its user is in the account.
+    role: RoleName,
+    /// What this session or key may do.
+    scopes: Vec<ScopeName>,
 }
 
 /// The account it belongs to.
@@ -159,10 +166,7 @@ async fn sign_in(
 ) -> ApiResult<Response> {
     let SignIn { email, password } = sign_in;
     let (cookie, answer) = match sign_in_with_password(&parts, &client, &headers, &email, &password).await? {
-        SignedIn::In(cookie, principal) => {
-            let account = parts.accounts.account(principal.account).await?;
-            (cookie, SignInAnswer::In(describe(&parts, &principal, account)))
-        }
+        SignedIn::In(cookie, principal) => (cookie, SignInAnswer::In(described(&parts, &principal).await?)),
         SignedIn::Half(cookie, steps) => (cookie, SignInAnswer::Half(SecondStepAsked::of(steps))),
     };
     Ok((cookie, Json(answer)).into_response())
@@ -251,8 +255,8 @@ async fn give_code(
     Body(given): Body<SecondCode>,
 ) -> ApiResult<Response> {
     let (cookies, principal) = sign_in_with_code(&parts, &client, &headers, &given.code).await?;
-    let account = parts.accounts.account(principal.account).await?;
-    Ok((cookies, Json(describe(&parts, &principal, account))).into_response())
+    let me = described(&parts, &principal).await?;
+    Ok((cookies, Json(me)).into_response())
 }
 
 /// Makes half a session whole.
@@ -310,7 +314,12 @@ pub(super) async fn verify_again(
     security(("key" = []), ("session" = [])),
 )]
 async fn me(State(parts): State<Parts>, caller: Caller) -> Json<Me> {
-    Json(describe(&parts, &caller.principal, caller.account))
+    Json(describe(
+        &parts,
+        &caller.principal,
+        (caller.role, &caller.scopes),
+        caller.account,
+    ))
 }
 
 /// The password of whoever is signed in.
@@ -392,8 +401,8 @@ pub(super) async fn signed_in(
         .await?
         .ok_or(ApiError::WrongPassword)?;
     let cookies = whole(parts, client, headers, &token).await?;
-    let account = parts.accounts.account(principal.account).await?;
-    Ok((cookies, describe(parts, &principal, account)))
+    let me = described(parts, &principal).await?;
+    Ok((cookies, me))
 }
 
 /// The cookies of a session that was just opened. Whatever session the browser had is over; the new one has a token that
@@ -430,11 +439,23 @@ fn is_secure(parts: &Parts, client: &Client, headers: &HeaderMap) -> bool {
     client.tls || (public_host.is_some() && public_host == host)
 }
 
-pub(super) fn describe(parts: &Parts, principal: &Principal, account: Account) -> Me {
+/// Whoever just signed in.
+pub(super) async fn described(parts: &Parts, principal: &Principal) -> ApiResult<Me> {
+    let account = parts.accounts.account(principal.account).await?;
+    parts.accounts.refresh().await?;
+    let role = parts.accounts.role(principal).await?;
+    let role = role.ok_or(ApiError::NotSignedIn)?;
+    let scopes = role.scopes(account.operator);
+    Ok(describe(parts, principal, (role, &scopes), account))
+}
+
+fn describe(parts: &Parts, principal: &Principal, (role, scopes): (Role, &Scopes), account: Account) -> Me {
     Me {
         login: LoginView {
             id: principal.login.map(|id| id.to_string()),
             email: principal.email.clone(),
+            role: role.into(),
+            scopes: scopes.iter().map(ScopeName::from).collect(),
         },
         account: MyAccount {
             id: account.id.to_string(),

@@ -70,10 +70,10 @@ struct Certificate {
 #[utoipa::path(
     get, path = "/settings/smtp", tag = "account", operation_id = "getSmtpSettings",
     responses((status = 200, description = "The settings", body = SmtpSettings)),
-    security(("key" = ["account"]), ("session" = [])),
+    security(("key" = ["account"]), ("key" = ["read"]), ("session" = [])),
 )]
 async fn smtp_settings(State(parts): State<Parts>, caller: Caller) -> ApiResult<Json<SmtpSettings>> {
-    caller.needs(Scope::Account)?;
+    caller.reads(Scope::Account)?;
     let settings = &parts.settings;
     let port = |port: &crate::http::SmtpPort| Port {
         port: port.port,

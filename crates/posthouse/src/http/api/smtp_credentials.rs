@@ -88,15 +88,21 @@ struct CreatedCredential {
 }
 
 /// List the SMTP credentials
+///
+/// Those of the whole account for whoever looks after it, else one's own.
 #[utoipa::path(
     get, path = "/smtp-credentials", tag = "smtp-credentials", operation_id = "listSmtpCredentials",
     responses((status = 200, description = "All credentials that are not revoked", body = Page<CredentialView>)),
-    security(("key" = ["account"]), ("session" = [])),
+    security(("key" = ["credentials"]), ("session" = [])),
 )]
 async fn list(State(parts): State<Parts>, caller: Caller) -> ApiResult<Json<Page<CredentialView>>> {
-    caller.needs(Scope::Account)?;
+    caller.needs(Scope::Credentials)?;
     let found = parts.accounts.smtp_credentials(caller.account_id()).await?;
-    let items = found.into_iter().map(CredentialView::from).collect();
+    let own = caller.only_own();
+    let shown = found
+        .into_iter()
+        .filter(|one| own.is_none_or(|login| one.login == login));
+    let items = shown.map(CredentialView::from).collect();
     Ok(Json(Page { items, next: None }))
 }
 
@@ -138,15 +144,21 @@ struct CreateSmtpCredential {
         (status = 409, description = "The account has as many credentials as it can have", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "A field is not accepted", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("key" = ["account"]), ("session" = [])),
+    security(("key" = ["credentials"]), ("session" = [])),
 )]
 async fn create(
     State(parts): State<Parts>,
     caller: Caller,
     Body(new): Body<CreateSmtpCredential>,
 ) -> ApiResult<(StatusCode, Json<CreatedCredential>)> {
-    caller.needs(Scope::Account)?;
+    caller.needs(Scope::Credentials)?;
     caller.needs_fresh()?;
+    let others = |name: &String| !name.trim().eq_ignore_ascii_case(&caller.principal.email);
+    if caller.only_own().is_some() && new.username.as_ref().is_some_and(others) {
+        return Err(ApiError::Forbidden(
+            "Only an owner or admin makes credentials for other logins of the account.".to_owned(),
+        ));
+    }
     let wanted = WantedCredential {
         email: new.username,
         name: new.name,
@@ -197,7 +209,7 @@ struct NewLimits {
         (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "A field is not accepted", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("key" = ["account"]), ("session" = [])),
+    security(("key" = ["credentials"]), ("session" = [])),
 )]
 async fn change(
     State(parts): State<Parts>,
@@ -205,9 +217,10 @@ async fn change(
     Named(credential): Named<String>,
     Body(change): Body<ChangeSmtpCredential>,
 ) -> ApiResult<Json<CredentialView>> {
-    caller.needs(Scope::Account)?;
+    caller.needs(Scope::Credentials)?;
     caller.needs_fresh()?;
     let credential = id(&credential, "SMTP credential")?;
+    must_be_theirs(&parts, &caller, credential).await?;
     let limits = change
         .limits
         .map(|new| limits(&new.networks, new.rate, new.expires_at.as_deref()))
@@ -235,15 +248,16 @@ async fn change(
         (status = 204, description = "Revoked"),
         (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("key" = ["account"]), ("session" = [])),
+    security(("key" = ["credentials"]), ("session" = [])),
 )]
 async fn revoke(
     State(parts): State<Parts>,
     caller: Caller,
     Named(credential): Named<String>,
 ) -> ApiResult<StatusCode> {
-    caller.needs(Scope::Account)?;
+    caller.needs(Scope::Credentials)?;
     let credential = id(&credential, "SMTP credential")?;
+    must_be_theirs(&parts, &caller, credential).await?;
     parts
         .accounts
         .revoke_smtp_credential(caller.account_id(), credential, &caller.by())
@@ -324,6 +338,18 @@ async fn allow_password(
         .map_err(named)?;
     tracing::info!(login = %changed.login, allowed = changed.allowed, "login password on SMTP switched");
     Ok(Json(changed.into()))
+}
+
+/// Who does not look after the account finds the credentials of the own login only.
+async fn must_be_theirs(parts: &Parts, caller: &Caller, credential: store::Id) -> ApiResult<()> {
+    let Some(login) = caller.only_own() else {
+        return Ok(());
+    };
+    let found = parts.accounts.smtp_credentials(caller.account_id()).await?;
+    if found.iter().any(|one| one.id == credential && one.login == login) {
+        return Ok(());
+    }
+    Err(ApiError::NotFound("SMTP credential"))
 }
 
 fn limits(networks: &[String], rate: Option<u32>, expires_at: Option<&str>) -> ApiResult<CredentialLimits> {
