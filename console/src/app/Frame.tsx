@@ -1,5 +1,15 @@
 /** The frame of the console: rail, top bar, notices, the page. Below 768 px the rail becomes a drawer. */
-import { ActionIcon, Alert, Button, Drawer, Kbd, Menu, Tooltip, useMantineColorScheme } from "@mantine/core";
+import {
+  ActionIcon,
+  Alert,
+  Button,
+  Drawer,
+  Kbd,
+  Menu,
+  Text,
+  Tooltip,
+  useMantineColorScheme,
+} from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { spotlight } from "@mantine/spotlight";
 import {
@@ -21,12 +31,13 @@ import type { Me } from "../api/types";
 import { count } from "../format/number";
 import { low } from "../pages/credits/low";
 import { Logo } from "../parts/Logo";
+import { Page } from "../parts/Page";
 import { LANGUAGES, language, speak } from "../words/language";
 import { BASE } from "./base";
 import { cache } from "./cache";
 import { Finder } from "./Finder";
 import classes from "./Frame.module.css";
-import { groups } from "./places";
+import { groups, opens } from "./places";
 
 export function Frame() {
   const { t } = useTranslation();
@@ -59,11 +70,26 @@ export function Frame() {
         <TopBar me={me.data} openMenu={drawer.open} />
         <main id="main" ref={main} tabIndex={-1} className={classes.main}>
           <Notices me={me.data} offline={me.isError} />
-          <Outlet />
+          <Opened me={me.data} />
         </main>
       </div>
       <Finder me={me.data} />
     </div>
+  );
+}
+
+/** The page, or, where the role does not open it, why. */
+function Opened({ me }: { me: Me }) {
+  const { t } = useTranslation();
+  const path = useRouterState({ select: (state) => state.location.pathname });
+  if (opens(me, path)) return <Outlet />;
+  return (
+    <Page title={t("error.beyondRole")} narrow>
+      <Text maw="60ch">{t("error.beyondRoleMeans", { role: t(`users.role.${me.login.role}`) })}</Text>
+      <Button component={Link} to="/" variant="default" mt="md">
+        {t("error.toOverview")}
+      </Button>
+    </Page>
   );
 }
 

@@ -2,6 +2,7 @@
 import {
   IconCoins,
   IconGauge,
+  IconHistory,
   IconInbox,
   IconKey,
   IconLock,
@@ -15,10 +16,11 @@ import {
   IconStack2,
   IconUser,
   IconUsers,
+  IconUsersGroup,
   IconWorldCheck,
 } from "@tabler/icons-react";
 import type { ComponentType } from "react";
-import type { Me } from "../api/types";
+import type { Me, Scope } from "../api/types";
 
 type PlaceTo =
   | "/"
@@ -33,6 +35,9 @@ type PlaceTo =
   | "/account/attempts"
   | "/account/credits"
   | "/account/security"
+  | "/users"
+  | "/account/audit"
+  | "/audit"
   | "/accounts"
   | "/queue"
   | "/ranges"
@@ -40,9 +45,11 @@ type PlaceTo =
 
 export interface Place {
   to: PlaceTo;
-  label: `nav.${"overview" | "messages" | "inbox" | "send" | "smtp" | "domains" | "credentials" | "keys" | "account" | "attempts" | "credits" | "security" | "accounts" | "queue" | "ranges" | "lockouts"}`;
+  label: `nav.${"overview" | "messages" | "inbox" | "send" | "smtp" | "domains" | "credentials" | "keys" | "account" | "attempts" | "credits" | "security" | "users" | "audit" | "auditAll" | "accounts" | "queue" | "ranges" | "lockouts"}`;
   Icon: ComponentType<{ size?: number; stroke?: number; "aria-hidden"?: boolean }>;
   exact?: boolean;
+  /** The scope that the page asks for; without one everybody may look. */
+  needs?: Scope;
 }
 
 export interface Group {
@@ -51,7 +58,8 @@ export interface Group {
   places: Place[];
 }
 
-export function groups(me: Me): Group[] {
+/** Every place there is on this server, whoever may go there. */
+function everywhere(me: Me): Group[] {
   const first: Place[] = [
     { to: "/", label: "nav.overview", Icon: IconGauge, exact: true },
     { to: "/messages", label: "nav.messages", Icon: IconMail },
@@ -62,27 +70,52 @@ export function groups(me: Me): Group[] {
   ];
   const sending: Place[] = [
     { to: "/smtp", label: "nav.smtp", Icon: IconPlugConnected },
-    { to: "/send", label: "nav.send", Icon: IconSend },
+    { to: "/send", label: "nav.send", Icon: IconSend, needs: "send" },
     { to: "/domains", label: "nav.domains", Icon: IconWorldCheck },
-    { to: "/credentials", label: "nav.credentials", Icon: IconPassword },
-    { to: "/keys", label: "nav.keys", Icon: IconKey },
+    { to: "/credentials", label: "nav.credentials", Icon: IconPassword, needs: "credentials" },
+    { to: "/keys", label: "nav.keys", Icon: IconKey, needs: "credentials" },
   ];
   const own: Place[] = [
     { to: "/account", label: "nav.account", Icon: IconUser, exact: true },
     { to: "/account/credits", label: "nav.credits", Icon: IconCoins },
     { to: "/account/security", label: "nav.security", Icon: IconShieldLock },
     { to: "/account/attempts", label: "nav.attempts", Icon: IconLogin2 },
+    { to: "/users", label: "nav.users", Icon: IconUsersGroup, needs: "account" },
+    { to: "/account/audit", label: "nav.audit", Icon: IconHistory, needs: "account" },
   ];
   const operator: Place[] = [
     { to: "/accounts", label: "nav.accounts", Icon: IconUsers },
     { to: "/queue", label: "nav.queue", Icon: IconStack2 },
     { to: "/ranges", label: "nav.ranges", Icon: IconNetwork },
     { to: "/lockouts", label: "nav.lockouts", Icon: IconLock },
+    { to: "/audit", label: "nav.auditAll", Icon: IconHistory },
   ];
   return [
     { id: "first", places: first },
     { id: "sending", label: "frame.sending", places: sending },
     { id: "own", places: own },
-    ...(me.account.operator ? [{ id: "operator", label: "frame.operator" as const, places: operator }] : []),
+    {
+      id: "operator",
+      label: "frame.operator",
+      places: operator.map((place) => ({ ...place, needs: "operator" as const })),
+    },
   ];
+}
+
+const holds = (me: Me, scope: Scope | undefined) => scope === undefined || me.login.scopes.includes(scope);
+
+/** The places that the role of whoever is signed in opens. */
+export function groups(me: Me): Group[] {
+  return everywhere(me)
+    .map((group) => ({ ...group, places: group.places.filter(({ needs }) => holds(me, needs)) }))
+    .filter(({ places }) => places.length > 0);
+}
+
+/** Whether the role opens what stands at this path, which may be a page below a place. */
+export function opens(me: Me, path: string): boolean {
+  const above = everywhere(me)
+    .flatMap(({ places }) => places)
+    .filter(({ to }) => path === to || path.startsWith(`${to}/`))
+    .sort((a, b) => b.to.length - a.to.length);
+  return holds(me, above[0]?.needs);
 }

@@ -125,6 +125,26 @@ const creditsPage = createRoute({
   component: lazyRouteComponent(() => import("../pages/credits/Credits"), "Component"),
 });
 
+function auditSearch(raw: Record<string, unknown>): { who?: string; what?: string; after?: string } {
+  const text = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined);
+  const [who, what, after] = [text(raw.who), text(raw.what), text(raw.after)];
+  return { ...(who && { who }), ...(what && { what }), ...(after && { after }) };
+}
+
+const auditPage = createRoute({
+  getParentRoute: () => frame,
+  path: "/account/audit",
+  validateSearch: auditSearch,
+  component: lazyRouteComponent(() => import("../pages/audit/Audit"), "Component"),
+});
+
+const wholeAuditPage = createRoute({
+  getParentRoute: () => frame,
+  path: "/audit",
+  validateSearch: auditSearch,
+  component: lazyRouteComponent(() => import("../pages/audit/Audit"), "Everything"),
+});
+
 const tree = root.addChildren([
   bare.addChildren([setupPage, signInPage]),
   frame.addChildren([
@@ -141,6 +161,9 @@ const tree = root.addChildren([
     page("/account/security", () => import("../pages/security/Security")),
     attemptsPage,
     creditsPage,
+    page("/users", () => import("../pages/users/Users")),
+    auditPage,
+    wholeAuditPage,
     inboxPage,
     page("/inbox/$id", () => import("../pages/inbox/InboxMessage")),
     accountsPage,

@@ -18,6 +18,7 @@ import type { Domain, DomainRecord } from "../../api/types";
 import { useAct } from "../../parts/act";
 import { Copy } from "../../parts/Copy";
 import { Failure, Lines } from "../../parts/Feedback";
+import { May } from "../../parts/May";
 import { Page, Section } from "../../parts/Page";
 import { State } from "../../parts/State";
 import { Ago } from "../../parts/Time";
@@ -55,7 +56,7 @@ function Loaded({ domain, back }: { domain: Domain; back: { to: "/domains"; labe
       back={back}
       intro={domain.state === "verified" ? t("domain.verifiedIntro") : t("domain.pendingIntro")}
       action={
-        <>
+        <May scope="domains">
           <Button variant="default" leftSection={<IconTrash size={15} aria-hidden />} onClick={dialog.open}>
             {t("common.remove")}
           </Button>
@@ -66,7 +67,7 @@ function Loaded({ domain, back }: { domain: Domain; back: { to: "/domains"; labe
           >
             {t("domain.checkNow")}
           </Button>
-        </>
+        </May>
       }
     >
       <div className={classes.state}>

@@ -13,6 +13,7 @@ import { count } from "../../format/number";
 import { useAct } from "../../parts/act";
 import { type Column, DataTable } from "../../parts/DataTable";
 import { Empty, Failure, FormFault } from "../../parts/Feedback";
+import { May } from "../../parts/May";
 import { Page } from "../../parts/Page";
 import { State } from "../../parts/State";
 import { Ago } from "../../parts/Time";
@@ -22,9 +23,11 @@ export function Component() {
   const query = useQuery(domains);
   const [adding, dialog] = useDisclosure();
   const add = (
-    <Button onClick={dialog.open} leftSection={<IconPlus size={15} aria-hidden />}>
-      {t("domains.add")}
-    </Button>
+    <May scope="domains">
+      <Button onClick={dialog.open} leftSection={<IconPlus size={15} aria-hidden />}>
+        {t("domains.add")}
+      </Button>
+    </May>
   );
   const rows = query.data?.items;
   const columns = useColumns();

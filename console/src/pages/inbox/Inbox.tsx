@@ -13,6 +13,7 @@ import { confirm } from "../../parts/confirm";
 import { type Column, DataTable } from "../../parts/DataTable";
 import { Empty, Failure } from "../../parts/Feedback";
 import { ListFilters } from "../../parts/ListFilters";
+import { May } from "../../parts/May";
 import { Page } from "../../parts/Page";
 import { usePaging } from "../../parts/paging";
 import { Ago } from "../../parts/Time";
@@ -37,7 +38,7 @@ export function Component() {
   const ask = () =>
     confirm({
       title: t("inbox.clearTitle"),
-      text: me?.account.operator ? t("inbox.clearTextOperator") : t("inbox.clearText"),
+      text: me?.login.scopes.includes("operator") ? t("inbox.clearTextOperator") : t("inbox.clearText"),
       yes: t("inbox.clearYes"),
       act: () => empty.mutate(),
     });
@@ -47,14 +48,16 @@ export function Component() {
       intro={me?.server.route === "capture" ? t("inbox.intro") : t("inbox.notCapture")}
       action={
         rows?.length ? (
-          <Button
-            variant="default"
-            leftSection={<IconTrash size={15} aria-hidden />}
-            loading={empty.isPending}
-            onClick={ask}
-          >
-            {t("inbox.empty")}
-          </Button>
+          <May scope="messages">
+            <Button
+              variant="default"
+              leftSection={<IconTrash size={15} aria-hidden />}
+              loading={empty.isPending}
+              onClick={ask}
+            >
+              {t("inbox.empty")}
+            </Button>
+          </May>
         ) : null
       }
     >
@@ -72,9 +75,11 @@ export function Component() {
           <Empty title={t("table.nothingMatches")} hint={t("table.nothingMatchesHint")} />
         ) : (
           <Empty title={t("inbox.emptyTitle")} hint={t("inbox.emptyHint")}>
-            <Button component={Link} to="/send">
-              {t("nav.send")}
-            </Button>
+            <May scope="send">
+              <Button component={Link} to="/send">
+                {t("nav.send")}
+              </Button>
+            </May>
           </Empty>
         )
       ) : (

@@ -16,8 +16,6 @@ import { Empty, Failure, FormFault } from "../../parts/Feedback";
 import { Page } from "../../parts/Page";
 import { Ago } from "../../parts/Time";
 
-const SCOPES = ["send", "messages", "domains", "account"] as const;
-
 export function Component() {
   const { t } = useTranslation();
   const query = useQuery(keys);
@@ -76,6 +74,13 @@ function useColumns(): Column<Key>[] {
       need: 2,
       cell: (row) => <span className="mono">{row.prefix}…</span>,
       text: (row) => row.prefix,
+    },
+    {
+      id: "user",
+      header: t("keys.user"),
+      need: 4,
+      cell: (row) => <bdi>{row.user}</bdi>,
+      text: (row) => row.user,
     },
     { id: "scopes", header: t("keys.scopes"), need: 3, cell: scopes, text: scopes },
     {
@@ -139,7 +144,8 @@ function Creating({
   made: (key: NewKey) => void;
 }) {
   const { t } = useTranslation();
-  const operator = useQuery(session).data?.account.operator === true;
+  // Nobody gives a key more than the own role holds.
+  const held = useQuery(session).data?.login.scopes ?? [];
   const form = useForm({
     initialValues: { name: "", scopes: ["send"] as Scope[] },
     validate: {
@@ -176,7 +182,7 @@ function Creating({
           />
           <Checkbox.Group label={t("keys.scopes")} {...form.getInputProps("scopes")}>
             <Stack gap={6} mt={4}>
-              {[...SCOPES, ...(operator ? ["operator" as const] : [])].map((scope) => (
+              {held.map((scope) => (
                 <Checkbox key={scope} value={scope} label={t(`keys.scope.${scope}`)} />
               ))}
             </Stack>

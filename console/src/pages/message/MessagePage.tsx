@@ -15,6 +15,7 @@ import { CopyValue } from "../../parts/Copy";
 import { confirm } from "../../parts/confirm";
 import { Facts } from "../../parts/Facts";
 import { Empty, Failure, Lines } from "../../parts/Feedback";
+import { May } from "../../parts/May";
 import { Page, Section } from "../../parts/Page";
 import { States } from "../../parts/State";
 import { Ago, When } from "../../parts/Time";
@@ -118,7 +119,7 @@ function Acts({ mail }: { mail: Message }) {
   const n = waiting(mail);
   if (n === 0) return null;
   return (
-    <>
+    <May scope="messages">
       <Button
         variant="default"
         leftSection={<IconX size={15} aria-hidden />}
@@ -142,7 +143,7 @@ function Acts({ mail }: { mail: Message }) {
       >
         {t("message.retry")}
       </Button>
-    </>
+    </May>
   );
 }
 

@@ -9,6 +9,7 @@ import { count } from "../../format/number";
 import { absolute, span, took } from "../../format/time";
 import { useAct } from "../../parts/act";
 import { confirm } from "../../parts/confirm";
+import { May } from "../../parts/May";
 import { useNow } from "../../parts/now";
 import { isKnown, LOOKS, rank, State } from "../../parts/State";
 import { Ago } from "../../parts/Time";
@@ -106,7 +107,7 @@ function LaneActs({ mail, recipient }: { mail: Message; recipient: Recipient }) 
       act: () => cancel.mutate(),
     });
   return (
-    <>
+    <May scope="messages">
       <Tooltip label={t("message.retry")}>
         <ActionIcon
           variant="subtle"
@@ -129,7 +130,7 @@ function LaneActs({ mail, recipient }: { mail: Message; recipient: Recipient }) 
           <IconX size={16} aria-hidden />
         </ActionIcon>
       </Tooltip>
-    </>
+    </May>
   );
 }
 

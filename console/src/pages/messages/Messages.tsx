@@ -12,6 +12,7 @@ import { count, size } from "../../format/number";
 import { type Column, DataTable } from "../../parts/DataTable";
 import { Empty, Failure } from "../../parts/Feedback";
 import { Filters } from "../../parts/Filters";
+import { May } from "../../parts/May";
 import { Page } from "../../parts/Page";
 import { usePaging } from "../../parts/paging";
 import { RECIPIENT_STATES, States } from "../../parts/State";
@@ -26,7 +27,7 @@ export function Component() {
   const { t } = useTranslation();
   const search = route.useSearch();
   const me = useQuery(session).data;
-  const operator = me?.account.operator === true;
+  const operator = me?.login.scopes.includes("operator") === true;
   const list = useList(search);
   const navigate = route.useNavigate();
   const paging = usePaging(list.next, search.after, (after, options) =>
@@ -43,9 +44,11 @@ export function Component() {
       title={t("messages.title")}
       intro={search.all ? t("messages.introAll") : t("messages.intro")}
       action={
-        <Button component={Link} to="/send" variant="default">
-          {t("messages.send")}
-        </Button>
+        <May scope="send">
+          <Button component={Link} to="/send" variant="default">
+            {t("messages.send")}
+          </Button>
+        </May>
       }
     >
       <MessageFilters search={search} operator={operator} />
@@ -233,9 +236,11 @@ function Nothing({ filtered }: { filtered: boolean }) {
   if (filtered) return <Empty title={t("table.nothingMatches")} hint={t("table.nothingMatchesHint")} />;
   return (
     <Empty title={t("messages.emptyTitle")} hint={t("messages.emptyHint")}>
-      <Button component={Link} to="/send">
-        {t("messages.emptyAct")}
-      </Button>
+      <May scope="send">
+        <Button component={Link} to="/send">
+          {t("messages.emptyAct")}
+        </Button>
+      </May>
       <Button component={Link} to="/smtp" variant="default">
         {t("messages.emptySettings")}
       </Button>

@@ -10,6 +10,7 @@ import type { Me, MessageSummary } from "../../api/types";
 import { count } from "../../format/number";
 import { CodeBlock } from "../../parts/Copy";
 import { Failure, Lines } from "../../parts/Feedback";
+import { May } from "../../parts/May";
 import { useNow } from "../../parts/now";
 import { Page, Section } from "../../parts/Page";
 import { States } from "../../parts/State";
@@ -178,9 +179,11 @@ function Start() {
         <Lines n={3} />
       )}
       <div className={classes.acts}>
-        <Button component={Link} to="/send">
-          {t("overview.start.orTest")}
-        </Button>
+        <May scope="send">
+          <Button component={Link} to="/send">
+            {t("overview.start.orTest")}
+          </Button>
+        </May>
         <Button component={Link} to="/smtp" variant="default">
           {t("overview.start.settings")}
         </Button>

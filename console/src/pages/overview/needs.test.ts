@@ -4,7 +4,7 @@ import { type Known, needs } from "./needs";
 
 const now = Date.UTC(2026, 10, 23, 12);
 const me = (change: Partial<Me["account"]> = {}): Me => ({
-  login: { id: "1", email: "ada@example.com" },
+  login: { id: "1", email: "ada@example.com", role: "owner", scopes: ["read"] },
   account: {
     id: "2",
     name: "Ada",
