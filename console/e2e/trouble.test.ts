@@ -154,4 +154,33 @@ describe("mail that did not arrive", () => {
       "queue-with-trouble": "/app/queue",
     });
   }, 600_000);
+
+  it("is told at once that nothing gets out, and what waits says why", async () => {
+    const { page } = view;
+    await sink.stop();
+    await openMessage(await send(["anna@elsewhere.example"], "Nobody answers"), {
+      "anna@elsewhere.example": "deferred",
+    });
+    await page.goto("/app/");
+    await settled(page);
+    await page.getByText(/keeps mail waiting/).waitFor();
+    await picture(page, "overview-behind-a-dead-relay");
+    const id = await send(["bert@elsewhere.example"], "Waits with the others");
+    // As it is told of mail that comes while the destination rests, which may be over before the page is there.
+    await page.route(`**/api/v1/messages/${id}`, async (route) => {
+      const answer = await route.fetch();
+      const mail = (await answer.json()) as { recipients: object[] };
+      const resting = {
+        state: "queued",
+        reason: "waiting: connection refused",
+        explanation: null,
+        attempts: [],
+      };
+      const recipients = mail.recipients.map((recipient) => ({ ...recipient, ...resting }));
+      await route.fulfill({ response: answer, json: { ...mail, recipients } });
+    });
+    await openMessage(id, { "bert@elsewhere.example": "queued" });
+    await page.getByText("Its destination took no mail lately, so it waits: connection refused").waitFor();
+    await page.unrouteAll();
+  });
 });

@@ -6,11 +6,19 @@ use std::sync::Arc;
 use mail::address::Domain;
 use store::{Id, Result, Topic};
 
-use super::core::Core;
+use super::core::{Core, State};
 use super::view::LaneView;
 use crate::model::{Asked, Job, LaneKey};
 use crate::settle;
 use crate::spool::{self, Cancelled, InHand};
+
+impl State {
+    /// Where a domain's mail goes, or went before its servers stopped answering.
+    fn lane_of(&self, domain: &Domain) -> Option<LaneKey> {
+        let known = self.routes.get(domain).map(|(lane, _)| lane.clone());
+        known.or_else(|| self.lanes.serving(domain))
+    }
+}
 
 impl Core {
     /// Every lane with what waits for it, in memory and in the database.
@@ -22,7 +30,7 @@ impl Core {
             let routes: HashMap<Domain, LaneKey> = depth
                 .domains
                 .keys()
-                .filter_map(|domain| Some((domain.clone(), state.routes.get(domain)?.0.clone())))
+                .filter_map(|domain| Some((domain.clone(), state.lane_of(domain)?)))
                 .collect();
             (state.lanes.views(now), routes)
         };
@@ -61,8 +69,8 @@ impl Core {
             depth
                 .domains
                 .into_keys()
-                .filter(|domain| match state.routes.get(domain) {
-                    Some((of, _)) => of == lane,
+                .filter(|domain| match state.lane_of(domain) {
+                    Some(of) => of == *lane,
                     None => domain.as_str() == lane.as_str(),
                 })
                 .collect()

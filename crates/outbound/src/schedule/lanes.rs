@@ -523,6 +523,14 @@ impl Lanes {
         self.by_key.keys().cloned().collect()
     }
 
+    /// The lane that served this domain last.
+    pub fn serving(&self, domain: &Domain) -> Option<LaneKey> {
+        let mut lanes = self.by_key.iter();
+        lanes
+            .find(|(_, lane)| lane.domains.contains(domain))
+            .map(|(key, _)| key.clone())
+    }
+
     pub fn views(&self, now: Time) -> Vec<LaneView> {
         let mut views: Vec<_> = self
             .by_key

@@ -165,6 +165,11 @@ both_engines! {
         let first = world.accept(&outbound, &["a@there.example"]).await;
         let fates = world.until_all(first.id, "deferred").await;
         assert!(fates[0].to_lowercase().contains("refused"), "{fates:?}");
+        until("what waits stands under the destination in trouble", async || {
+            let views = outbound.lanes();
+            views.len() == 1 && views[0].waiting == 1 && views[0].next_try_at.is_some()
+        })
+        .await;
         let second = world.accept(&outbound, &["b@there.example"]).await;
         let fates = world.until_all(second.id, "queued: waiting").await;
         assert!(fates[0].to_lowercase().contains("refused"), "{fates:?}");
