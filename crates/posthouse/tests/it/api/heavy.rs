@@ -140,4 +140,28 @@ both_engines! {
             head[0].starts_with("http/1.1 200").then_some(())
         });
     }
+
+    fn an_account_has_so_many_live_streams_and_gets_them_back(engine) {
+        let server = server(engine);
+        let key = with_key(&server, &signed_in(&server, "alice@example.com"), &["messages"]);
+        let listen = |key: &Http| {
+            let stream = ask(&server, key, "/api/v1/live");
+            (answer(&stream)[0].clone(), stream)
+        };
+        let mut open = Vec::new();
+        let refused = loop {
+            let (head, stream) = listen(&key);
+            if !head.starts_with("http/1.1 200") || open.len() > 200 {
+                break head;
+            }
+            open.push(stream);
+        };
+        assert!(refused.starts_with("http/1.1 429"), "{refused} after {}", open.len());
+        let other = with_key(&server, &signed_in(&server, "bob@example.com"), &["messages"]);
+        assert!(listen(&other).0.starts_with("http/1.1 200"));
+        drop(open);
+        crate::harness::eventually("there is room again", || {
+            listen(&key).0.starts_with("http/1.1 200").then_some(())
+        });
+    }
 }
