@@ -333,7 +333,8 @@ fn issuer(der: &[u8]) -> String {
     X509Certificate::from_der(der).map_or_else(|_| String::new(), |(_, one)| one.issuer().to_string())
 }
 
-fn moment(time: Time) -> String {
+/// `2026-11-25 18:04:05 UTC`
+pub fn moment(time: Time) -> String {
     let text = time.rfc3339();
     let text = text.split(['.', 'Z']).next().unwrap_or_default();
     format!("{} UTC", text.replace('T', " "))

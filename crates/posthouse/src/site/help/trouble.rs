@@ -12,6 +12,7 @@ use super::{Help, Public, values};
 use crate::http::session_token;
 use crate::program::{Fault, Given, Offer, faults};
 use crate::site::lang::Visit;
+use crate::site::probe::moment;
 use crate::site::render::shown;
 
 /// The article that this is a part of.
@@ -19,6 +20,8 @@ pub const SLUG: &str = "authentication-failed";
 /// Attempts that are read, and failed ones of them that are shown.
 const READ: u32 = 100;
 const SHOWN: usize = 10;
+/// Characters of what a client calls itself: browsers go on and on.
+const CLIENT: usize = 60;
 /// Characters of a field that are shown again.
 const LONGEST: usize = 254;
 
@@ -53,15 +56,15 @@ impl From<SignInAttempt> for Attempt {
     fn from(attempt: SignInAttempt) -> Self {
         Self {
             reason: attempt.reason.as_str(),
-            until: attempt.reason.until().map(mail::time::Time::rfc3339),
+            until: attempt.reason.until().map(moment),
             near: attempt.reason.near().map(str::to_owned),
             login: attempt.login,
             ip: attempt.ip,
-            client: attempt.client,
+            client: attempt.client.chars().take(CLIENT).collect(),
             port: attempt.port,
             tls: attempt.tls.is_some(),
             count: attempt.count,
-            last_at: attempt.last_at.rfc3339(),
+            last_at: moment(attempt.last_at),
         }
     }
 }

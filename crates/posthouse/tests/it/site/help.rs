@@ -104,7 +104,7 @@ both_engines! {
             assert!(page.contains("noindex"));
         }
         let http = browser(&server, "en");
-        let nothing = http.get("/help/?q=xylophone+qqq").expect(200).text;
+        let nothing = http.get("/help/?q=zwieback+qqq").expect(200).text;
         assert!(
             found(&nothing).is_empty() && nothing.contains("Nothing was found"),
             "{nothing}"
