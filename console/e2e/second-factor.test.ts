@@ -171,6 +171,16 @@ describe("two-step sign-in", () => {
     await page.getByText("10 left").waitFor();
   });
 
+  it("asks whether the password is to be kept off SMTP, where no code is asked for", async () => {
+    const { page } = view;
+    await page.getByText("Your password still signs in over SMTP").waitFor();
+    await page.getByRole("button", { name: "Keep the password off SMTP" }).click();
+    const dialog = page.getByRole("dialog", { name: "Keep the password off SMTP?" });
+    await accessible(page, "the question about SMTP");
+    await dialog.getByRole("button", { name: "Leave it" }).click();
+    await dialog.waitFor({ state: "hidden" });
+  });
+
   it("asks for a code behind the password", async () => {
     const { page } = view;
     await signOut();
@@ -271,12 +281,10 @@ describe("passkeys", () => {
     const { page } = view;
     await page.goto("/app/account/security");
     await settled(page);
-    await page
-      .getByRole("row")
-      .filter({ hasText: "Laptop" })
-      .getByText(/ago|now/)
-      .first()
-      .waitFor();
+    const row = page.getByRole("row").filter({ hasText: "Laptop" });
+    await row.waitFor();
+    // When it was added, and when it was used.
+    expect(await row.locator("time").count()).toBe(2);
     await page.getByText("This one").waitFor();
     await page.getByRole("button", { name: "Sign out everywhere else" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Sign out everywhere else" }).click();

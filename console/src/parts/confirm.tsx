@@ -18,6 +18,7 @@ export function confirm(ask: {
     labels: { confirm: ask.yes, cancel: ask.leave ?? i18next.t("common.cancel") },
     confirmProps: ask.danger === false ? {} : { color: "red" },
     cancelProps: { "data-autofocus": true },
+    closeButtonProps: { "aria-label": i18next.t("common.close") },
     onConfirm: ask.act,
   });
 }

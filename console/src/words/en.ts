@@ -197,6 +197,13 @@ export const en = {
     offText:
       "The password alone will open this console. App, passkeys and recovery codes are forgotten and have to be set up anew.",
     isOff: "Two-step sign-in is off.",
+    smtpOpen:
+      "Your password still signs in over SMTP, where no code is asked for: whoever has it can send as you. Give your programs SMTP credentials of their own and keep the password off SMTP.",
+    smtpCredentials: "SMTP credentials",
+    smtpForbid: "Keep the password off SMTP",
+    smtpForbidTitle: "Keep the password off SMTP?",
+    smtpForbidText:
+      "Programs that send with {{username}} and this password stop at once. They need an SMTP credential, which has a password of its own.",
     password: "Password",
     anyCode: "Code from the app, or a recovery code",
     passkeys: "Passkeys",

@@ -200,6 +200,13 @@ export const fr: Words = {
     offText:
       "Le mot de passe seul ouvrira cette console. Application, clés d’accès et codes de secours seront oubliés et devront être configurés à nouveau.",
     isOff: "La connexion en deux étapes est désactivée.",
+    smtpOpen:
+      "Votre mot de passe permet toujours d’envoyer par SMTP, où aucun code n’est demandé : qui le connaît peut envoyer en votre nom. Donnez à vos programmes leurs propres identifiants SMTP et fermez SMTP au mot de passe.",
+    smtpCredentials: "Identifiants SMTP",
+    smtpForbid: "Fermer SMTP au mot de passe",
+    smtpForbidTitle: "Fermer SMTP au mot de passe ?",
+    smtpForbidText:
+      "Les programmes qui envoient avec {{username}} et ce mot de passe s’arrêtent aussitôt. Il leur faut un identifiant SMTP, qui a son propre mot de passe.",
     password: "Mot de passe",
     anyCode: "Code de l’application, ou un code de secours",
     passkeys: "Clés d’accès",

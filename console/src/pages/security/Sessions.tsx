@@ -1,5 +1,5 @@
 /** The browsers where one is signed in. */
-import { Badge, Button } from "@mantine/core";
+import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { sessions, stepCommands } from "../../api/secondStep";
@@ -71,16 +71,7 @@ function useColumns(): Column<Session>[] {
       id: "browser",
       header: t("security.browser"),
       wide: true,
-      cell: (row) => (
-        <>
-          <bdi>{browser(row)}</bdi>{" "}
-          {row.current && (
-            <Badge variant="default" size="sm">
-              {t("security.thisOne")}
-            </Badge>
-          )}
-        </>
-      ),
+      cell: (row) => <bdi>{browser(row)}</bdi>,
       text: browser,
     },
     {
@@ -110,7 +101,9 @@ function useColumns(): Column<Session>[] {
       header: t("common.actions"),
       numeric: true,
       cell: (row) =>
-        row.current ? null : (
+        row.current ? (
+          <span className="quiet">{t("security.thisOne")}</span>
+        ) : (
           <Button
             size="compact-xs"
             variant="default"

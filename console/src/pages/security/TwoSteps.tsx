@@ -1,10 +1,25 @@
 /** Two-step sign-in: the app that gives codes, recovery codes, switching it off. */
-import { Anchor, Button, Group, Modal, Paper, PasswordInput, Stack, Text, TextInput } from "@mantine/core";
+import {
+  Alert,
+  Anchor,
+  Button,
+  Group,
+  Modal,
+  Paper,
+  PasswordInput,
+  Stack,
+  Text,
+  TextInput,
+} from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useDisclosure } from "@mantine/hooks";
+import { IconAlertTriangle } from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { ApiError } from "../../api/client";
+import { commands, session, smtpPasswords } from "../../api/queries";
 import { stepCommands } from "../../api/secondStep";
 import type { NewApp, SecondStep } from "../../api/types";
 import { absolute } from "../../format/time";
@@ -46,7 +61,10 @@ export function TwoSteps({ step, show }: Props) {
       title={t("security.steps")}
       hint={
         <>
-          {t("security.stepsHint")} <Anchor href="/help/two-step-sign-in">{t("security.more")}</Anchor>
+          {t("security.stepsHint")}{" "}
+          <Anchor href="/help/two-step-sign-in" underline="always">
+            {t("security.more")}
+          </Anchor>
         </>
       }
     >
@@ -64,6 +82,7 @@ export function TwoSteps({ step, show }: Props) {
               step.on && [t("security.codes"), t("security.codesLeft", { count: step.recovery_codes_left })],
             ]}
           />
+          {step.on && <SmtpStays />}
           {app ? (
             <Setting
               app={app}
@@ -98,6 +117,41 @@ export function TwoSteps({ step, show }: Props) {
       </Paper>
       <Leaving opened={leaving} close={off.close} />
     </Section>
+  );
+}
+
+/** The password opens SMTP all the same, until its switch says otherwise. */
+function SmtpStays() {
+  const { t } = useTranslation();
+  const username = useQuery(session).data?.login.email ?? "";
+  const own = useQuery(smtpPasswords).data?.items.find((one) => one.username === username);
+  const forbid = useAct({
+    run: () => commands.allowSmtpPassword({ username, allowed: false }),
+    stale: [["smtp-passwords"]],
+    said: () => t("credentials.forbidden", { username }),
+  });
+  if (!own?.allowed) return null;
+  const ask = () =>
+    confirm({
+      title: t("security.smtpForbidTitle"),
+      text: t("security.smtpForbidText", { username }),
+      yes: t("security.smtpForbid"),
+      act: () => forbid.mutate(),
+    });
+  return (
+    <Alert color="yellow" variant="outline" icon={<IconAlertTriangle aria-hidden />}>
+      <Stack gap="xs">
+        <Text>{t("security.smtpOpen")}</Text>
+        <Group gap="xs">
+          <Button size="xs" variant="default" component={Link} to="/credentials">
+            {t("security.smtpCredentials")}
+          </Button>
+          <Button size="xs" variant="default" onClick={ask} loading={forbid.isPending}>
+            {t("security.smtpForbid")}
+          </Button>
+        </Group>
+      </Stack>
+    </Alert>
   );
 }
 

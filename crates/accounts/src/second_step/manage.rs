@@ -30,7 +30,7 @@ pub struct NewApp {
 pub(super) struct Change {
     pub(super) ids: (Id, Id),
     pub(super) now: Time,
-    pub(super) change: StepChange,
+    pub(super) what: StepChange,
 }
 
 impl Change {
@@ -52,9 +52,9 @@ impl Change {
             email,
             detail,
         )?;
-        let operator = self.change == StepChange::OffByOperator;
+        let operator = self.what == StepChange::OffByOperator;
         let matter = Matter::SecondStep {
-            change: self.change,
+            change: self.what,
             requester: (!operator).then(|| owner.requester.clone()),
         };
         notices::note(tx, self.ids.1, email, &matter, (self.now, Duration::ZERO))?;
@@ -63,12 +63,12 @@ impl Change {
 }
 
 impl Accounts {
-    pub(super) fn step_change(&self, change: StepChange) -> Change {
+    pub(super) fn step_change(&self, what: StepChange) -> Change {
         let now = self.inner.clock.now();
         Change {
             ids: (self.id(now), self.id(now)),
             now,
-            change,
+            what,
         }
     }
 
@@ -100,7 +100,7 @@ impl Accounts {
             }
             if was_on {
                 let change = Change {
-                    change: StepChange::AppReplaced,
+                    what: StepChange::AppReplaced,
                     ..change
                 };
                 change.note(tx, &owner, "second_step.app_set", "")?;

@@ -37,7 +37,7 @@ enum Used {
     Unknown,
 }
 
-fn base64url(octets: Vec<Vec<u8>>) -> Vec<String> {
+fn base64url(octets: &[Vec<u8>]) -> Vec<String> {
     octets.iter().map(|one| URL_SAFE_NO_PAD.encode(one)).collect()
 }
 
@@ -54,7 +54,7 @@ impl Accounts {
         let known = self.inner.db.write("begin a passkey", begin).await?;
         Ok(Challenge {
             challenge: encoded,
-            credentials: base64url(known),
+            credentials: base64url(&known),
         })
     }
 
@@ -98,7 +98,7 @@ impl Accounts {
             }
             recovery::replace(tx, login, &fresh)?;
             let change = Change {
-                change: StepChange::On,
+                what: StepChange::On,
                 ..change
             };
             change.note(tx, &owner, "second_step.on", &format!("passkey {name}"))?;
@@ -132,7 +132,7 @@ impl Accounts {
             .await??;
         Ok(Challenge {
             challenge: encoded,
-            credentials: base64url(known),
+            credentials: base64url(&known),
         })
     }
 

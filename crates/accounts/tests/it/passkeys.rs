@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use accounts::{
-    AccountsError, Assertion, By, Challenge, Fault, Login, Owner, Principal, Registration, Requester, Site,
+    AccountsError, Assertion, By, Challenge, Entered, Fault, Login, Owner, Principal, Registration,
+    Requester, Says, SessionOrigin, Site, Step,
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
@@ -13,7 +14,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use store::both_engines;
 
-use crate::room::{HERE, Room, from, room};
+use crate::room::{HERE, OTHER, Room, from, room, signs_in};
+use crate::sign_up::letters;
 
 const ALICE: &str = "alice@example.com";
 const BOB: &str = "bob@example.com";
@@ -276,6 +278,25 @@ both_engines! {
         odd.algorithm = -8;
         let refused = room.accounts.add_passkey(owner(&bob), "x", (&site(), &odd)).await;
         assert!(matches!(refused, Err(AccountsError::Passkey(Fault::Algorithm))));
+    }
+
+    async fn a_new_password_by_a_link_leaves_the_second_step(test: TestDb) {
+        let room = room(&test);
+        let (_, mut device) = with_device(&room).await;
+        room.accounts.forgot_password(ALICE, &Requester::new(HERE.parse().unwrap(), "")).await.unwrap();
+        let reset = letters(&room.accounts).await.into_iter().find_map(|letter| match letter.says {
+            Says::Reset { token } => Some(token),
+            _ => None,
+        });
+        let requester = Requester::new(HERE.parse().unwrap(), "");
+        room.accounts.reset_password(&reset.unwrap(), OTHER, &requester).await.unwrap();
+        let alice = signs_in(&room.accounts, ALICE, OTHER).await.unwrap();
+        let entered = room.accounts.enter(&alice, SessionOrigin::default()).await.unwrap();
+        let Entered::Half { token, steps } = entered else { panic!("{entered:?}") };
+        assert_eq!(steps, [Step::Passkey, Step::Recovery]);
+        assert!(room.accounts.find_session(&token).await.unwrap().is_none());
+        let answer = device.signs(&asked(&room).await);
+        assert_eq!(opens(&room, answer).await.as_deref(), Some(ALICE));
     }
 
     async fn the_last_passkey_stays_and_a_removed_one_opens_nothing(test: TestDb) {

@@ -139,7 +139,7 @@ impl SecondStepAsked {
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 enum SignInAnswer {
-    In(Me),
+    In(Box<Me>),
     Half(SecondStepAsked),
 }
 
@@ -166,7 +166,10 @@ async fn sign_in(
 ) -> ApiResult<Response> {
     let SignIn { email, password } = sign_in;
     let (cookie, answer) = match sign_in_with_password(&parts, &client, &headers, &email, &password).await? {
-        SignedIn::In(cookie, principal) => (cookie, SignInAnswer::In(described(&parts, &principal).await?)),
+        SignedIn::In(cookie, principal) => (
+            cookie,
+            SignInAnswer::In(Box::new(described(&parts, &principal).await?)),
+        ),
         SignedIn::Half(cookie, steps) => (cookie, SignInAnswer::Half(SecondStepAsked::of(steps))),
     };
     Ok((cookie, Json(answer)).into_response())
