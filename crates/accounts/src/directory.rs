@@ -38,6 +38,8 @@ struct View {
     /// Opened by itself; counts while no domain is verified.
     sandbox: bool,
     limits: OwnLimits,
+    /// Whether its mail that waits is held.
+    holds: bool,
     /// Stamp and role of each login.
     logins: HashMap<Id, (i64, Role)>,
     keys: HashSet<Id>,
@@ -136,6 +138,7 @@ impl Accounts {
         Ok(match (&view.state, signed_in) {
             (_, false) => Validity::SignedOut,
             (AccountState::Suspended(reason), true) => Validity::Suspended(reason.clone()),
+            (AccountState::Paused(reason), true) => Validity::Paused(reason.clone()),
             (AccountState::Active, true) => Validity::Ok,
         })
     }
@@ -187,6 +190,10 @@ impl Accounts {
         Ok(view.map_or_else(DayLimits::default, |view| {
             view.limits.in_force(view.sandbox, standard)
         }))
+    }
+
+    pub(crate) async fn view_holds(&self, account: Id) -> Result<bool> {
+        Ok(self.view(account).await?.is_some_and(|view| view.holds))
     }
 
     /// The verified domains of an account and its confirmed login addresses: what it may send as, in words.
@@ -355,7 +362,7 @@ fn read_secret(tx: &mut Tx<'_>, login_key: &str) -> store::Result<Option<LoginSe
 
 fn read_view(tx: &mut Tx<'_>, account: Id) -> store::Result<Option<View>> {
     let Some(row) = tx.query_opt(
-        "SELECT state, state_reason, sandbox FROM accounts WHERE id = $1",
+        "SELECT state, state_reason, sandbox, holds FROM accounts WHERE id = $1",
         &[(&account).into()],
     )?
     else {
@@ -363,6 +370,7 @@ fn read_view(tx: &mut Tx<'_>, account: Id) -> store::Result<Option<View>> {
     };
     let state = AccountState::from_columns(&row.text(0)?, row.text(1)?);
     let sandbox = row.bool(2)?;
+    let holds = row.bool(3)?;
     let mut logins = HashMap::new();
     let mut senders = HashSet::new();
     let mut no_smtp_password = HashSet::new();
@@ -390,6 +398,7 @@ fn read_view(tx: &mut Tx<'_>, account: Id) -> store::Result<Option<View>> {
         state,
         sandbox,
         limits: allowance::own(tx, account)?,
+        holds,
         logins,
         keys,
         no_smtp_password,

@@ -82,6 +82,10 @@ pub enum AccountsError {
     BadRate(u32),
     #[error("a credential ends in the future")]
     PastExpiry,
+    #[error("the account is not paused")]
+    NotPaused,
+    #[error("the operator decides when this account goes on")]
+    OperatorDecides,
     #[error("the account has no limit, so there is nothing to add to")]
     Unlimited,
     #[error("the account has {0} credits; it cannot have fewer than none")]

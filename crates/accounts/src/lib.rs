@@ -14,6 +14,7 @@ mod attempts;
 mod diagnosis;
 mod directory;
 mod error;
+mod guard;
 mod hash;
 mod ip_credentials;
 mod limits;
@@ -29,6 +30,7 @@ mod sessions;
 mod settings;
 mod sign_in;
 mod sign_up;
+mod sign_up_mode;
 mod smtp_password;
 mod token;
 mod turns;
@@ -48,6 +50,9 @@ pub use audit::{AuditFilter, AuditLine, By};
 pub use changes::Epoch;
 pub use diagnosis::{Diagnosis, LoginFacts};
 pub use error::{AccountsError, Result};
+pub use guard::{
+    Cause, Counted, Decides, GuardSettings, Guarded, OWN_MAIL, Pause, Share, Thresholds, Watched, percent,
+};
 pub use ip_credentials::{IpCredential, MOST_RANGES};
 pub use lockout::Lockout;
 pub use notices::{ChangedBy, Letter, Requester, Says, StepChange};
@@ -61,6 +66,7 @@ pub use second_step::{
 pub use sessions::{OwnSession, Session, SessionOrigin};
 pub use sign_in::{Attempt, Outcome};
 pub use sign_up::NewSignUp;
+pub use sign_up_mode::{ModeInForce, SignUpMode};
 pub use smtp_credentials::{
     CredentialChange, CredentialLimits, MOST_SMTP_CREDENTIALS, NewSmtpCredential, RateLeft, SmtpCredential,
     Terms, WantedCredential,
@@ -77,6 +83,9 @@ pub struct Settings {
     pub hostname: String,
     /// How much an account may send a day, where the operator gave it no limits of its own.
     pub day_limits: StandardLimits,
+    pub guard: GuardSettings,
+    /// Who may open an account, until an operator chooses otherwise.
+    pub sign_up: SignUpMode,
 }
 
 /// The accounts room; clones share caches.
@@ -101,6 +110,7 @@ struct Inner {
     touched: moka::sync::Cache<store::Id, ()>,
     /// What recipients are hashed with, once it was read.
     recipient_key: std::sync::OnceLock<Arc<aws_lc_rs::hmac::Key>>,
+    sign_up_mode: sign_up_mode::Seen,
 }
 
 impl Accounts {
@@ -110,6 +120,7 @@ impl Accounts {
             db,
             clock,
             ids,
+            sign_up_mode: sign_up_mode::Seen::new(settings.sign_up),
             settings,
             hasher: hash::Hasher::new(),
             pairs,

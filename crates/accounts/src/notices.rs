@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use store::{Id, Topic, Tx};
 
 use crate::credits::{self, Left};
+use crate::guard::Pause;
 use crate::links::{self, Link, Purpose};
+use crate::people::AccountState;
 use crate::{Accounts, Result, Role, allowance, limits, second_step, sign_up, token, users};
 
 /// A mail that could not be handed over is tried again after this, then after twice as long, and so on.
@@ -103,6 +105,16 @@ pub(crate) enum Matter {
         change: StepChange,
         requester: Option<Requester>,
     },
+    Paused {
+        pause: Pause,
+        /// Identifier and name of the account, for the operator.
+        account: Option<(String, String)>,
+        owner_decides: bool,
+    },
+    Suspended {
+        reason: String,
+    },
+    Resumed,
 }
 
 /// A mail to be written now. It comes again after a while until [`Accounts::letter_sent`] is called.
@@ -157,6 +169,30 @@ pub enum Says {
     SecondStep {
         change: StepChange,
     },
+    /// The guard paused the account; for the operator with its identifier and name.
+    Paused {
+        pause: Pause,
+        account: Option<(String, String)>,
+        owner_decides: bool,
+    },
+    /// The operator stopped the account.
+    Suspended {
+        reason: String,
+    },
+    /// The account may send again.
+    Resumed,
+}
+
+impl Matter {
+    /// The news that an account is in this state now.
+    pub(crate) fn of_state(state: &AccountState) -> Self {
+        match state {
+            AccountState::Active => Self::Resumed,
+            AccountState::Suspended(reason) | AccountState::Paused(reason) => Self::Suspended {
+                reason: reason.clone(),
+            },
+        }
+    }
 }
 
 /// Notes a mail to `email`; it is due `wait` from now.
@@ -392,10 +428,30 @@ fn write(
             (language, requester, Says::SecondStep { change })
         }
         (
+            Matter::Paused {
+                pause,
+                account,
+                owner_decides,
+            },
+            Some((_, language)),
+        ) => {
+            let says = Says::Paused {
+                pause,
+                account,
+                owner_decides,
+            };
+            (language, None, says)
+        }
+        (Matter::Suspended { reason }, Some((_, language))) => (language, None, Says::Suspended { reason }),
+        (Matter::Resumed, Some((_, language))) => (language, None, Says::Resumed),
+        (
             Matter::Forgotten { .. }
             | Matter::PasswordChanged { .. }
             | Matter::Credits { .. }
-            | Matter::SecondStep { .. },
+            | Matter::SecondStep { .. }
+            | Matter::Paused { .. }
+            | Matter::Suspended { .. }
+            | Matter::Resumed,
             None,
         )
         | (Matter::Invited { .. }, Some(_)) => return Ok(None),

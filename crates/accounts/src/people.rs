@@ -12,7 +12,7 @@ use crate::changes::{self, bump};
 use crate::links;
 use crate::notices::{self, ChangedBy, Matter, Requester};
 use crate::{
-    Accounts, AccountsError, Attempt, Outcome, Principal, Result, Role, Via, attempts, credits, lockout,
+    Accounts, AccountsError, Attempt, Outcome, Principal, Result, Role, Via, attempts, credits, guard, lockout,
     password,
 };
 
@@ -22,6 +22,8 @@ pub enum AccountState {
     Active,
     /// With the operator's reason.
     Suspended(String),
+    /// By the guard, with its reason: too many recipients bounced or complained.
+    Paused(String),
 }
 
 impl AccountState {
@@ -29,21 +31,22 @@ impl AccountState {
         match self {
             Self::Active => "active",
             Self::Suspended(_) => "suspended",
+            Self::Paused(_) => "paused",
         }
     }
 
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Active => None,
-            Self::Suspended(reason) => Some(reason),
+            Self::Suspended(reason) | Self::Paused(reason) => Some(reason),
         }
     }
 
     pub(crate) fn from_columns(state: &str, reason: String) -> Self {
-        if state == "active" {
-            Self::Active
-        } else {
-            Self::Suspended(reason)
+        match state {
+            "active" => Self::Active,
+            "paused" => Self::Paused(reason),
+            _ => Self::Suspended(reason),
         }
     }
 }
@@ -343,37 +346,61 @@ impl Accounts {
         Ok(())
     }
 
+    /// Stops an account from sending; what was accepted before is delivered, unless it is held already.
     pub async fn suspend(&self, account: Id, reason: &str, by: &By) -> Result<()> {
-        self.set_state(account, AccountState::Suspended(reason.trim().to_owned()), by)
+        self.set_state(account, (AccountState::Suspended(one_line(reason)), false), by)
             .await
     }
 
-    pub async fn resume(&self, account: Id, by: &By) -> Result<()> {
-        self.set_state(account, AccountState::Active, by).await
+    /// The same, and what was accepted before is held until the account is resumed, or returned.
+    pub async fn suspend_and_hold(&self, account: Id, reason: &str, by: &By) -> Result<()> {
+        self.set_state(account, (AccountState::Suspended(one_line(reason)), true), by)
+            .await
     }
 
-    async fn set_state(&self, account: Id, state: AccountState, by: &By) -> Result<()> {
+    /// Lets an account send again; what is held goes on its way.
+    pub async fn resume(&self, account: Id, by: &By) -> Result<()> {
+        self.set_state(account, (AccountState::Active, false), by).await
+    }
+
+    async fn set_state(&self, account: Id, (state, hold): (AccountState, bool), by: &By) -> Result<()> {
         let now = self.inner.clock.now();
-        let (audit, by) = (self.id(now), by.clone());
+        let (audit, notice, by) = (self.id(now), self.id(now), by.clone());
         let changed = self
             .inner
             .db
             .write("change the state of an account", move |tx| {
+                let before =
+                    tx.query_opt("SELECT state FROM accounts WHERE id = $1", &[(&account).into()])?;
+                if state == AccountState::Active
+                    && before.is_some_and(|row| row.text(0).is_ok_and(|before| before == "active"))
+                {
+                    return Ok(1);
+                }
+                // Before the account itself, in the order in which the guard writes them.
+                if state == AccountState::Active {
+                    guard::begin_anew(tx, account)?;
+                }
                 let changed = tx.execute(
-                    "UPDATE accounts SET state = $2, state_reason = $3 WHERE id = $1",
+                    "UPDATE accounts SET state = $2, state_reason = $3, \
+                     holds = CASE WHEN $2 = 'active' THEN 0 WHEN $4 = 1 THEN 1 ELSE holds END, \
+                     paused = CASE WHEN $2 = 'active' THEN NULL ELSE paused END WHERE id = $1",
                     &[
                         (&account).into(),
                         state.as_str().into(),
                         state.reason().unwrap_or_default().into(),
+                        hold.into(),
                     ],
                 )?;
                 if changed == 1 {
                     let action = match &state {
                         AccountState::Active => "account.resumed",
-                        AccountState::Suspended(_) => "account.suspended",
+                        AccountState::Suspended(_) | AccountState::Paused(_) => "account.suspended",
                     };
                     let reason = state.reason().unwrap_or_default();
                     audit::note(tx, (audit, now), account, &by, action, "", reason)?;
+                    let matter = Matter::of_state(&state);
+                    guard::tell_owner(tx, account, &matter, (notice, now))?;
                     bump(tx, account)?;
                 }
                 Ok(changed)
@@ -402,6 +429,18 @@ impl Accounts {
         account.ok_or(AccountsError::NotFound("account"))
     }
 
+    /// How many people can sign in to an account.
+    pub async fn count_logins(&self, account: Id) -> Result<u64> {
+        let counted = self.inner.db.read("count the logins of an account", move |tx| {
+            let row = tx.query_opt(
+                "SELECT COUNT(*) FROM logins WHERE account = $1",
+                &[(&account).into()],
+            )?;
+            row.map_or(Ok(0), |row| row.int(0))
+        });
+        Ok(counted.await?.unsigned_abs())
+    }
+
     /// A page of accounts. One more than `limit` is never read; the last one's id is the next page's `after`.
     pub async fn list(&self, filter: AccountFilter) -> Result<Vec<Account>> {
         Ok(self
@@ -418,6 +457,13 @@ impl Accounts {
     pub(crate) fn id(&self, now: Time) -> Id {
         self.inner.ids.next(now)
     }
+}
+
+/// A reason as lists, logs and SMTP show it.
+fn one_line(reason: &str) -> String {
+    const LONGEST: usize = 200;
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    reason.trim().chars().map(plain).take(LONGEST).collect()
 }
 
 enum Creation {

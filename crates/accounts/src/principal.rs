@@ -55,4 +55,6 @@ pub enum Validity {
     SignedOut,
     /// The account may not send, with the operator's reason.
     Suspended(String),
+    /// The guard paused the account, with its reason.
+    Paused(String),
 }

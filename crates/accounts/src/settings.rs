@@ -17,3 +17,14 @@ pub(crate) fn get_or_put(tx: &mut Tx<'_>, name: &str, value: &str) -> store::Res
     )?;
     Ok(get(tx, name)?.unwrap_or_else(|| value.to_owned()))
 }
+
+pub(crate) fn put(tx: &mut Tx<'_>, name: &str, value: &str) -> store::Result<()> {
+    tx.run(
+        "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        &[name.into(), value.into()],
+    )
+}
+
+pub(crate) fn forget(tx: &mut Tx<'_>, name: &str) -> store::Result<()> {
+    tx.run("DELETE FROM settings WHERE name = $1", &[name.into()])
+}

@@ -81,6 +81,32 @@ pub fn too_few_credits(recipients: u32, left: i64) -> Reply {
 }
 
 pub const ACCOUNT_SUSPENDED: Reply = Reply::new(554, (5, 7, 1), "The account is suspended");
+// For good, though the pause is not: a person decides, perhaps in days, and a client told "not now" would keep silent for as
+// long. So its sender hears at once, and nothing is lost, because nothing was taken.
+pub const ACCOUNT_PAUSED: Reply = Reply::new(554, (5, 7, 1), "The account is paused");
+
+/// The operator's word about a suspended account.
+pub fn account_suspended(reason: &str) -> Reply {
+    because(&ACCOUNT_SUSPENDED, reason)
+}
+
+/// What the guard found.
+pub fn account_paused(reason: &str) -> Reply {
+    because(&ACCOUNT_PAUSED, reason)
+}
+
+/// Whether a refusal is [`account_paused`].
+pub fn is_account_paused(refusal: &Reply) -> bool {
+    refusal.code == ACCOUNT_PAUSED.code && refusal.text.starts_with(&*ACCOUNT_PAUSED.text)
+}
+
+fn because(refusal: &Reply, reason: &str) -> Reply {
+    if reason.is_empty() {
+        refusal.clone()
+    } else {
+        refusal.with_text(format!("{}: {reason}", refusal.text))
+    }
+}
 pub const SIGN_IN_UNAVAILABLE: Reply = Reply::new(
     454,
     (4, 7, 0),
@@ -248,7 +274,8 @@ pub fn bad_recipient(error: AddressError) -> Reply {
 }
 
 /// The help pages that refusals name.
-pub const HELP_PAGES: [&str; 8] = [
+pub const HELP_PAGES: [&str; 9] = [
+    "account-paused",
     "authentication-failed",
     "credits",
     "maximum-address-length",
@@ -266,6 +293,9 @@ pub fn help_page(refusal: &Reply) -> &'static str {
         .map(|code| (code.class, code.subject, code.detail));
     if *refusal == RELAY_DENIED {
         return "authentication-failed";
+    }
+    if is_account_paused(refusal) {
+        return "account-paused";
     }
     match (refusal.code, enhanced) {
         (454 | 504 | 535 | 538, _) => "authentication-failed",
@@ -390,7 +420,11 @@ mod tests {
             (SENDER_NOT_ALLOWED, "verify-a-domain"),
             (bad_recipient(AddressError::NoAt), "maximum-address-length"),
             (TOO_BIG, "maximum-size"),
-            (ACCOUNT_SUSPENDED, "smtp-554"),
+            (account_suspended("unpaid"), "smtp-554"),
+            (
+                account_paused("61 of the last 700 recipients bounced"),
+                "account-paused",
+            ),
             (OUT_OF_CREDITS, "credits"),
             (DAY_USED_UP, "sending-limits"),
             (too_few_credits(20, 3), "credits"),

@@ -194,7 +194,8 @@ impl Door {
         {
             Validity::Ok => {}
             Validity::SignedOut => return Err(replies::SIGNED_OUT),
-            Validity::Suspended(reason) => return Err(suspended(&reason)),
+            Validity::Suspended(reason) => return Err(replies::account_suspended(&reason)),
+            Validity::Paused(reason) => return Err(replies::account_paused(&reason)),
         }
         let may_send_as = async |sender: &Address| {
             let allowed = accounts.may_send_as(principal, sender).await;
@@ -444,14 +445,6 @@ fn shortened(text: String) -> String {
         text
     } else {
         text.chars().take(LIMIT / 4).collect()
-    }
-}
-
-fn suspended(reason: &str) -> Reply {
-    if reason.is_empty() {
-        replies::ACCOUNT_SUSPENDED
-    } else {
-        replies::ACCOUNT_SUSPENDED.with_text(format!("The account is suspended: {reason}"))
     }
 }
 

@@ -110,6 +110,57 @@ impl Outbound {
         .await
     }
 
+    /// Sends what is held of an account back: each sender gets a report. Says how many recipients that are; a running server
+    /// writes the reports.
+    pub async fn return_held(&self, account: Id, by: &By) -> Result<u64> {
+        const STEP: u64 = 500;
+        let (mut after, mut returned) = (None, 0);
+        loop {
+            let from = after;
+            let db = &self.0.parts.db;
+            let rows = db
+                .peek("look for what is held of an account", move |tx| {
+                    spool::held_of(tx, account, from, STEP)
+                })
+                .await?;
+            let Some(last) = rows.last() else { break };
+            after = Some(*last);
+            let now = self.0.parts.clock.now();
+            returned += db
+                .write("return what is held", move |tx| {
+                    let mut returned = 0;
+                    for row in &rows {
+                        returned += u64::from(spool::return_held(tx, *row, now)?);
+                    }
+                    Ok(returned)
+                })
+                .await?;
+        }
+        let asked = self.asked(by);
+        self.0
+            .parts
+            .db
+            .write("note that mail was returned", move |tx| {
+                asked.note(
+                    tx,
+                    Some(account),
+                    "mail.returned",
+                    &format!("{returned} recipients"),
+                )
+            })
+            .await?;
+        Ok(returned)
+    }
+
+    /// How many recipients of an account are held, counted up to `most`.
+    pub async fn held(&self, account: Id, most: u32) -> Result<u64> {
+        let db = &self.0.parts.db;
+        db.read("count what is held of an account", move |tx| {
+            spool::count_held(tx, account, most)
+        })
+        .await
+    }
+
     /// Lets a lane rest until it is resumed, on every node and beyond restarts.
     pub async fn pause_lane(&self, lane: LaneKey, by: &By) -> Result<()> {
         let asked = self.asked(by);

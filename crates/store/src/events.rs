@@ -144,11 +144,26 @@ pub fn of_message(tx: &mut Tx<'_>, message: Id, limit: i64) -> Result<Vec<Logged
 
 /// Where `consumer` has come to; the start when it never was here.
 pub fn cursor_of(tx: &mut Tx<'_>, consumer: &str) -> Result<Cursor> {
+    Ok(place_of(tx, consumer)?.unwrap_or(Cursor::START))
+}
+
+/// Where `consumer` has come to; none when it never was here.
+pub fn place_of(tx: &mut Tx<'_>, consumer: &str) -> Result<Option<Cursor>> {
     tx.query_opt(
         "SELECT tx, seq FROM cursors WHERE consumer = $1",
         &[consumer.into()],
     )?
-    .map_or(Ok(Cursor::START), |row| cursor(&row))
+    .map(|row| cursor(&row))
+    .transpose()
+}
+
+/// The same, and whoever else moves this cursor waits until this transaction ends.
+pub fn take_turn(tx: &mut Tx<'_>, consumer: &str) -> Result<Option<Cursor>> {
+    tx.run(
+        "UPDATE cursors SET seq = seq WHERE consumer = $1",
+        &[consumer.into()],
+    )?;
+    place_of(tx, consumer)
 }
 
 /// Moves `consumer`'s cursor, in the transaction that holds the effect of the events before it.

@@ -86,6 +86,11 @@ const TREE: &[Migration] = &[
         name: "users",
         text: include_str!("../migrations/0015_users.sql"),
     },
+    Migration {
+        version: 16,
+        name: "guard",
+        text: include_str!("../migrations/0016_guard.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

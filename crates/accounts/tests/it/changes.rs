@@ -14,6 +14,8 @@ async fn beside(test: &TestDb) -> Accounts {
         free_credits: 0,
         hostname: "x.example".into(),
         day_limits: StandardLimits::default(),
+        guard: accounts::GuardSettings::default(),
+        sign_up: accounts::SignUpMode::Open,
     };
     Accounts::new(test.reopen().await, Clock::system(), test.ids.clone(), settings)
 }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use accounts::GuardSettings;
 use accounts::{
     Account, Accounts, Approach, Attempt, By, Door, NewAccount, Outcome, OwnPassword, Principal, Settings,
     StandardLimits,
@@ -29,6 +30,8 @@ pub fn room_with(test: &TestDb, day_limits: StandardLimits) -> Room {
         free_credits: 500,
         hostname: "mail.example.net".into(),
         day_limits,
+        guard: GuardSettings::default(),
+        sign_up: accounts::SignUpMode::Open,
     };
     Room {
         accounts: Accounts::new(test.db.clone(), clock.clone(), test.ids.clone(), settings),

@@ -50,6 +50,13 @@ pub struct Message {
     pub created_at: Time,
 }
 
+impl Message {
+    /// Whether it is a report of our own, which comes from this address and the null sender.
+    pub fn is_report(&self, reporter: &str) -> bool {
+        self.reverse_path.is_none() && self.header_from == reporter
+    }
+}
+
 /// One recipient that still waits.
 #[derive(Clone, Debug)]
 pub struct JobRecipient {

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::hold::Followed;
 use super::lanes::{Lanes, Limits, Wake};
 use crate::model::{Counters, Courier, Depth, Hands, Job, LaneKey, RecipientKey, Room, Unrecorded};
 use crate::settings::Settings;
@@ -42,6 +43,8 @@ pub struct Core {
     /// Held while rows are claimed and brought in hand, so that whoever holds it sees none in between; in it, how far the
     /// comparison of the database with what is in hand has come.
     pub(super) claiming: tokio::sync::Mutex<Option<RecipientKey>>,
+    /// Whose mail is held, as far as this node has followed.
+    pub(super) holds: tokio::sync::Mutex<Followed>,
     pub counters: Arc<Counters>,
     pub unrecorded: Arc<Unrecorded>,
     pub(super) depth: Mutex<Depth>,
@@ -95,6 +98,7 @@ impl Core {
             room,
             hands: Arc::default(),
             claiming: tokio::sync::Mutex::default(),
+            holds: tokio::sync::Mutex::default(),
             counters,
             unrecorded: Arc::default(),
             depth: Mutex::new(Depth::default()),

@@ -71,6 +71,10 @@ impl Core {
             .partition(|one| one.expires_at <= now);
         job.recipients = rest;
         self.expire(job.part(late), "waiting for its turn").await;
+        if self.is_to_be_held(&job).await {
+            self.hold_job(job).await;
+            return None;
+        }
         let in_memory = job.body.clone();
         if let Some(body) = in_memory.filter(|_| now.since(job.leased_at) < LEASE_TRUSTED) {
             return (!job.recipients.is_empty()).then_some((job, body));

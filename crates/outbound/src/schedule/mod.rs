@@ -8,6 +8,7 @@ mod courier;
 mod deliver;
 mod depth;
 mod fair;
+mod hold;
 mod lane;
 mod lanes;
 pub mod pauses;

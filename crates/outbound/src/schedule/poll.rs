@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::{StreamExt as _, stream};
 use mail::address::Domain;
 use store::{Id, Topic};
 
@@ -17,6 +18,8 @@ const EVERY: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(20);
 /// Rows taken in one transaction.
 const CLAIM: u64 = 500;
+/// Messages whose recipients are given up at once.
+const GIVEN_UP_AT_ONCE: usize = 8;
 /// Rows of its past that a lane fetches at once.
 const PULL: u64 = 1_000;
 
@@ -25,7 +28,7 @@ const PULL: u64 = 1_000;
 pub(super) struct Gripped {
     jobs: HashMap<Id, Job>,
     /// Those whose time ran out while they waited, and what for.
-    late: Vec<(Job, String)>,
+    late: HashMap<(Id, String), Job>,
     /// Domains whose trouble is to be forgotten.
     forgive: Vec<Domain>,
 }
@@ -46,6 +49,7 @@ impl Core {
 
     /// One round; says how long there is nothing to do.
     async fn poll(self: &Arc<Self>) -> Duration {
+        self.follow_holds().await;
         self.follow_pauses().await;
         self.give_back_what_is_left().await;
         self.pull().await;
@@ -125,7 +129,10 @@ impl Core {
                 held: held.clone(),
             };
             if row.recipient.expires_at <= now {
-                gripped.late.push((job(vec![row.recipient]), row.reason));
+                let late = gripped.late.entry((row.message.id, row.reason));
+                late.or_insert_with(|| job(Vec::new()))
+                    .recipients
+                    .push(row.recipient);
                 continue;
             }
             if row.at_once {
@@ -143,9 +150,12 @@ impl Core {
 
     /// Brings rows in hand to their lanes.
     pub(super) async fn take_up(self: &Arc<Self>, gripped: Gripped) {
-        for (job, reason) in gripped.late {
-            self.expire(job, &reason).await;
-        }
+        // Several at once, so that they share commits; each may hold a whole message for its report.
+        stream::iter(gripped.late)
+            .for_each_concurrent(GIVEN_UP_AT_ONCE, |((_, reason), job)| async move {
+                self.expire(job, &reason).await;
+            })
+            .await;
         if !gripped.forgive.is_empty() {
             let mut state = self.state.lock();
             for domain in &gripped.forgive {
@@ -154,7 +164,8 @@ impl Core {
                 }
             }
         }
-        let waits = self.place(gripped.jobs.into_values().collect(), self.now());
+        let jobs = self.hold_paused(gripped.jobs.into_values().collect()).await;
+        let waits = self.place(jobs, self.now());
         self.spill(waits).await;
     }
 

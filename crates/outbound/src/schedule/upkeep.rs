@@ -14,7 +14,7 @@ use crate::{capture, settle, spool};
 const PURGE_EVERY: Duration = Duration::from_mins(1);
 /// Rows removed in one transaction, so that mail never waits long behind it.
 const PURGE_STEP: u32 = 50;
-/// Held rows given up at a time; the rest follows with the next round.
+/// Held rows given up at a time.
 const LAPSE_STEP: u64 = 100;
 
 impl Core {
@@ -84,6 +84,7 @@ impl Core {
                 () = self.stop.cancelled() => return,
             }
             self.sweep().await;
+            self.release_what_is_left().await;
             if let Err(error) = self.reconcile().await {
                 tracing::warn!(%error, "the database was not compared with what is in hand");
             }
@@ -115,10 +116,11 @@ impl Core {
         for job in late {
             self.expire(job, "waiting for its turn").await;
         }
-        self.sweep_held().await;
+        while self.sweep_held().await && !self.stop.is_cancelled() {}
     }
 
-    async fn sweep_held(self: &Arc<Self>) {
+    /// Gives up some of what is held too long; true where there may be more.
+    async fn sweep_held(self: &Arc<Self>) -> bool {
         let claiming = self.claiming.lock().await;
         let (node, now) = (self.node(), self.now());
         let lapsed = self
@@ -132,9 +134,10 @@ impl Core {
             Ok(lapsed) => lapsed,
             Err(error) => {
                 tracing::warn!(%error, "what is held too long could not be given up");
-                return;
+                return false;
             }
         };
+        let more = (lapsed.readable.len() + lapsed.unreadable.len()) as u64 == LAPSE_STEP;
         let gripped = self.grip(lapsed.readable);
         drop(claiming);
         for (message, ordinal) in &lapsed.unreadable {
@@ -145,6 +148,7 @@ impl Core {
         }
         self.counters.expired.add(lapsed.unreadable.len() as u64);
         self.take_up(gripped).await;
+        more
     }
 
     pub(super) async fn purge_forever(self: Arc<Self>) {

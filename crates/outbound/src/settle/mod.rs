@@ -2,12 +2,14 @@
 
 mod cancel;
 mod decide;
+mod hold;
 mod lapse;
 mod record;
 mod report;
 
 pub use cancel::cancel;
 pub use decide::{Jitter, Policy, Standing, delayed, expire, next, reason};
+pub use hold::{hold, release};
 pub use lapse::{Lapsed, lapse};
 pub use record::{Recorded, Settlement, record, recording};
 pub use report::Reporter;

@@ -136,12 +136,16 @@ fn append_event(
     settled: &Settled,
 ) -> Result<()> {
     let outcome = settled.outcome.as_ref();
-    let data = serde_json::json!({
+    let mut data = serde_json::json!({
         "reason": settled.next.reason,
         "attempt": settled.attempts,
         "host": outcome.and_then(|outcome| outcome.host.as_deref()),
-    })
-    .to_string();
+    });
+    if settlement.message.is_report(&settlement.reporter.address()) {
+        // What became of it says nothing about whom the account writes to.
+        data["own"] = true.into();
+    }
+    let data = data.to_string();
     events::append(
         tx,
         &Event {

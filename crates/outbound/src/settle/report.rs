@@ -20,6 +20,13 @@ pub struct Reporter {
     pub keep_content: Duration,
 }
 
+impl Reporter {
+    /// Whom reports come from.
+    pub fn address(&self) -> String {
+        format!("MAILER-DAEMON@{}", self.hostname)
+    }
+}
+
 /// The report about these recipients, if their sender wants one.
 pub fn of(settlement: &Settlement, kept: &[(&JobRecipient, &Settled)]) -> Option<NewMessage> {
     // RFC 3461 section 6.1 and RFC 5321 section 6.1: nothing is reported to the null sender, and our reports have no other.
@@ -58,7 +65,7 @@ pub fn of(settlement: &Settlement, kept: &[(&JobRecipient, &Settled)]) -> Option
             id: settlement.report_id,
             account: settlement.message.account,
             reverse_path: None,
-            header_from: format!("MAILER-DAEMON@{}", reporter.hostname),
+            header_from: reporter.address(),
             subject,
             ret: None,
             envid: None,

@@ -26,13 +26,16 @@ pub struct InHand<'a> {
     pub withdrawn: &'a [u32],
 }
 
-/// Makes waiting recipients of a message due at once. Those in hand are on their way already.
+/// Makes waiting and held recipients of a message due at once. Those in hand are on their way already; those that are held
+/// because their account is paused are held again.
 pub fn retry(tx: &mut Tx<'_>, message: Id, ordinal: Option<u32>) -> Result<Changed> {
     let rows = tx.execute(
         concat!(
-            "UPDATE recipients SET next_at = $3, reason = 'asked to try now' WHERE message = $1 ",
-            "AND ordinal = COALESCE($2, ordinal) AND node IS NULL AND ",
-            waiting!()
+            "UPDATE recipients SET next_at = $3, reason = 'asked to try now', state = CASE WHEN state <> 'held' THEN state ",
+            "WHEN attempts = 0 THEN 'queued' ELSE 'deferred' END WHERE message = $1 ",
+            "AND ordinal = COALESCE($2, ordinal) AND node IS NULL AND (",
+            waiting!(),
+            " OR state = 'held')"
         ),
         &[message.into(), ordinal.into(), AT_ONCE.into()],
     )?;
@@ -64,7 +67,7 @@ pub struct Cancelled {
     pub on_the_wire: u64,
 }
 
-/// Gives up waiting recipients of a message.
+/// Gives up waiting and held recipients of a message.
 ///
 /// Who has one of them in hand elsewhere loses its lease: the settlement or the cancellation counts, never both.
 pub fn cancel(
@@ -77,8 +80,9 @@ pub fn cancel(
     in_turn(tx, message)?;
     let rows = tx.query(
         concat!(
-            "SELECT ordinal, node, account FROM recipients WHERE message = $1 AND ordinal = COALESCE($2, ordinal) AND ",
-            waiting!()
+            "SELECT ordinal, node, account FROM recipients WHERE message = $1 AND ordinal = COALESCE($2, ordinal) AND (",
+            waiting!(),
+            " OR state = 'held')"
         ),
         &[message.into(), ordinal.into()],
     )?;
@@ -92,8 +96,9 @@ pub fn cancel(
         let changed = tx.execute(
             concat!(
                 "UPDATE recipients SET state = 'cancelled', reason = 'cancelled by hand', node = NULL, ",
-                "updated_at = $3 WHERE message = $1 AND ordinal = $2 AND ",
-                waiting!()
+                "updated_at = $3 WHERE message = $1 AND ordinal = $2 AND (",
+                waiting!(),
+                " OR state = 'held')"
             ),
             &[message.into(), ordinal.into(), now.into()],
         )?;

@@ -4,6 +4,7 @@ mod change;
 mod claim;
 mod depth;
 pub mod history;
+mod hold;
 mod insert;
 mod purge;
 mod result;
@@ -15,6 +16,7 @@ pub use claim::{
     leased, wait,
 };
 pub use depth::depth;
+pub use hold::{HELD, count_held, held_of, hold, next_holding, release, return_held, waiting_of};
 pub use insert::{NewMessage, NewRecipient, Place, insert};
 pub use purge::{Purged, first_id_at, purge};
 pub use result::{Settled, in_turn, release_body, settle};

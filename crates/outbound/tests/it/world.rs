@@ -41,6 +41,8 @@ impl World {
                 free_credits: 500,
                 hostname: "us.example".into(),
                 day_limits: accounts::StandardLimits::default(),
+                guard: accounts::GuardSettings::default(),
+                sign_up: accounts::SignUpMode::Open,
             },
         );
         let account = accounts

@@ -1,6 +1,6 @@
 //! Database and accounts, for the server and for commands beside it or without it.
 
-use accounts::{Accounts, DayLimits, StandardLimits};
+use accounts::{Accounts, DayLimits, GuardSettings, StandardLimits, Thresholds};
 use store::{Clock, Db, Ids, OpenOptions};
 
 use super::AppError;
@@ -28,6 +28,14 @@ impl Rooms {
             free_credits: config.accounts.free_credits.into(),
             hostname: config.hostname.clone(),
             day_limits: day_limits(&config.accounts),
+            guard: GuardSettings {
+                thresholds: Thresholds {
+                    bounces: config.guard.bounces.0,
+                    complaints: config.guard.complaints.0,
+                },
+                owner_resumes: config.guard.owner_resumes,
+            },
+            sign_up: config.accounts.signup.into(),
         };
         let accounts = Accounts::new(db.clone(), clock.clone(), ids.clone(), settings);
         Ok(Self {

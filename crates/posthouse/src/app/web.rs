@@ -42,7 +42,6 @@ pub fn settings(config: &Config, sockets: &Sockets) -> HttpSettings {
         smtp_ports,
         max_message_size: usize::try_from(config.smtp.max_message_size.0).unwrap_or(usize::MAX),
         max_recipients: usize::try_from(config.smtp.max_recipients.get()).unwrap_or(usize::MAX),
-        signup: config.accounts.signup,
         free_credits: config.accounts.free_credits,
         resolver: config.delivery.resolver.iter().map(|server| server.0).collect(),
     }
@@ -63,7 +62,6 @@ pub fn notices(config: &Config, sockets: &Sockets) -> Result<NoticeSettings, App
             .trim_end_matches('/')
             .to_owned(),
         from: Named::parse(&from).map_err(|problem| AppError::NoticesFrom(problem.to_string()))?,
-        signup: config.accounts.signup,
     })
 }
 

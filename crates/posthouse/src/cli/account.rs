@@ -1,13 +1,14 @@
 //! `posthouse account`: who may send.
 
 use crate::cli::say::say;
-use accounts::{Account, AccountFilter, AccountSort, AccountState, By, NewAccount};
+use accounts::{Account, AccountFilter, AccountSort, By, NewAccount, SignUpMode};
 use clap::{Args, Subcommand};
+use outbound::Outbound;
 
 use super::table::Table;
 use super::{Failure, password_from_stdin};
-use crate::app::Rooms;
-use crate::config::{Config, Signup};
+use crate::app::{Rooms, sending};
+use crate::config::Config;
 
 #[derive(Debug, Subcommand)]
 pub enum Action {
@@ -41,7 +42,12 @@ pub enum Action {
         /// Why; the account's people read it.
         #[arg(long, value_name = "TEXT")]
         reason: String,
+        /// Hold its mail that waits, instead of delivering it.
+        #[arg(long)]
+        hold: bool,
     },
+    /// Send the held mail of a suspended or paused account back to its senders.
+    Return { email: String },
     /// Give an account limits of its own: recipients a day.
     Limits {
         email: String,
@@ -118,9 +124,11 @@ pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<(), F
             Ok(())
         }
         Action::Invite { email, language } => {
-            if config.accounts.signup == Signup::Closed {
+            let found = accounts.sign_up_mode().await.map_err(Failure::new)?;
+            if found.mode == SignUpMode::Closed {
                 return Err(Failure::text(
-                    "accounts.signup is \"closed\", so nobody can accept an invitation; set it to \"invite\"",
+                    "nobody may open an account, so nobody can accept an invitation; choose \"invite\" in the console, or set \
+                     accounts.signup",
                 ));
             }
             accounts.invite(&email, &language).await.map_err(Failure::new)?;
@@ -137,13 +145,26 @@ pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<(), F
         }
         Action::List { search } => list(rooms, search).await,
         Action::Users(action) => super::users::run(rooms, action).await,
-        Action::Suspend { email, reason } => {
+        Action::Suspend { email, reason, hold } => {
             let login = accounts.login(&email).await.map_err(Failure::new)?;
-            accounts
-                .suspend(login.account, &reason, &By::command_line())
+            let (account, by) = (login.account, By::command_line());
+            let suspended = if hold {
+                accounts.suspend_and_hold(account, &reason, &by).await
+            } else {
+                accounts.suspend(account, &reason, &by).await
+            };
+            suspended.map_err(Failure::new)?;
+            say!("{email} is suspended; `posthouse account resume {email}` lifts it.");
+            Ok(())
+        }
+        Action::Return { email } => {
+            let login = accounts.login(&email).await.map_err(Failure::new)?;
+            let outbound = Outbound::idle(sending::parts(config, rooms).map_err(Failure::new)?);
+            let returned = outbound
+                .return_held(login.account, &By::command_line())
                 .await
                 .map_err(Failure::new)?;
-            say!("{email} is suspended; `posthouse account resume {email}` lifts it.");
+            say!("{returned} recipients are given up; a running server reports each to its sender.");
             Ok(())
         }
         Action::Limits {
@@ -249,8 +270,8 @@ async fn list(rooms: &Rooms, search: Option<String>) -> Result<(), Failure> {
     let mut table = Table::new(&["ACCOUNT", "STATE", "CREDITS", "MADE"]);
     for account in all(rooms, search).await? {
         let mut state = account.state.as_str().to_owned();
-        if let AccountState::Suspended(reason) = &account.state {
-            state = format!("suspended: {reason}");
+        if let Some(reason) = account.state.reason() {
+            state = format!("{state}: {reason}");
         }
         let credits = account
             .credits

@@ -82,9 +82,9 @@ fn login(facts: &LoginFacts, findings: &mut Findings) {
             "its owner follows the link in the mail that came with the sign-up",
         );
     }
-    if let AccountState::Suspended(reason) = state {
+    if let AccountState::Suspended(reason) | AccountState::Paused(reason) = state {
         findings.bad(
-            format!("account: suspended: {reason}"),
+            format!("account: {}: {reason}", state.as_str()),
             format!("`posthouse account resume {email}`, once that is settled"),
         );
     }

@@ -183,10 +183,10 @@ async fn list(config: &Config, rooms: &Rooms, outbound: &Outbound) -> Result<(),
     Ok(())
 }
 
-/// Messages with a recipient that waits, the oldest first, each once.
+/// Messages with a recipient that waits or is held, the oldest first, each once.
 async fn page(rooms: &Rooms, after: Option<Id>, limit: u32) -> Result<Vec<Summary>, Failure> {
     let mut messages = Vec::new();
-    for state in [State::Queued, State::Deferred] {
+    for state in [State::Queued, State::Deferred, State::Held] {
         let filter = Filter {
             state: Some(state),
             oldest_first: true,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use store::DatabaseUrl;
 
 use super::Overrides;
-use super::keys::{Accounts, Acme, Delivery, Http, Log, Settings, Site, Smtp, Storage};
+use super::keys::{Accounts, Acme, Delivery, Guard, Http, Log, Settings, Site, Smtp, Storage};
 use super::problem::{ConfigError, Place, Problem};
 use super::value::{HostName, HttpUrl, Listen, Setting, Size};
 
@@ -25,6 +25,7 @@ pub struct Config {
     pub delivery: Delivery,
     pub site: Site,
     pub accounts: Accounts,
+    pub guard: Guard,
     pub storage: Storage,
     pub log: Log,
     /// Keys that were set and do nothing yet; said once at start.
@@ -88,6 +89,7 @@ impl Config {
             delivery: settings.delivery.clone(),
             site: settings.site.clone(),
             accounts: settings.accounts.clone(),
+            guard: settings.guard.clone(),
             storage: settings.storage.clone(),
             log: settings.log.clone(),
             without_effect,

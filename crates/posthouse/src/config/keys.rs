@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use outbound::route::Route;
 use store::DatabaseUrl;
 
+use super::percent::Percent;
 use super::problem::Problem;
 use super::site::SiteName;
 use super::source::{Found, Value};
@@ -230,7 +231,8 @@ settings! {
         free_credits: u32 = "500",
         /// Who may open an account: `open` (anybody who confirms an address), `invite` (whoever the operator invited, with
         /// `posthouse account invite` or the API) or `closed` (nobody; the operator makes accounts). An account that opened
-        /// itself sends to its own address only, until one of its sending domains is verified.
+        /// itself sends to its own address only, until one of its sending domains is verified. An operator can choose otherwise in
+        /// the console; that counts on every node at once and goes before this key, until "as configured" is chosen there.
         signup: Signup = "closed",
         /// Whom our own mail comes from: links to confirm an address or to choose a new password, and news about an account.
         /// Unset: `postmaster` at `server.hostname`. Where the first operator's account has verified the domain of this
@@ -247,6 +249,18 @@ settings! {
         opened_daily_recipients: u32 = "1000",
         /// Most honest senders write to the same people again; lists that somebody bought are all first-time recipients.
         opened_first_time_recipients: u32 = "200",
+    }
+
+    /// When an account is paused by itself. It can sign in and read, new mail is refused with the reason, and what waits is held
+    /// until the pause is lifted, or returned. The operator's own accounts are never paused.
+    guard: Guard {
+        /// More than this share of the last 1,000 recipients refused for good, at least 50 of at least 200. `"0%"`: never.
+        bounces: Percent = "8%",
+        /// More than this share of them complained, at least 4 of at least 200. This version collects no complaints yet; the key
+        /// takes effect when it does. `"0%"`: never.
+        complaints: Percent = "0.3%",
+        /// Whether the people of a paused account may lift the pause themselves, once a day. Otherwise the operator decides.
+        owner_resumes: bool = "false",
     }
 
     /// Calls to other people's servers.

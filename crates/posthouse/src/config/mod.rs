@@ -6,6 +6,7 @@
 
 mod checked;
 mod keys;
+mod percent;
 mod problem;
 mod reference;
 mod site;
@@ -18,7 +19,7 @@ pub use keys::{Accounts, Acme, Log};
 pub use problem::ConfigError;
 pub use reference::reference;
 pub use value::{Listen, Mailbox};
-pub use words::{BareLf, LogFormat, Signup};
+pub use words::{BareLf, LogFormat};
 
 use std::path::{Path, PathBuf};
 

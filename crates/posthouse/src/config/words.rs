@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use accounts::SignUpMode;
+
 use super::source::Value;
 use super::value::{Misfit, Setting};
 
@@ -31,6 +33,16 @@ macro_rules! words {
             }
         }
     )* };
+}
+
+impl From<Signup> for SignUpMode {
+    fn from(signup: Signup) -> Self {
+        match signup {
+            Signup::Open => Self::Open,
+            Signup::Invite => Self::Invite,
+            Signup::Closed => Self::Closed,
+        }
+    }
 }
 
 words! {

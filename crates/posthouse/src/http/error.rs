@@ -63,11 +63,13 @@ impl FieldError {
 }
 
 /// The help articles about kinds of problems that have one of their own; about the others there is a common one.
-const ARTICLES: [(&str, &str); 7] = [
+const ARTICLES: [(&str, &str); 9] = [
     ("sign-in-failed", "authentication-failed"),
     ("passkey-refused", "two-step-sign-in"),
     ("too-many-attempts", "authentication-failed"),
     ("out-of-credits", "credits"),
+    ("day-used-up", "sending-limits"),
+    ("paused", "account-paused"),
     ("sandbox", "verify-a-domain"),
     ("too-large", "maximum-size"),
     ("link-gone", "reset-a-password"),
@@ -113,6 +115,8 @@ pub enum ApiError {
     OutOfCredits(String),
     #[error("{0}")]
     DayUsedUp(String, u64),
+    #[error("The account is paused: {0}")]
+    Paused(String),
     #[error("The account is suspended: {0}")]
     Suspended(String),
     #[error("Too many failed attempts from your address. Try again in {0} seconds.")]
@@ -177,6 +181,7 @@ impl ApiError {
             Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Conflict"),
             Self::OutOfCredits(_) => (StatusCode::PAYMENT_REQUIRED, "out-of-credits", "Out of credits"),
             Self::DayUsedUp(..) => (StatusCode::TOO_MANY_REQUESTS, "day-used-up", "Day used up"),
+            Self::Paused(_) => (StatusCode::FORBIDDEN, "paused", "Account paused"),
             Self::Suspended(_) => (StatusCode::FORBIDDEN, "suspended", "Account suspended"),
             Self::TooManyAttempts(_) => (
                 StatusCode::TOO_MANY_REQUESTS,
@@ -282,7 +287,9 @@ impl From<AccountsError> for ApiError {
             AccountsError::ScopeNotHeld(_) | AccountsError::OwnersOnly | AccountsError::AdminsOnly => {
                 Self::Forbidden(said)
             }
-            AccountsError::LoginExists(_)
+            AccountsError::OperatorDecides => Self::Forbidden(said),
+            AccountsError::NotPaused
+            | AccountsError::LoginExists(_)
             | AccountsError::AlreadySetUp
             | AccountsError::DomainExists(_)
             | AccountsError::RangeExists(_)

@@ -28,7 +28,6 @@ use store::{Clock, Db, Ids};
 use tokio_util::sync::CancellationToken;
 
 use crate::budget::{Budget, Fair};
-use crate::config::Signup;
 use crate::tls::Certificates;
 
 pub use api::memory_for_reading;
@@ -59,8 +58,6 @@ pub struct HttpSettings {
     /// In octets, as EHLO announces it.
     pub max_message_size: usize,
     pub max_recipients: usize,
-    /// Who may open an account.
-    pub signup: Signup,
     /// What an account starts with.
     pub free_credits: u32,
     /// Name servers for the check of sending domains; none means those of the system.

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use accounts::credits::Left;
-use accounts::{ChangedBy, Letter, Says, StepChange};
+use accounts::{Cause, ChangedBy, Letter, Says, StepChange, percent};
 use mail::message::{ComposeError, Draft, Named, compose};
 use mail::time::Time;
-use minijinja::{Environment, UndefinedBehavior, context};
+use minijinja::{Environment, UndefinedBehavior, Value, context};
 use serde::Deserialize;
 
 use super::NoticeSettings;
@@ -100,6 +100,7 @@ impl Writer {
             left => number(left),
             mark => number(mark),
             inviter => inviter(&letter.says),
+            ..state_facts(&letter.says)
         };
         let origin = self.env.render_str(&words.origin, &facts)?;
         let facts = context! { origin => origin, ..facts };
@@ -150,6 +151,12 @@ impl Writer {
             Says::PasswordChanged { .. } => format!("{base}/password/forgot"),
             Says::Credits { .. } => format!("{base}/app/account/credits"),
             Says::SecondStep { .. } => format!("{base}/app/account/security"),
+            Says::Paused {
+                account: Some((id, _)),
+                ..
+            } => format!("{base}/app/accounts/{id}"),
+            Says::Paused { account: None, .. } => format!("{base}/help/account-paused"),
+            Says::Suspended { .. } | Says::Resumed => format!("{base}/app/"),
         }
     }
 }
@@ -183,6 +190,36 @@ fn kind(says: &Says) -> &'static str {
             StepChange::RecoveryNew => "recovery_new",
             StepChange::RecoveryUsed => "recovery_used",
         },
+        Says::Paused { account: None, .. } => "paused",
+        Says::Paused { .. } => "paused_operator",
+        Says::Suspended { .. } => "suspended",
+        Says::Resumed => "resumed",
+    }
+}
+
+/// What a mail about the state of an account names.
+fn state_facts(says: &Says) -> Value {
+    let (reason, name) = match says {
+        Says::Suspended { reason } => (reason.as_str(), ""),
+        Says::Paused {
+            account: Some((_, name)),
+            ..
+        } => ("", name.as_str()),
+        _ => ("", ""),
+    };
+    match says {
+        Says::Paused {
+            pause, owner_decides, ..
+        } => context! {
+            reason,
+            name,
+            complaints => pause.cause == Cause::Complaints,
+            failed => pause.failed,
+            of => pause.of,
+            most => percent(pause.most),
+            owner_decides,
+        },
+        _ => context! { reason, name },
     }
 }
 
@@ -213,7 +250,6 @@ mod tests {
     use store::Id;
 
     use super::*;
-    use crate::config::Signup;
 
     fn writer() -> Writer {
         Writer::new(&NoticeSettings {
@@ -221,7 +257,6 @@ mod tests {
             hostname: "mail.example.com".to_owned(),
             public_url: "https://mail.example.com".to_owned(),
             from: Named::parse("postmaster@mail.example.com").unwrap(),
-            signup: Signup::Open,
         })
     }
 
@@ -264,8 +299,51 @@ mod tests {
             credits(Left::Fifth, 2_400),
             credits(Left::Twentieth, 600),
             credits(Left::Nothing, 0),
+            paused(None),
+            paused(Some(("01".to_owned(), "eve@example.org".to_owned()))),
+            Says::Suspended {
+                reason: "Write to us.".to_owned(),
+            },
+            Says::Resumed,
         ];
         [others.as_slice(), steps.as_slice()].concat()
+    }
+
+    fn paused(account: Option<(String, String)>) -> Says {
+        let json = r#"{"cause":"bounces","failed":61,"of":700,"most":800,"at":0}"#;
+        Says::Paused {
+            pause: serde_json::from_str(json).unwrap(),
+            account,
+            owner_decides: false,
+        }
+    }
+
+    #[test]
+    fn a_mail_about_a_pause_says_how_many_of_how_many_and_who_decides() {
+        for (says, words) in [
+            (
+                paused(None),
+                ["61 of the last 700 recipients", "8 %", "the operator"],
+            ),
+            (
+                paused(Some(("01".to_owned(), "eve@example.org".to_owned()))),
+                [
+                    "eve@example.org",
+                    "61 of the last 700 recipients",
+                    "/app/accounts/01",
+                ],
+            ),
+            (
+                Says::Suspended {
+                    reason: "Write to us.".to_owned(),
+                },
+                ["suspended", "Write to us.", "/app/"],
+            ),
+        ] {
+            let shown = content(&written(&letter("en", says, "")));
+            let text = shown.text.unwrap().replace("\r\n", " ").replace('\n', " ");
+            assert!(words.iter().all(|word| text.contains(word)), "{text}");
+        }
     }
 
     fn letter(language: &str, says: Says, agent: &str) -> Letter {

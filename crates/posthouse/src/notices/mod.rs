@@ -4,7 +4,7 @@ mod letter;
 
 use std::time::Duration;
 
-use accounts::{Accounts, Letter, Principal, Says, Via};
+use accounts::{Accounts, Letter, Principal, Says, SignUpMode, Via};
 use bytes::Bytes;
 use mail::envelope::{Envelope, Recipient};
 use mail::message::Named;
@@ -15,7 +15,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use self::letter::Writer;
-use crate::config::Signup;
 
 /// A bell may be missed, and a mail may be due without one.
 const POLL: Duration = Duration::from_secs(1);
@@ -43,8 +42,6 @@ pub struct NoticeSettings {
     pub public_url: String,
     /// Whom it is from.
     pub from: Named,
-    /// Links that it lets nobody use are not mailed.
-    pub signup: Signup,
 }
 
 impl Notices {
@@ -89,8 +86,10 @@ impl Notices {
 
     /// The door first, the note after it: a crash in between sends the mail twice rather than never.
     async fn send(&self, writer: &Writer, letter: &Letter) -> Result<(), String> {
-        if !self.can_be_used(&letter.says) {
-            info!(notice = %letter.id, "a link that accounts.signup lets nobody use any more is not mailed");
+        let mode = self.accounts.sign_up_mode().await;
+        let mode = mode.map_err(|error| error.to_string())?.mode;
+        if !can_be_used(&letter.says, mode) {
+            info!(notice = %letter.id, "a link that nobody may use any more is not mailed");
             let dropped = self.accounts.letter_sent(letter.id).await;
             return dropped.map_err(|error| error.to_string());
         }
@@ -138,19 +137,22 @@ impl Notices {
         }
         Ok(())
     }
+}
 
-    /// Whether the link of this letter can be used.
-    fn can_be_used(&self, says: &Says) -> bool {
-        match says {
-            Says::Confirm { .. } => self.settings.signup == Signup::Open,
-            Says::Invitation { .. } => self.settings.signup != Signup::Closed,
-            Says::HasAccount
-            | Says::Reset { .. }
-            | Says::UserInvitation { .. }
-            | Says::InvitedElsewhere { .. }
-            | Says::PasswordChanged { .. }
-            | Says::Credits { .. }
-            | Says::SecondStep { .. } => true,
-        }
+/// Whether the link of this letter can be used.
+fn can_be_used(says: &Says, mode: SignUpMode) -> bool {
+    match says {
+        Says::Confirm { .. } => mode == SignUpMode::Open,
+        Says::Invitation { .. } => mode != SignUpMode::Closed,
+        Says::HasAccount
+        | Says::Reset { .. }
+        | Says::UserInvitation { .. }
+        | Says::InvitedElsewhere { .. }
+        | Says::PasswordChanged { .. }
+        | Says::Credits { .. }
+        | Says::SecondStep { .. }
+        | Says::Paused { .. }
+        | Says::Suspended { .. }
+        | Says::Resumed => true,
     }
 }

@@ -1,7 +1,7 @@
 //! Opening an account and getting back into one without JavaScript. A link from a mail shows a form; only sending the
 //! form changes something, because mail scanners follow links.
 
-use accounts::NewSignUp;
+use accounts::{NewSignUp, SignUpMode};
 use axum::Form;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -12,7 +12,6 @@ use serde::Deserialize;
 use super::Public;
 use super::lang::{Lang, Visit};
 use super::login::code_page;
-use crate::config::Signup;
 use crate::http::{
     ApiError, ApiResult, Client, SignedIn, confirm_account, open_account, requester, sign_in_with_password,
 };
@@ -49,9 +48,13 @@ pub struct Filled {
 }
 
 pub async fn sign_up_form(State(public): State<Public>, visit: Visit, Query(link): Query<Link>) -> Response {
-    let which = match (public.parts.settings.signup, link.invitation.as_str()) {
-        (Signup::Closed, _) => "closed",
-        (Signup::Invite, "") => "invite",
+    let mode = match public.parts.accounts.sign_up_mode().await {
+        Ok(found) => found.mode,
+        Err(error) => return public.busy(&visit, &error),
+    };
+    let which = match (mode, link.invitation.as_str()) {
+        (SignUpMode::Closed, _) => "closed",
+        (SignUpMode::Invite, "") => "invite",
         _ => "sign_up",
     };
     // The address of an invitation is not asked for again.
@@ -94,10 +97,13 @@ pub async fn sign_up(
 }
 
 pub async fn confirm_form(State(public): State<Public>, visit: Visit, Query(link): Query<Link>) -> Response {
-    let which = match public.parts.settings.signup {
-        Signup::Open => "confirm",
-        Signup::Invite => "invite",
-        Signup::Closed => "closed",
+    let which = match public.parts.accounts.sign_up_mode().await {
+        Ok(found) => match found.mode {
+            SignUpMode::Open => "confirm",
+            SignUpMode::Invite => "invite",
+            SignUpMode::Closed => "closed",
+        },
+        Err(error) => return public.busy(&visit, &error),
     };
     public.form(&visit, which, &Filled::of(link))
 }

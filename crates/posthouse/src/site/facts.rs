@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use accounts::percent;
 use serde::Serialize;
 
-use crate::config::{Config, Signup};
+use crate::config::Config;
 use crate::http::{HttpSettings, Security};
 
 /// The values that templates and articles may use. A name that is not here is a mistake that a test finds.
@@ -33,8 +34,10 @@ pub struct Facts {
     pub max_recipients: u64,
     pub max_line: u64,
     pub free_credits: u64,
-    /// Anybody may open an account.
-    pub sign_up: bool,
+    /// From when on an account is paused by itself, and whether its people may lift that.
+    pub pause_bounces: String,
+    pub pause_complaints: String,
+    pub owner_resumes: bool,
     /// How long delivery is tried, in seconds.
     pub give_up: u64,
     /// The waits between tries, in seconds.
@@ -82,7 +85,9 @@ impl Facts {
             max_recipients: config.smtp.max_recipients.get().into(),
             max_line: config.smtp.max_line_length.get().into(),
             free_credits: config.accounts.free_credits.into(),
-            sign_up: config.accounts.signup == Signup::Open,
+            pause_bounces: format!("{} %", percent(config.guard.bounces.0.0)),
+            pause_complaints: format!("{} %", percent(config.guard.complaints.0.0)),
+            owner_resumes: config.guard.owner_resumes,
             give_up: secs(&config.delivery.give_up),
             retry: config.delivery.retry.iter().map(secs).collect(),
             keep_content: secs(&config.storage.keep_content),

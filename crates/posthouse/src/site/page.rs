@@ -1,5 +1,6 @@
 //! A page as an answer: its headers, its fingerprint, and what is said when it cannot be made.
 
+use accounts::SignUpMode;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -18,7 +19,7 @@ const ASSET_CSP: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 impl Public {
     /// A page that anybody may keep, as long as they ask whether it changed.
     pub fn page(&self, name: &str, visit: &Visit, asked: &HeaderMap, values: Value) -> Response {
-        let text = match self.site.templates.page(name, visit, values) {
+        let text = match self.site.templates.page(name, visit, self.now(values)) {
             Ok(text) => text,
             Err(error) => return self.broken(name, visit, &error),
         };
@@ -45,9 +46,15 @@ impl Public {
         response
     }
 
+    /// With what may change while the server runs.
+    fn now(&self, values: Value) -> Value {
+        let sign_up = self.parts.accounts.sign_up_mode_seen() == SignUpMode::Open;
+        context! { sign_up, ..values }
+    }
+
     /// A page for this one request.
     pub fn answer(&self, status: StatusCode, name: &str, visit: &Visit, values: Value) -> Response {
-        match self.site.templates.page(name, visit, values) {
+        match self.site.templates.page(name, visit, self.now(values)) {
             Ok(text) => html(status, visit, text),
             Err(error) => self.broken(name, visit, &error),
         }

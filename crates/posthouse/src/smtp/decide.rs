@@ -127,7 +127,11 @@ impl Connection {
             Validity::SignedOut => return Ok(Verdict::Close(replies::SIGNED_OUT)),
             Validity::Suspended(reason) => {
                 info!(connection = self.id, account = %principal.account, reason, "the account is suspended");
-                return Ok(Verdict::Refuse(replies::ACCOUNT_SUSPENDED));
+                return Ok(Verdict::Refuse(replies::account_suspended(&reason)));
+            }
+            Validity::Paused(reason) => {
+                info!(connection = self.id, account = %principal.account, reason, "the account is paused");
+                return Ok(Verdict::Refuse(replies::account_paused(&reason)));
             }
         }
         if let Some(sender) = reverse_path

@@ -55,6 +55,7 @@ const TABLES: [(&str, &str); 41] = [
     ("dkim_keys", "accounts/src/domains"),
     ("domains", "accounts/src/domains"),
     ("events", "store/src"),
+    ("guard_windows", "accounts/src/guard"),
     ("help_votes", "posthouse/src/site/help/votes"),
     ("half_sessions", "accounts/src/second_step"),
     ("ip_credentials", "accounts/src"),

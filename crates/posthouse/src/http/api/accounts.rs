@@ -30,7 +30,10 @@ pub fn routes() -> OpenApiRouter<Parts> {
 #[serde(rename_all = "snake_case")]
 pub enum AccountStateName {
     Active,
+    /// By the operator.
     Suspended,
+    /// By the guard: too many recipients bounced or complained.
+    Paused,
 }
 
 impl AccountStateName {
@@ -38,6 +41,7 @@ impl AccountStateName {
         match state {
             AccountState::Active => Self::Active,
             AccountState::Suspended(_) => Self::Suspended,
+            AccountState::Paused(_) => Self::Paused,
         }
     }
 
@@ -45,6 +49,7 @@ impl AccountStateName {
         match self {
             Self::Active => "active",
             Self::Suspended => "suspended",
+            Self::Paused => "paused",
         }
     }
 }
@@ -57,7 +62,7 @@ pub struct AccountView {
     #[schema(example = "alice@example.com")]
     name: String,
     state: AccountStateName,
-    /// Why the operator suspended it.
+    /// Why it is suspended or paused.
     #[schema(required = true)]
     state_reason: Option<String>,
     operator: bool,
@@ -265,11 +270,16 @@ struct Suspend {
     /// Shown to the account's people.
     #[schema(example = "Too many bounces; write to us.")]
     reason: String,
+    /// Whether its mail that waits is held until it is resumed, instead of being delivered.
+    #[serde(default)]
+    #[schema(required = false)]
+    hold: bool,
 }
 
 /// Suspend an account
 ///
-/// It can still sign in and read, but nothing is accepted from it until it is resumed. What is queued is delivered.
+/// It can still sign in and read, but nothing is accepted from it until it is resumed. What is queued is delivered, unless it is
+/// to be held. Its first login is written to, with the reason.
 #[utoipa::path(
     post, path = "/accounts/{id}/suspend", tag = "accounts", operation_id = "suspendAccount", request_body = Suspend,
     params(("id" = String, Path, description = "The account")),
@@ -299,15 +309,19 @@ async fn suspend(
             "You cannot suspend your own account.".to_owned(),
         ));
     }
-    parts
-        .accounts
-        .suspend(account, &suspend.reason, &caller.by())
-        .await?;
+    let (reason, by) = (&suspend.reason, &caller.by());
+    if suspend.hold {
+        parts.accounts.suspend_and_hold(account, reason, by).await?;
+    } else {
+        parts.accounts.suspend(account, reason, by).await?;
+    }
     tracing::info!(%account, by = %caller.account_id(), "account suspended");
     answer(&parts, account).await
 }
 
-/// Resume a suspended account
+/// Resume a suspended or paused account
+///
+/// What is held of it goes on its way, and the guard counts anew. Its first login is written to.
 #[utoipa::path(
     post, path = "/accounts/{id}/resume", tag = "accounts", operation_id = "resumeAccount",
     params(("id" = String, Path, description = "The account")),

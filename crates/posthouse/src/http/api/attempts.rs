@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 use crate::http::Parts;
 use crate::http::auth::Caller;
 use crate::http::error::{ApiError, ApiResult};
-use crate::http::json::{Params, cursor};
+use crate::http::json::{Params, cursor, id};
 use crate::http::paging::{Page, limit};
 
 pub fn routes() -> OpenApiRouter<Parts> {
@@ -157,6 +157,20 @@ struct AttemptParams {
     after: Option<String>,
 }
 
+/// Which attempts of all.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct AllParams {
+    /// Only those on this login address.
+    login: Option<String>,
+    /// Only those on the logins of this account.
+    account: Option<String>,
+    /// 1 to 200, 50 without.
+    limit: Option<u32>,
+    /// The `next` of the page before.
+    after: Option<String>,
+}
+
 /// List the sign-in attempts on the account's logins
 ///
 /// The latest first, good ones too. A device that goes on failing is one line with a count. An attempt on an address that
@@ -191,17 +205,26 @@ async fn own(
 /// Of every account and of none, the latest first.
 #[utoipa::path(
     get, path = "/sign-in-attempts", tag = "sign-in", operation_id = "listSignInAttempts",
-    params(AttemptParams),
+    params(AllParams),
     responses((status = 200, description = "A page of attempts", body = Page<AttemptView>)),
     security(("key" = ["operator"]), ("session" = [])),
 )]
 async fn all(
     State(parts): State<Parts>,
     caller: Caller,
-    Params(params): Params<AttemptParams>,
+    Params(params): Params<AllParams>,
 ) -> ApiResult<Json<Page<AttemptView>>> {
     caller.needs(Scope::Operator)?;
-    page(&parts, params, None).await
+    let account = params
+        .account
+        .map(|account| id(&account, "account"))
+        .transpose()?;
+    let params = AttemptParams {
+        login: params.login,
+        limit: params.limit,
+        after: params.after,
+    };
+    page(&parts, params, account).await
 }
 
 async fn page(

@@ -8,6 +8,7 @@ mod content;
 mod credentials;
 mod credits;
 mod domains;
+mod guard;
 mod help;
 mod inbox;
 mod keys;
@@ -119,6 +120,7 @@ fn operations() -> OpenApiRouter<Parts> {
         .merge(limits::routes())
         .merge(users::routes())
         .merge(audit::routes())
+        .merge(guard::routes())
 }
 
 /// The router of `/api/v1`, the text included.

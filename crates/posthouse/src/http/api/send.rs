@@ -99,7 +99,7 @@ struct Accepted {
     responses(
         (status = 202, description = "Accepted", body = Accepted),
         (status = 402, description = "The account has too few credits for all recipients, so nobody was sent anything", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The account may not send as this sender, is suspended, or is in the sandbox and this goes elsewhere", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The account may not send as this sender, is suspended or paused, or is in the sandbox and this goes elsewhere", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The message is too big", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The message is not valid; `errors` says where", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "The account has used up its recipients of today; `Retry-After` says when the next day begins", body = Problem, content_type = "application/problem+json"),
@@ -114,8 +114,10 @@ async fn send(
     Heavy { value, mut share }: Heavy<SendMessage>,
 ) -> ApiResult<(StatusCode, Json<Accepted>)> {
     caller.needs(Scope::Send)?;
-    if let AccountState::Suspended(reason) = &caller.account.state {
-        return Err(ApiError::Suspended(reason.clone()));
+    match &caller.account.state {
+        AccountState::Active => {}
+        AccountState::Suspended(reason) => return Err(ApiError::Suspended(reason.clone())),
+        AccountState::Paused(reason) => return Err(ApiError::Paused(reason.clone())),
     }
     let now = parts.clock.now();
     let message_id = format!("{}@{}", parts.ids.next(now), parts.settings.hostname);
@@ -176,6 +178,8 @@ fn refusal(reply: &Reply, now: Time) -> ApiError {
         ApiError::Sandboxed
     } else if is(&replies::SENDER_NOT_ALLOWED) || is(&replies::FROM_NOT_ALLOWED) {
         ApiError::Forbidden(format!("{}.", reply.text))
+    } else if replies::is_account_paused(reply) {
+        ApiError::Paused(reply.text.clone().into_owned())
     } else if is(&replies::ACCOUNT_SUSPENDED) {
         ApiError::Suspended(reply.text.clone().into_owned())
     } else if is(&replies::TOO_BIG) || is(&replies::HEADER_TOO_BIG) {

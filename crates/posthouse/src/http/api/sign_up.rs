@@ -1,6 +1,6 @@
 //! Opening an account: asking for one, confirming its address, inviting people.
 
-use accounts::{AccountsError, NewSignUp, Principal, Requester, Scope};
+use accounts::{AccountsError, ModeInForce, NewSignUp, Principal, Requester, Scope, SignUpMode};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -11,7 +11,6 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::session::{Me, signed_in};
-use crate::config::Signup;
 use crate::http::Parts;
 use crate::http::auth::{Caller, requester};
 use crate::http::error::{ApiError, ApiResult, Problem};
@@ -23,12 +22,14 @@ pub fn routes() -> OpenApiRouter<Parts> {
         .routes(routes!(sign_up_state, sign_up))
         .routes(routes!(confirm))
         .routes(routes!(invite))
+        .routes(routes!(mode, choose_mode))
 }
 
 /// Who may open an account.
-#[derive(Clone, Copy, Serialize, ToSchema)]
+#[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[schema(as = SignUpMode)]
 #[serde(rename_all = "lowercase")]
-enum SignUpMode {
+enum SignUpModeName {
     /// Anybody who confirms an address.
     Open,
     /// Whoever was invited.
@@ -37,10 +38,28 @@ enum SignUpMode {
     Closed,
 }
 
+impl SignUpModeName {
+    fn of(mode: SignUpMode) -> Self {
+        match mode {
+            SignUpMode::Open => Self::Open,
+            SignUpMode::Invite => Self::Invite,
+            SignUpMode::Closed => Self::Closed,
+        }
+    }
+
+    fn mode(self) -> SignUpMode {
+        match self {
+            Self::Open => SignUpMode::Open,
+            Self::Invite => SignUpMode::Invite,
+            Self::Closed => SignUpMode::Closed,
+        }
+    }
+}
+
 /// Whether an account can be opened here.
 #[derive(Serialize, ToSchema)]
 struct SignUpState {
-    mode: SignUpMode,
+    mode: SignUpModeName,
     /// What an account starts with.
     #[schema(example = 500)]
     free_credits: u32,
@@ -105,16 +124,73 @@ impl Noted {
     responses((status = 200, description = "How things stand", body = SignUpState)),
     security(()),
 )]
-async fn sign_up_state(State(parts): State<Parts>) -> Json<SignUpState> {
-    let mode = match parts.settings.signup {
-        Signup::Open => SignUpMode::Open,
-        Signup::Invite => SignUpMode::Invite,
-        Signup::Closed => SignUpMode::Closed,
-    };
-    Json(SignUpState {
-        mode,
+async fn sign_up_state(State(parts): State<Parts>) -> ApiResult<Json<SignUpState>> {
+    let mode = parts.accounts.sign_up_mode().await?.mode;
+    Ok(Json(SignUpState {
+        mode: SignUpModeName::of(mode),
         free_credits: parts.settings.free_credits,
-    })
+    }))
+}
+
+/// Who may open an account, and who says so.
+#[derive(Serialize, ToSchema)]
+struct SignUpModeView {
+    /// What counts.
+    mode: SignUpModeName,
+    /// What `accounts.signup` says.
+    configured: SignUpModeName,
+    /// What an operator chose here, which goes before the configuration; null where nobody did.
+    #[schema(required = true)]
+    chosen: Option<SignUpModeName>,
+}
+
+impl From<ModeInForce> for SignUpModeView {
+    fn from(found: ModeInForce) -> Self {
+        Self {
+            mode: SignUpModeName::of(found.mode),
+            configured: SignUpModeName::of(found.configured),
+            chosen: found.chosen.map(SignUpModeName::of),
+        }
+    }
+}
+
+/// Read who may open an account
+#[utoipa::path(
+    get, path = "/sign-up/mode", tag = "sign-up", operation_id = "getSignUpMode",
+    responses((status = 200, description = "What counts, and who says so", body = SignUpModeView)),
+    security(("key" = ["operator"]), ("session" = [])),
+)]
+async fn mode(State(parts): State<Parts>, caller: Caller) -> ApiResult<Json<SignUpModeView>> {
+    caller.needs(Scope::Operator)?;
+    Ok(Json(parts.accounts.sign_up_mode().await?.into()))
+}
+
+/// A choice of who may open an account.
+#[derive(Deserialize, ToSchema)]
+struct SignUpChoice {
+    /// Null is as configured.
+    #[schema(required = true)]
+    mode: Option<SignUpModeName>,
+}
+
+/// Choose who may open an account
+///
+/// It counts on every node at once and beyond restarts, and goes before `accounts.signup` until null is chosen.
+#[utoipa::path(
+    put, path = "/sign-up/mode", tag = "sign-up", operation_id = "setSignUpMode", request_body = SignUpChoice,
+    responses((status = 200, description = "What counts now", body = SignUpModeView)),
+    security(("key" = ["operator"]), ("session" = [])),
+)]
+async fn choose_mode(
+    State(parts): State<Parts>,
+    caller: Caller,
+    Body(choice): Body<SignUpChoice>,
+) -> ApiResult<Json<SignUpModeView>> {
+    caller.needs(Scope::Operator)?;
+    let mode = choice.mode.map(SignUpModeName::mode);
+    let chosen = parts.accounts.choose_sign_up_mode(mode, &caller.by()).await?;
+    tracing::info!(by = %caller.account_id(), mode = chosen.mode.as_str(), "who may open an account was chosen");
+    Ok(Json(chosen.into()))
 }
 
 /// Open an account
@@ -174,27 +250,27 @@ pub async fn open_account(
     invitation: Option<String>,
     from: &Requester,
 ) -> ApiResult<Option<Principal>> {
-    match (parts.settings.signup, invitation) {
-        (Signup::Open | Signup::Invite, Some(token)) => {
+    match (parts.accounts.sign_up_mode().await?.mode, invitation) {
+        (SignUpMode::Open | SignUpMode::Invite, Some(token)) => {
             let principal = parts.accounts.accept_invitation(&token, new).await?;
             tracing::info!(account = %principal.account, "an invitation was accepted");
             Ok(Some(principal))
         }
         (_, None) => {
-            open_to_all(parts)?;
+            open_to_all(parts).await?;
             parts.accounts.sign_up(new, from).await?;
             Ok(None)
         }
-        (Signup::Closed, Some(_)) => Err(ApiError::Forbidden("Accounts are not opened here.".to_owned())),
+        (SignUpMode::Closed, Some(_)) => Err(ApiError::Forbidden("Accounts are not opened here.".to_owned())),
     }
 }
 
 /// Refuses where not everybody may open an account.
-fn open_to_all(parts: &Parts) -> ApiResult<()> {
-    let why = match parts.settings.signup {
-        Signup::Open => return Ok(()),
-        Signup::Invite => "Opening an account takes an invitation.",
-        Signup::Closed => "Accounts are not opened here.",
+async fn open_to_all(parts: &Parts) -> ApiResult<()> {
+    let why = match parts.accounts.sign_up_mode().await?.mode {
+        SignUpMode::Open => return Ok(()),
+        SignUpMode::Invite => "Opening an account takes an invitation.",
+        SignUpMode::Closed => "Accounts are not opened here.",
     };
     Err(ApiError::Forbidden(why.to_owned()))
 }
@@ -242,7 +318,7 @@ pub async fn confirm_account(
     token: &str,
     password: &str,
 ) -> ApiResult<Principal> {
-    open_to_all(parts)?;
+    open_to_all(parts).await?;
     let attempt = parts.attempts.reserve(client.network(), parts.clock.now())?;
     let confirmed = parts.accounts.confirm_sign_up(token, password).await;
     let principal = match confirmed {
@@ -279,7 +355,7 @@ struct Invitation {
     post, path = "/invitations", tag = "sign-up", operation_id = "invite", request_body = Invitation,
     responses(
         (status = 202, description = "The address is written to", body = Noted),
-        (status = 409, description = "It has an account, or `accounts.signup` is `closed`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It has an account, or nobody may open one", body = Problem, content_type = "application/problem+json"),
     ),
     security(("key" = ["operator"]), ("session" = [])),
 )]
@@ -289,9 +365,9 @@ async fn invite(
     Body(invitation): Body<Invitation>,
 ) -> ApiResult<Response> {
     caller.needs(Scope::Operator)?;
-    if parts.settings.signup == Signup::Closed {
+    if parts.accounts.sign_up_mode().await?.mode == SignUpMode::Closed {
         return Err(ApiError::Conflict(
-            "Nobody can accept an invitation while `accounts.signup` is `closed`.".to_owned(),
+            "Nobody can accept an invitation while nobody may open an account.".to_owned(),
         ));
     }
     let Invitation { email, language } = invitation;
