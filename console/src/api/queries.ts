@@ -120,6 +120,47 @@ export const oneAccount = (id: string) =>
     queryFn: () => ok(client.GET("/accounts/{id}", { params: { path: { id } } })),
   });
 
+/** Who may open an account, and who says so. */
+export const signUpMode = queryOptions({
+  queryKey: ["sign-up", "mode"],
+  queryFn: () => ok(client.GET("/sign-up/mode")),
+});
+
+export const accountGuard = (id: string) =>
+  queryOptions({
+    queryKey: ["accounts", "guard", id],
+    queryFn: () => ok(client.GET("/accounts/{id}/guard", { params: { path: { id } } })),
+  });
+
+export const accountLimits = (id: string) =>
+  queryOptions({
+    queryKey: ["accounts", "limits", id],
+    queryFn: () => ok(client.GET("/accounts/{id}/limits", { params: { path: { id } } })),
+  });
+
+export const accountDetails = (id: string) =>
+  queryOptions({
+    queryKey: ["accounts", "details", id],
+    queryFn: () => ok(client.GET("/accounts/{id}/details", { params: { path: { id } } })),
+  });
+
+/** The latest attempts to sign in to an account. */
+export const accountAttempts = (id: string) =>
+  queryOptions({
+    queryKey: ["accounts", "attempts", id],
+    queryFn: () => ok(client.GET("/sign-in-attempts", { params: { query: { account: id, limit: 5 } } })),
+  });
+
+export const ownGuard = queryOptions({
+  queryKey: ["account", "guard"],
+  queryFn: () => ok(client.GET("/account/guard")),
+});
+
+export const ownLimits = queryOptions({
+  queryKey: ["account", "limits"],
+  queryFn: () => ok(client.GET("/account/limits")),
+});
+
 export const credentials = queryOptions({
   queryKey: ["credentials"],
   queryFn: () => ok(client.GET("/credentials")),
@@ -191,8 +232,15 @@ export const commands = {
     ok(client.POST("/accounts", { body })),
   grantCredits: (id: string, body: { amount: number; reason: string }) =>
     ok(client.POST("/accounts/{id}/credits", { ...path(id), body })),
-  suspendAccount: (id: string, reason: string) =>
-    ok(client.POST("/accounts/{id}/suspend", { ...path(id), body: { reason } })),
+  suspendAccount: (id: string, body: { reason: string; hold: boolean }) =>
+    ok(client.POST("/accounts/{id}/suspend", { ...path(id), body })),
+  limitAccount: (id: string, body: { recipients: number | null; first_time: number | null }) =>
+    ok(client.PUT("/accounts/{id}/limits", { ...path(id), body })),
+  returnHeldMail: (id: string) => ok(client.POST("/accounts/{id}/return", path(id))),
+  chooseSignUpMode: (mode: "open" | "invite" | "closed" | null) =>
+    ok(client.PUT("/sign-up/mode", { body: { mode } })),
+  invite: (body: { email: string; language: "en" | "fr" }) => ok(client.POST("/invitations", { body })),
+  resumeOwn: () => ok(client.POST("/account/resume")),
   resumeAccount: (id: string) => ok(client.POST("/accounts/{id}/resume", path(id))),
   createCredential: (body: { account_email: string; range: string; name: string }) =>
     ok(client.POST("/credentials", { body })),

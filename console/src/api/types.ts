@@ -5,6 +5,8 @@ type Schemas = components["schemas"];
 
 export type Me = Schemas["Me"];
 export type Account = Schemas["Account"];
+export type Guard = Schemas["Guard"];
+export type DayLimits = Schemas["DayLimits"];
 export type SmtpSettings = Schemas["SmtpSettings"];
 export type MessageSummary = Schemas["MessageSummary"];
 export type Message = Schemas["Message"];

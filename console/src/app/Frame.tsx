@@ -18,6 +18,7 @@ import {
   IconLogout,
   IconMenu2,
   IconMoon,
+  IconPlayerPause,
   IconSearch,
   IconSun,
   IconUser,
@@ -26,10 +27,11 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
 import { useEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
-import { commands, session } from "../api/queries";
+import { commands, ownGuard, session } from "../api/queries";
 import type { Me } from "../api/types";
 import { count } from "../format/number";
 import { low } from "../pages/credits/low";
+import { useAct } from "../parts/act";
 import { Logo } from "../parts/Logo";
 import { Page } from "../parts/Page";
 import { LANGUAGES, language, speak } from "../words/language";
@@ -281,6 +283,49 @@ function FewCredits({ account }: { account: Me["account"] }) {
   );
 }
 
+/** The account was paused by itself: why, what that means for its mail, what to do, and who decides. */
+function Paused({ reason }: { reason: string }) {
+  const { t } = useTranslation();
+  const guard = useQuery(ownGuard).data;
+  const resume = useAct({
+    run: commands.resumeOwn,
+    stale: [["session"], ["account"]],
+    said: () => t("guard.resumed"),
+  });
+  const pause = guard?.pause;
+  return (
+    <Alert
+      color="yellow"
+      variant="outline"
+      mb="md"
+      py="xs"
+      icon={<IconPlayerPause aria-hidden />}
+      title={t("guard.banner")}
+    >
+      {pause
+        ? t(`guard.${pause.cause}Reason`, {
+            failed: count(pause.failed),
+            of: count(pause.of),
+            most: pause.most,
+          })
+        : reason}
+      . {t("guard.bannerText")} {pause && t(`guard.banner_${pause.decides}`)}{" "}
+      <a href="/help/account-paused">{t("guard.help")}</a>
+      {pause?.decides === "owner" && (
+        <Button
+          size="compact-sm"
+          variant="default"
+          ml="sm"
+          loading={resume.isPending}
+          onClick={() => resume.mutate()}
+        >
+          {t("guard.resume")}
+        </Button>
+      )}
+    </Alert>
+  );
+}
+
 function Notices({ me, offline }: { me: Me; offline: boolean }) {
   const { t } = useTranslation();
   const { state, state_reason, sandbox } = me.account;
@@ -297,6 +342,7 @@ function Notices({ me, offline }: { me: Me; offline: boolean }) {
         </Alert>
       )}
       <FewCredits account={me.account} />
+      {state === "paused" && <Paused reason={state_reason ?? ""} />}
       {sandbox && (
         <Alert color="blue" variant="outline" mb="md" py="xs">
           {t("frame.sandbox")} <Link to="/domains">{t("nav.domains")}</Link>

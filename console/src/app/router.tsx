@@ -74,7 +74,7 @@ const page = <const Path extends string>(
 
 interface ListSearch {
   q?: string;
-  state?: "active" | "suspended";
+  state?: "active" | "paused" | "suspended";
   sort?: "oldest" | "name" | "credits";
   after?: string;
 }
@@ -83,7 +83,7 @@ function listSearch(raw: Record<string, unknown>): ListSearch {
   const text = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined);
   const q = text(raw.q);
   const after = text(raw.after);
-  const state = (["active", "suspended"] as const).find((one) => one === raw.state);
+  const state = (["active", "paused", "suspended"] as const).find((one) => one === raw.state);
   const sort = (["oldest", "name", "credits"] as const).find((one) => one === raw.sort);
   return { ...(q && { q }), ...(state && { state }), ...(sort && { sort }), ...(after && { after }) };
 }

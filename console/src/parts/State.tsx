@@ -49,6 +49,7 @@ export const RECIPIENT_STATES = [
   "deferred",
   "delivered",
   "bounced",
+  "held",
   "expired",
   "cancelled",
 ] as const satisfies readonly KnownState[];

@@ -12,8 +12,8 @@ use crate::changes::{self, bump};
 use crate::links;
 use crate::notices::{self, ChangedBy, Matter, Requester};
 use crate::{
-    Accounts, AccountsError, Attempt, Outcome, Principal, Result, Role, Via, attempts, credits, guard, lockout,
-    password,
+    Accounts, AccountsError, Attempt, Outcome, Principal, Result, Role, Via, attempts, credits, guard,
+    lockout, password,
 };
 
 /// Whether an account may send.

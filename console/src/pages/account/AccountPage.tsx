@@ -4,7 +4,7 @@ import { useForm } from "@mantine/form";
 import { useQuery } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { ApiError } from "../../api/client";
-import { account, commands, session } from "../../api/queries";
+import { account, commands, ownGuard, ownLimits, session } from "../../api/queries";
 import type { Account, Me } from "../../api/types";
 import { count } from "../../format/number";
 import { absolute } from "../../format/time";
@@ -15,6 +15,8 @@ import { Failure, FormFault, Lines } from "../../parts/Feedback";
 import { NewPassword } from "../../parts/NewPassword";
 import { Page, Section } from "../../parts/Page";
 import { State } from "../../parts/State";
+import { DayFacts } from "../accounts/DayLimits";
+import { GuardFacts } from "../accounts/Guarded";
 import classes from "./Account.module.css";
 
 export function Component() {
@@ -30,6 +32,7 @@ export function Component() {
       ) : (
         <Lines n={6} />
       )}
+      {query.data && <Sending />}
       {me && <Password email={me.login.email} />}
     </Page>
   );
@@ -66,6 +69,28 @@ function About({ account, me }: { account: Account; me: Me }) {
         />
       </Paper>
     </Section>
+  );
+}
+
+/** What the account may send, and what became of it. */
+function Sending() {
+  const { t } = useTranslation();
+  const day = useQuery(ownLimits).data;
+  const guard = useQuery(ownGuard).data;
+  if (!day || !guard) return <Lines n={4} />;
+  return (
+    <>
+      <Section title={t("limits.title")} hint={t("limits.hint")}>
+        <Paper className={classes.card}>
+          <DayFacts day={day} />
+        </Paper>
+      </Section>
+      <Section title={t("guard.title")} hint={t("guard.hint")}>
+        <Paper className={classes.card}>
+          <GuardFacts guard={guard} own />
+        </Paper>
+      </Section>
+    </>
   );
 }
 

@@ -19,9 +19,10 @@ import { Page } from "../../parts/Page";
 import { usePaging } from "../../parts/paging";
 import { State } from "../../parts/State";
 import { Ago } from "../../parts/Time";
+import { SignUp } from "./SignUp";
 
 const route = getRouteApi("/frame/accounts");
-const STATES = ["active", "suspended"] as const;
+const STATES = ["active", "paused", "suspended"] as const;
 
 export function Component() {
   const { t } = useTranslation();
@@ -84,6 +85,7 @@ export function Component() {
           paging={paging}
         />
       )}
+      <SignUp />
       <Creating opened={creating} close={dialog.close} />
     </Page>
   );

@@ -1,11 +1,11 @@
 /** For operators: one account, its credits, and whether it may send. */
-import { Button, Group, Modal, NumberInput, Paper, Stack, Text, TextInput } from "@mantine/core";
+import { Button, Checkbox, Group, Modal, NumberInput, Paper, Stack, Text, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useDisclosure } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
-import { commands, oneAccount } from "../../api/queries";
+import { accountAttempts, accountDetails, commands, oneAccount } from "../../api/queries";
 import type { Account } from "../../api/types";
 import { count } from "../../format/number";
 import { absolute } from "../../format/time";
@@ -15,7 +15,10 @@ import { Facts } from "../../parts/Facts";
 import { Failure, FormFault, Lines } from "../../parts/Feedback";
 import { Page, Section } from "../../parts/Page";
 import { State } from "../../parts/State";
+import { Ago } from "../../parts/Time";
 import classes from "./Accounts.module.css";
+import { DayLimitsOf } from "./DayLimits";
+import { Guarded } from "./Guarded";
 
 const route = getRouteApi("/frame/accounts/$id");
 
@@ -37,10 +40,11 @@ export function Component() {
 function Loaded({ account, back }: { account: Account; back: { to: "/accounts"; label: string } }) {
   const { t } = useTranslation();
   const [suspending, dialog] = useDisclosure();
-  const suspended = account.state === "suspended";
+  const details = useQuery(accountDetails(account.id)).data;
+  const active = account.state === "active";
   const resume = useAct({
     run: () => commands.resumeAccount(account.id),
-    stale: [["accounts"], ["session"]],
+    stale: [["accounts"], ["session"], ["messages"]],
     said: () => t("oneAccount.resumed", { name: account.name }),
   });
   return (
@@ -55,7 +59,7 @@ function Loaded({ account, back }: { account: Account; back: { to: "/accounts"; 
         </>
       }
       action={
-        suspended ? (
+        !active ? (
           <Button loading={resume.isPending} onClick={() => resume.mutate()}>
             {t("oneAccount.resume")}
           </Button>
@@ -77,15 +81,70 @@ function Loaded({ account, back }: { account: Account; back: { to: "/accounts"; 
                   : count(account.credits),
               ],
               [t("accounts.operator"), account.operator ? t("common.yes") : t("common.no")],
+              account.sandbox && [t("oneAccount.sandbox"), t("oneAccount.sandboxHint")],
               [t("accounts.created"), absolute(Date.parse(account.created_at))],
+              details && [t("oneAccount.logins"), count(details.logins)],
+              details && [
+                t("oneAccount.lastMessage"),
+                details.last_message_at ? (
+                  <Ago key="m" at={details.last_message_at} />
+                ) : (
+                  <span key="m" className="quiet">
+                    {t("oneAccount.noMessage")}
+                  </span>
+                ),
+              ],
+              details && [t("nav.domains"), <Domains key="d" domains={details.domains} />],
               [t("account.id"), <CopyValue key="id" value={account.id} what={t("account.id")} mono />],
             ]}
           />
         </Paper>
       </Section>
+      <Guarded account={account} />
+      <DayLimitsOf account={account.id} />
       {account.credits !== null && <Grant account={account} />}
+      <Attempts id={account.id} />
       <Suspending account={account} opened={suspending} close={dialog.close} />
     </Page>
+  );
+}
+
+function Domains({ domains }: { domains: { name: string; verified: boolean }[] }) {
+  const { t } = useTranslation();
+  if (domains.length === 0) return <span className="quiet">{t("oneAccount.noDomain")}</span>;
+  return (
+    <Stack gap={4}>
+      {domains.map(({ name, verified }) => (
+        <span key={name}>
+          <bdi>{name}</bdi> <State state={verified ? "verified" : "pending"} />
+        </span>
+      ))}
+    </Stack>
+  );
+}
+
+/** The latest attempts to sign in: what brings a person to ask the operator. */
+function Attempts({ id }: { id: string }) {
+  const { t } = useTranslation();
+  const attempts = useQuery(accountAttempts(id)).data?.items;
+  if (!attempts?.length) return null;
+  return (
+    <Section title={t("oneAccount.attempts")}>
+      <Paper className={classes.card}>
+        <Facts
+          facts={attempts.map((attempt) => [
+            `${absolute(Date.parse(attempt.last_at))}`,
+            <span key={attempt.id}>
+              <bdi>{attempt.login}</bdi>, {attempt.ip}:{" "}
+              {t(`attempts.reasons.${attempt.reason}`, {
+                until: attempt.until ? absolute(Date.parse(attempt.until)) : "",
+              })}
+              {attempt.count > 1 && ` (${count(attempt.count)})`}
+            </span>,
+          ])}
+        />
+      </Paper>
+    </Section>
   );
 }
 
@@ -139,11 +198,12 @@ function Grant({ account }: { account: Account }) {
 function Suspending({ account, opened, close }: { account: Account; opened: boolean; close: () => void }) {
   const { t } = useTranslation();
   const form = useForm({
-    initialValues: { reason: "" },
+    initialValues: { reason: "", hold: false },
     validate: { reason: (reason) => (reason.trim() === "" ? t("oneAccount.needReason") : null) },
   });
   const suspend = useAct({
-    run: ({ reason }: typeof form.values) => commands.suspendAccount(account.id, reason.trim()),
+    run: ({ reason, hold }: typeof form.values) =>
+      commands.suspendAccount(account.id, { reason: reason.trim(), hold }),
     stale: [["accounts"], ["session"]],
     silent: true,
     said: () => t("oneAccount.suspended", { name: account.name }),
@@ -167,6 +227,11 @@ function Suspending({ account, opened, close }: { account: Account; opened: bool
             withAsterisk
             data-autofocus
             {...form.getInputProps("reason")}
+          />
+          <Checkbox
+            label={t("oneAccount.hold")}
+            description={t("oneAccount.holdHint")}
+            {...form.getInputProps("hold", { type: "checkbox" })}
           />
           <FormFault error={suspend.error} />
           <Group justify="flex-end" gap="xs">

@@ -43,8 +43,8 @@ export function NeedRow({ need }: { need: Need }) {
     case "suspended":
       return (
         <Row
-          what={t("overview.suspended")}
-          mark={<State state="suspended" />}
+          what={t(need.state === "paused" ? "overview.accountPaused" : "overview.suspended")}
+          mark={<State state={need.state} />}
           hint={need.reason ?? t("frame.suspendedNoReason")}
         />
       );

@@ -8,7 +8,7 @@ export const LONG_WAIT_MS = 60 * 60 * 1_000;
 export const CERTIFICATE_DAYS = 14;
 
 export type Need =
-  | { kind: "suspended"; reason: string | null }
+  | { kind: "suspended"; state: "suspended" | "paused"; reason: string | null }
   | { kind: "credits"; left: number; mark: number }
   | { kind: "domain"; domain: Domain }
   | { kind: "paused"; lane: Lane }
@@ -25,7 +25,7 @@ export interface Known {
 export function needs({ me, domains, queue, settings }: Known, now: number): Need[] {
   const found: Need[] = [];
   const { state, state_reason, credits, credit_mark } = me.account;
-  if (state === "suspended") found.push({ kind: "suspended", reason: state_reason ?? null });
+  if (state !== "active") found.push({ kind: "suspended", state, reason: state_reason ?? null });
   if (low(me.account)) found.push({ kind: "credits", left: Math.max(0, credits ?? 0), mark: credit_mark });
   const until = settings?.certificate ? Date.parse(settings.certificate.not_after) : Number.POSITIVE_INFINITY;
   if (until - now < CERTIFICATE_DAYS * 86_400_000) found.push({ kind: "certificate", until });

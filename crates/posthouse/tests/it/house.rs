@@ -36,7 +36,7 @@ const OUTBOUND_MODULES: [&str; 10] = [
 ];
 
 /// Each table and the module that alone writes SQL on it.
-const TABLES: [(&str, &str); 41] = [
+const TABLES: [(&str, &str); 42] = [
     ("account_changes", "accounts/src/changes"),
     ("accounts", "accounts/src"),
     ("api_keys", "accounts/src"),
