@@ -66,6 +66,7 @@ async function fill() {
     expires_at: "2099-12-31T23:59:59Z",
     sandbox: true,
   });
+  await post("/users/invitations", { email: "colleague@example.net", role: "developer" });
   await post("/keys", { name: "Billing system", scopes: ["send", "messages"] });
   const { id: account } = await post<{ id: string }>("/accounts", {
     email: "customer@example.net",
@@ -152,6 +153,9 @@ describe("the console looks right and is accessible", () => {
         attempts: "/app/account/attempts",
         "credits-without-limit": "/app/account/credits",
         lockouts: "/app/lockouts",
+        users: "/app/users",
+        audit: "/app/account/audit",
+        "audit-of-all": "/app/audit",
         "not-found": "/app/there/is/nothing",
       };
       await everyone(signedIn.context, pages);
