@@ -88,7 +88,7 @@ function Opened({ me }: { me: Me }) {
   return (
     <Page title={t("error.beyondRole")} narrow>
       <Text maw="60ch">{t("error.beyondRoleMeans", { role: t(`users.role.${me.login.role}`) })}</Text>
-      <Button component={Link} to="/" variant="default" mt="md">
+      <Button component={Link} to="/" variant="default" mt="md" style={{ alignSelf: "flex-start" }}>
         {t("error.toOverview")}
       </Button>
     </Page>
