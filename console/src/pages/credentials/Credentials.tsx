@@ -1,6 +1,6 @@
 /** Named SMTP credentials: make one and see its password once, see when it was used, revoke it; and the switch that keeps
  * login passwords off SMTP. */
-import { Badge, Button, Group } from "@mantine/core";
+import { Button, Group } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconPlus } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
@@ -91,9 +91,7 @@ function useColumns(): Column<SmtpCredential>[] {
         <Group gap="xs" wrap="nowrap">
           <bdi>{row.name}</bdi>
           {row.sandbox && (
-            <Badge component={Link} to="/inbox" variant="outline" color="blue" style={{ cursor: "pointer" }}>
-              {t("credentials.sandbox")}
-            </Badge>
+            <Link to="/inbox">{t("credentials.sandbox")}</Link>
           )}
         </Group>
       ),
