@@ -25,6 +25,7 @@ mod people;
 mod principal;
 mod reset;
 mod scopes;
+mod scram;
 mod second_step;
 mod sessions;
 mod settings;
@@ -59,6 +60,7 @@ pub use notices::{ChangedBy, Letter, Requester, Says, StepChange};
 pub use people::{Account, AccountFilter, AccountSort, AccountState, Login, NewAccount, OwnPassword};
 pub use principal::{Principal, Validity, Via};
 pub use scopes::{Role, Scope, Scopes};
+pub use scram::{ProofAttempt, Proved, ScramChallenge};
 pub use second_step::{
     ALGORITHMS, Assertion, Challenge, Entered, Fault, Given, NewApp, NoPasskeys, Owner, Passkey,
     Registration, SecondStep, Site, Step,
@@ -102,6 +104,8 @@ struct Inner {
     hasher: hash::Hasher,
     pairs: sign_in::Pairs,
     pace: sign_in::Pace,
+    /// Set where SCRAM is switched on.
+    salts: std::sync::OnceLock<scram::Salts>,
     in_hand: lockout::InHand,
     /// Logins and the client addresses that were noted as theirs within the last hour.
     known: moka::sync::Cache<(store::Id, ipnet::IpNet), ()>,
@@ -125,6 +129,7 @@ impl Accounts {
             hasher: hash::Hasher::new(),
             pairs,
             pace: sign_in::Pace::default(),
+            salts: std::sync::OnceLock::new(),
             in_hand: lockout::InHand::default(),
             known: moka::sync::Cache::builder()
                 .max_capacity(20_000)

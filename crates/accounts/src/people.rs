@@ -11,6 +11,7 @@ use crate::audit::{self, By};
 use crate::changes::{self, bump};
 use crate::links;
 use crate::notices::{self, ChangedBy, Matter, Requester};
+use crate::scram::{self, MadeKeys};
 use crate::{
     Accounts, AccountsError, Attempt, Outcome, Principal, Result, Role, Via, attempts, credits, guard,
     lockout, password,
@@ -117,6 +118,8 @@ pub struct AccountFilter {
 pub(crate) struct NewPassword {
     pub(crate) login: Login,
     pub(crate) hash: String,
+    /// For SCRAM, where it is on.
+    pub(crate) scram: Option<MadeKeys>,
     /// The hash of the token of the web session that goes on.
     pub(crate) keep: Option<[u8; 32]>,
     pub(crate) by: ChangedBy,
@@ -327,6 +330,7 @@ impl Accounts {
         let change = NewPassword {
             login,
             hash: self.hash(new).await?,
+            scram: self.scram_keys(&email, new).await?,
             keep,
             by,
             requester,
@@ -538,6 +542,7 @@ pub(crate) fn replace_password(tx: &mut Tx<'_>, change: &NewPassword) -> store::
     if changed == 0 {
         return Ok(false);
     }
+    scram::renew(tx, id, change.scram.as_ref())?;
     crate::sessions::end_all_but(tx, id, change.keep.as_ref(), change.now)?;
     links::forget(tx, id)?;
     lockout::lift(tx, id)?;

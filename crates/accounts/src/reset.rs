@@ -67,6 +67,7 @@ impl Accounts {
         let change = NewPassword {
             login: login.clone(),
             hash: self.hash(new).await?,
+            scram: self.scram_keys(&login.email, new).await?,
             keep: None,
             by: ChangedBy::Link,
             requester: Some(from.clone()),

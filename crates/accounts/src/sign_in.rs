@@ -112,15 +112,15 @@ impl Pace {
         self.0.store(after, Ordering::Relaxed);
     }
 
-    async fn wait_since(&self, start: Instant) {
+    pub(crate) async fn wait_since(&self, start: Instant) {
         sleep_until(start + Duration::from_micros(self.0.load(Ordering::Relaxed))).await;
     }
 }
 
 /// An attempt on its way.
-struct Looking<'a> {
+pub(crate) struct Looking<'a> {
     attempt: Attempt<'a>,
-    subject: Subject,
+    pub(crate) subject: Subject,
     secret: Option<Arc<LoginSecret>>,
     digest: [u8; 32],
     has_failures: bool,
@@ -147,19 +147,7 @@ impl Accounts {
             Ok(address) => self.login_secret(&address.login_key()).await?,
             Err(_) => None,
         };
-        let subject = Subject::new(attempt.login, attempt.from.ip);
-        let digest = self
-            .inner
-            .pairs
-            .digest(&subject.login, secret.as_deref(), attempt.password);
-        let mut looking = Looking {
-            attempt,
-            subject,
-            secret,
-            digest,
-            has_failures: false,
-            again,
-        };
+        let mut looking = self.looking(attempt, secret, again);
         // A good one is let in whatever was guessed before from its address: there is nothing to guess about it.
         let named = self.named(&looking).await?;
         if let Some(Found::Good(terms)) = &named {
@@ -193,6 +181,8 @@ impl Accounts {
         }
         let outcome = if self.verify(&looking, turn).await? {
             self.inner.pairs.verified.insert(looking.digest, ());
+            self.keep_scram_keys(looking.secret.as_ref(), attempt.password)
+                .await;
             self.let_in(&looking, start).await?
         } else {
             self.keep_out(looking).await?
@@ -204,7 +194,26 @@ impl Accounts {
         Ok(outcome)
     }
 
-    async fn lock_on(&self, looking: &mut Looking<'_>) -> Result<Option<Time>> {
+    pub(crate) fn looking<'a>(
+        &self,
+        attempt: Attempt<'a>,
+        secret: Option<Arc<LoginSecret>>,
+        again: bool,
+    ) -> Looking<'a> {
+        let subject = Subject::new(attempt.login, attempt.from.ip);
+        let pairs = &self.inner.pairs;
+        let digest = pairs.digest(&subject.login, secret.as_deref(), attempt.password);
+        Looking {
+            attempt,
+            subject,
+            secret,
+            digest,
+            has_failures: false,
+            again,
+        }
+    }
+
+    pub(crate) async fn lock_on(&self, looking: &mut Looking<'_>) -> Result<Option<Time>> {
         let login = looking.secret.as_ref().map(|secret| secret.login);
         let standing = self.standing(&looking.subject, login).await?;
         looking.has_failures = standing.has_failures;
@@ -275,7 +284,7 @@ impl Accounts {
         Ok(())
     }
 
-    async fn let_in(&self, looking: &Looking<'_>, start: Instant) -> Result<Outcome> {
+    pub(crate) async fn let_in(&self, looking: &Looking<'_>, start: Instant) -> Result<Outcome> {
         let secret = looking.secret.as_ref().ok_or(AccountsError::Hashing)?;
         if looking.attempt.from.door == Door::Smtp && !secret.smtp_password {
             return self
@@ -309,7 +318,7 @@ impl Accounts {
         }))
     }
 
-    async fn keep_out(&self, looking: Looking<'_>) -> Result<Outcome> {
+    pub(crate) async fn keep_out(&self, looking: Looking<'_>) -> Result<Outcome> {
         self.count_wrong(&looking).await?;
         let now = self.inner.clock.now();
         let wrong = Wrong {
@@ -325,7 +334,7 @@ impl Accounts {
         Ok(Outcome::Wrong)
     }
 
-    async fn locked(&self, looking: &Looking<'_>, until: Time, start: Instant) -> Outcome {
+    pub(crate) async fn locked(&self, looking: &Looking<'_>, until: Time, start: Instant) -> Outcome {
         self.note(looking, Reason::Locked { until });
         self.inner.pace.wait_since(start).await;
         Outcome::Locked {

@@ -10,5 +10,6 @@ pub mod notify;
 pub mod replies;
 pub mod reply;
 pub mod sasl;
+pub mod scram;
 pub mod smtp;
 pub mod time;

@@ -91,6 +91,11 @@ const TREE: &[Migration] = &[
         name: "guard",
         text: include_str!("../migrations/0016_guard.sql"),
     },
+    Migration {
+        version: 17,
+        name: "scram",
+        text: include_str!("../migrations/0017_scram.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

@@ -16,6 +16,7 @@ fn config() -> Config {
     Config {
         hostname: "mx.example".into(),
         sign_in: true,
+        scram: false,
         max_message_size: 26_214_400,
         max_header_size: 102_400,
         max_text_line: 1_048_576,
@@ -86,6 +87,7 @@ impl Player {
                     self.session.tls_started();
                     continue;
                 }
+                Step::Challenge(_) | Step::Proof(_) => unreachable!("no SCRAM is offered"),
                 Step::SignIn(_) | Step::Mail(_) | Step::Rcpt(_) | Step::Data => Verdict::Accept,
             };
             self.session.answer(verdict);

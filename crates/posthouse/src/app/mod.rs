@@ -106,6 +106,13 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
 impl Server {
     async fn build(config: Config) -> Result<Self, AppError> {
         let rooms = Rooms::open(&config).await?;
+        if !config.smtp.scram {
+            let forgotten = rooms.accounts.use_scram(false).await;
+            forgotten.map_err(|source| AppError::Database {
+                url: config.database_url.to_string(),
+                source,
+            })?;
+        }
         let now = rooms.clock.now();
         let certificates = Certificates::open(&config, now)?;
         let parts = sending::parts(&config, &rooms)?;

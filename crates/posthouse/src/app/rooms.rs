@@ -38,6 +38,10 @@ impl Rooms {
             sign_up: config.accounts.signup.into(),
         };
         let accounts = Accounts::new(db.clone(), clock.clone(), ids.clone(), settings);
+        // A command sets passwords too; only a server that starts without SCRAM ends what another made.
+        if config.smtp.scram {
+            accounts.use_scram(true).await.map_err(failed)?;
+        }
         Ok(Self {
             db,
             accounts,

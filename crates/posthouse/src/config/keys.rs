@@ -152,6 +152,11 @@ settings! {
         /// What becomes of a line feed without a carriage return in a message: `repair` makes it CRLF before anything is
         /// signed or stored, `refuse` refuses the message.
         bare_lf: BareLf = "repair",
+        /// Offers SCRAM-SHA-256 beside PLAIN and LOGIN, and SCRAM-SHA-256-PLUS under TLS 1.3, so that the password itself never
+        /// travels. What is stored for it is weaker than the argon2id hash beside it: whoever steals the database guesses
+        /// at passwords thousands of times faster. The keys are made when a password is set or next used, and deleted when a server
+        /// starts with this off. Named SMTP credentials cannot use it; a program that prefers SCRAM has to be told PLAIN for one.
+        scram: bool = "false",
     }
 
     /// A certificate of your own. Without one, and without [acme], one is made at first start that no client trusts

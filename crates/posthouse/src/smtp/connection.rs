@@ -17,6 +17,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
+use tokio_rustls::rustls::ProtocolVersion;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tracing::{debug, info};
@@ -173,6 +174,7 @@ impl Connection {
             self.session.tls_started();
             self.principal = None;
         }
+        self.session.bind_channel(channel(&stream));
         self.converse(&mut stream).await.map(|_| ())
     }
 
@@ -194,6 +196,17 @@ impl Connection {
                     self.flush(stream).await?;
                     let verdict = self.sign_in(credentials).await;
                     self.session.answer(verdict);
+                }
+                Step::Challenge(username) => match self.shared.accounts.challenge(&username) {
+                    Some(with) => self.session.challenge(&with.salt, with.iterations, &with.nonce),
+                    None => self.session.answer(Verdict::Refuse(replies::SIGN_IN_UNAVAILABLE)),
+                },
+                Step::Proof(proof) => {
+                    self.flush(stream).await?;
+                    match self.prove(&proof).await {
+                        Ok(message) => self.session.verified(&message),
+                        Err(verdict) => self.session.answer(verdict),
+                    }
                 }
                 Step::Mail(reverse_path) => {
                     let verdict = self.mail(reverse_path).await;
@@ -354,6 +367,17 @@ impl Waits {
         }
         Poll::Pending
     }
+}
+
+/// What names this TLS channel. Before TLS 1.3 such a name holds only with an extension that the library does not tell of.
+// RFC 9266 section 4.2
+fn channel(stream: &TlsStream<TcpStream>) -> Option<Vec<u8>> {
+    let connection = stream.get_ref().1;
+    if connection.protocol_version() != Some(ProtocolVersion::TLSv1_3) {
+        return None;
+    }
+    let exported = connection.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b""));
+    exported.ok().map(|name: [u8; 32]| name.to_vec())
 }
 
 /// `TLSv1_3 TLS13_AES_256_GCM_SHA384`.

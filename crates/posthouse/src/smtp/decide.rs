@@ -1,11 +1,15 @@
 //! What the session asks: who signs in, who may send as whom, and whether a message is taken over.
 
-use accounts::{AccountsError, Approach, Attempt, LimitOf, Outcome, Principal, Reason, Validity, Via};
+use accounts::{
+    AccountsError, Approach, Attempt, LimitOf, Outcome, Principal, ProofAttempt, Proved, Reason, Validity,
+    Via,
+};
 use bytes::Bytes;
 use mail::address::Address;
 use mail::envelope::Envelope;
 use mail::replies;
 use mail::sasl::Credentials;
+use mail::scram::Proof;
 use mail::smtp::server::{AuthMistake, AuthRefused, Verdict};
 use outbound::model::Credential;
 use outbound::{Origin, Submission};
@@ -23,7 +27,27 @@ impl Connection {
             password: &credentials.password,
             from: &from,
         };
-        match self.shared.accounts.sign_in(attempt).await {
+        let outcome = self.shared.accounts.sign_in(attempt).await;
+        match self.signed_in(outcome) {
+            Ok(()) => Verdict::Accept,
+            Err(verdict) => verdict,
+        }
+    }
+
+    /// Checks a proof that the client knows the password; returns the server's own.
+    pub(super) async fn prove(&mut self, proof: &Proof) -> Result<String, Verdict> {
+        let from = self.approach(proof.mechanism.name());
+        let attempt = ProofAttempt { proof, from: &from };
+        let (outcome, message) = match self.shared.accounts.sign_in_by_proof(attempt).await {
+            Ok(Proved::In(principal, message)) => (Ok(Outcome::In(principal)), message),
+            Ok(Proved::Otherwise(outcome)) => (Ok(outcome), String::new()),
+            Err(error) => (Err(error), String::new()),
+        };
+        self.signed_in(outcome).map(|()| message)
+    }
+
+    fn signed_in(&mut self, outcome: Result<Outcome, AccountsError>) -> Result<(), Verdict> {
+        let refused = match outcome {
             Ok(Outcome::In(principal)) => {
                 Counters::add(&self.shared.counters.sign_ins, 1);
                 debug!(connection = self.id, account = %principal.account, "signed in");
@@ -31,27 +55,28 @@ impl Connection {
                     slot.signed_in();
                 }
                 self.principal = Some(principal);
-                Verdict::Accept
+                return Ok(());
             }
             Ok(Outcome::Wrong) => {
                 Counters::add(&self.shared.counters.sign_in_failures, 1);
                 info!(connection = self.id, client = %self.peer.ip(), "a sign-in failed");
-                Verdict::Refuse(replies::SIGN_IN_FAILED)
+                replies::SIGN_IN_FAILED
             }
             Ok(Outcome::Locked { left }) => {
                 Counters::add(&self.shared.counters.sign_in_failures, 1);
                 debug!(connection = self.id, client = %self.peer.ip(), "a locked client tried to sign in");
-                Verdict::Refuse(replies::sign_in_locked(left))
+                replies::sign_in_locked(left)
             }
             Ok(Outcome::Busy) => {
                 warn!(connection = self.id, "too many sign-ins wait for their turn");
-                Verdict::Refuse(replies::SIGN_IN_UNAVAILABLE)
+                replies::SIGN_IN_UNAVAILABLE
             }
             Err(error) => {
                 self.trouble("a sign-in could not be checked", &error);
-                Verdict::Refuse(replies::SIGN_IN_UNAVAILABLE)
+                replies::SIGN_IN_UNAVAILABLE
             }
-        }
+        };
+        Err(Verdict::Refuse(refused))
     }
 
     /// Notes an AUTH that came at the wrong place, so that its owner is told why it fails.

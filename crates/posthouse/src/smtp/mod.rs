@@ -48,6 +48,7 @@ pub struct SmtpSettings {
     /// Octets of a line of text.
     pub max_line_length: u64,
     pub bare_lf: server::BareLf,
+    pub scram: bool,
     /// Over all listeners.
     pub max_connections: usize,
     /// Of one IPv4 address or IPv6 /64.
@@ -72,6 +73,7 @@ impl SmtpSettings {
             max_message_size: smtp.max_message_size.0,
             max_recipients: smtp.max_recipients.get() as usize,
             max_line_length: smtp.max_line_length.get().into(),
+            scram: smtp.scram,
             bare_lf: match smtp.bare_lf {
                 BareLf::Repair => server::BareLf::Repair,
                 BareLf::Refuse => server::BareLf::Refuse,
@@ -94,6 +96,7 @@ impl SmtpSettings {
         server::Config {
             hostname: self.hostname.clone(),
             sign_in: kind != Kind::Inbound,
+            scram: self.scram,
             max_message_size: self.max_message_size,
             max_header_size: MAX_HEADER,
             max_text_line: self.max_line_length,

@@ -36,7 +36,7 @@ const OUTBOUND_MODULES: [&str; 10] = [
 ];
 
 /// Each table and the module that alone writes SQL on it.
-const TABLES: [(&str, &str); 42] = [
+const TABLES: [(&str, &str); 44] = [
     ("account_changes", "accounts/src/changes"),
     ("accounts", "accounts/src"),
     ("api_keys", "accounts/src"),
@@ -76,6 +76,8 @@ const TABLES: [(&str, &str); 42] = [
     ("sign_in_attempts", "accounts/src/attempts"),
     ("sign_in_limits", "accounts/src/lockout"),
     ("sign_ups", "accounts/src/sign_up"),
+    ("scram_keys", "accounts/src/scram"),
+    ("scram_salts", "accounts/src/scram"),
     ("smtp_credentials", "accounts/src/smtp_credentials"),
     ("totp", "accounts/src/second_step"),
     ("velocity", "accounts/src/limits"),

@@ -22,6 +22,7 @@ mod password;
 mod peers;
 mod proxied;
 mod readme;
+mod scram;
 mod sign_up;
 mod site;
 mod smtp_raw;

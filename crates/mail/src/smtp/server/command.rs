@@ -4,6 +4,7 @@ use bytes::{Buf, BytesMut};
 
 use super::grammar::{self, Command, MailParameters, RcptParameters};
 use super::line::Line;
+use super::scram::Scram;
 use super::{
     AuthMistake, AuthRefused, Exchange, Hello, Question, SASL_LIMIT, Session, State, Step, Tls, Transaction,
 };
@@ -60,9 +61,9 @@ impl Session {
             ""
         };
         let auth = if self.config.sign_in && self.tls == Tls::Active {
-            "AUTH PLAIN LOGIN\n"
+            format!("AUTH {}\n", self.mechanisms())
         } else {
-            ""
+            String::new()
         };
         let size = self.config.max_message_size;
         let text = format!(
@@ -106,6 +107,8 @@ impl Session {
             (Exchange::Plain, replies::AUTH_CONTINUE)
         } else if mechanism.eq_ignore_ascii_case("LOGIN") {
             (Exchange::LoginUsername, replies::AUTH_USERNAME)
+        } else if let Some(scram) = self.scram_named(mechanism) {
+            (Exchange::Scram(Scram::First(scram)), replies::AUTH_CONTINUE)
         } else {
             return self.refuse(&replies::AUTH_MECHANISM);
         };
@@ -148,6 +151,7 @@ impl Session {
         let response = if response == "=" { "" } else { response };
         let credentials = match exchange {
             Exchange::Plain => sasl::plain(response),
+            Exchange::Scram(scram) => return self.scram(scram, response),
             Exchange::LoginUsername => {
                 return match sasl::decode(response) {
                     Ok(username) => {

@@ -12,6 +12,7 @@ mod command;
 mod data;
 mod grammar;
 mod line;
+mod scram;
 #[cfg(test)]
 mod tests;
 
@@ -24,11 +25,13 @@ pub use self::data::BareLf;
 use self::data::{DataReader, TextLimits};
 use self::grammar::Command;
 use self::line::{Line, LineReader};
+use self::scram::Scram;
 use crate::address::Address;
 use crate::envelope::{Envelope, Recipient};
 use crate::replies;
 use crate::reply::Reply;
 use crate::sasl::{self, Credentials};
+use crate::scram::{Begun, Mechanism, Proof};
 
 /// Octets of a command line with its CRLF: the 512 of RFC 5321 section 4.5.3.1.4 and room for every extension.
 const COMMAND_LIMIT: usize = 2_048;
@@ -46,6 +49,8 @@ pub struct Config {
     pub hostname: String,
     /// Whether clients may sign in here.
     pub sign_in: bool,
+    /// Whether they may sign in with SCRAM too.
+    pub scram: bool,
     /// Octets of a message as sent.
     pub max_message_size: u64,
     /// Octets of a message's header section.
@@ -81,6 +86,10 @@ pub enum Step {
     NeedBytes,
     /// Does anybody sign in with these?
     SignIn(Credentials),
+    /// What is this user to be challenged with? Answered by [`Session::challenge`], or refused.
+    Challenge(String),
+    /// Is the proof right? Answered by [`Session::verified`], or refused.
+    Proof(Proof),
     /// May a transaction start for this reverse path? `None` is the null sender.
     Mail(Option<Address>),
     /// May the transaction have this recipient?
@@ -145,6 +154,8 @@ impl AuthRefused {
             ("PLAIN", credentials.map(|credentials| credentials.username))
         } else if mechanism.eq_ignore_ascii_case("LOGIN") {
             ("LOGIN", initial.and_then(|response| sasl::decode(response).ok()))
+        } else if let Some(scram) = Mechanism::parse(mechanism) {
+            (scram.name(), None)
         } else {
             ("", None)
         };
@@ -165,6 +176,8 @@ pub struct Session {
     /// Nothing was read yet on the plain connection.
     untouched: bool,
     hello: Option<Hello>,
+    /// What names the TLS channel.
+    binding: Option<Vec<u8>>,
     signed_in: bool,
     trusted: bool,
     transaction: Option<Transaction>,
@@ -192,11 +205,14 @@ enum Exchange {
     Plain,
     LoginUsername,
     LoginPassword { username: String },
+    Scram(Scram),
 }
 
 #[derive(Debug)]
 enum Question {
     SignIn,
+    Challenge(Begun),
+    Proof,
     Mail(Transaction),
     Rcpt(Recipient),
     Data,
@@ -225,6 +241,7 @@ impl Session {
             lines: LineReader::new(config.bare_lf == BareLf::Repair),
             untouched: tls != Tls::Active,
             hello: None,
+            binding: None,
             signed_in: false,
             trusted: false,
             transaction: None,
@@ -296,6 +313,9 @@ impl Session {
                 self.trusted = true;
                 replies::SIGNED_IN
             }
+            Question::Challenge(_) | Question::Proof => {
+                unreachable!("these are answered with what they ask for")
+            }
             Question::Mail(transaction) => {
                 self.transaction = Some(transaction);
                 replies::SENDER_OK
@@ -323,7 +343,7 @@ impl Session {
 
     fn denied(&mut self, question: &Question, reply: &Reply) -> Option<Step> {
         match question {
-            Question::SignIn => {
+            Question::SignIn | Question::Challenge(_) | Question::Proof => {
                 self.refuse(reply);
                 // That we cannot look is not the client's fault; that it is locked out is.
                 if *reply != replies::SIGN_IN_UNAVAILABLE {
@@ -365,6 +385,7 @@ impl Session {
         self.tls = Tls::Active;
         self.untouched = false;
         self.hello = None;
+        self.binding = None;
         self.signed_in = false;
         self.trusted = false;
         self.transaction = None;

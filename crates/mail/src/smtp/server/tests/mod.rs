@@ -1,6 +1,7 @@
 //! The session spoken to as a client would, with a driver that grants everything to those who signed in.
 
 mod abuse;
+mod scram;
 mod sign_in;
 
 use base64::Engine as _;
@@ -14,6 +15,7 @@ fn config() -> Config {
     Config {
         hostname: "mx.example".into(),
         sign_in: true,
+        scram: false,
         max_message_size: 100_000,
         max_header_size: 10_000,
         max_text_line: 50_000,
@@ -25,6 +27,9 @@ fn config() -> Config {
         help_pages: None,
     }
 }
+
+/// The proof that the driver takes for right.
+const RIGHT: [u8; 32] = [7; 32];
 
 /// A session with its driver, and what came of it.
 struct Talk {
@@ -91,6 +96,11 @@ impl Talk {
                     self.session.answer(Verdict::Accept);
                 }
                 Step::SignIn(_) => self.session.answer(Verdict::Refuse(replies::SIGN_IN_FAILED)),
+                Step::Challenge(_) => self.session.challenge(b"salt", 4_096, "def"),
+                Step::Proof(proof) if proof.fingerprint() == BASE64_STANDARD.encode(RIGHT) => {
+                    self.session.verified("v=verified");
+                }
+                Step::Proof(_) => self.session.answer(Verdict::Refuse(replies::SIGN_IN_FAILED)),
                 Step::Rcpt(_) if !self.session.signed_in && !self.session.trusted => {
                     self.session.answer(Verdict::Refuse(replies::RELAY_DENIED));
                 }
