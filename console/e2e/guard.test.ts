@@ -144,7 +144,7 @@ describe("an account whose recipients bounce", () => {
     async () => {
       const { page } = operator;
       await page.goto("/app/accounts");
-      await page.getByRole("radio", { name: "By invitation" }).check();
+      await page.getByRole("radio", { name: "By invitation" }).click();
       await page.getByText("Opening an account takes an invitation now").waitFor();
       await page.getByRole("textbox", { name: "Invite somebody" }).fill("guest@example.org");
       await page.getByRole("button", { name: "Send the invitation" }).click();

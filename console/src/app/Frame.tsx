@@ -294,14 +294,8 @@ function Paused({ reason }: { reason: string }) {
   });
   const pause = guard?.pause;
   return (
-    <Alert
-      color="yellow"
-      variant="outline"
-      mb="md"
-      py="xs"
-      icon={<IconPlayerPause aria-hidden />}
-      title={t("guard.banner")}
-    >
+    <Alert color="yellow" variant="outline" mb="md" py="xs" icon={<IconPlayerPause aria-hidden />}>
+      <strong>{t("guard.banner")}.</strong>{" "}
       {pause
         ? t(`guard.${pause.cause}Reason`, {
             failed: count(pause.failed),

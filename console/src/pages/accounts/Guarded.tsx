@@ -50,8 +50,8 @@ export function GuardFacts({ guard, own }: { guard: Guard; own?: boolean }) {
               failed: count(pause.failed),
               of: count(pause.of),
               most: pause.most,
-            })}{" "}
-            <Ago at={pause.at} />
+            })}
+            , <Ago at={pause.at} />
           </span>,
         ],
         pause && !own && [t("guard.decides"), t(`guard.decides_${pause.decides}`)],

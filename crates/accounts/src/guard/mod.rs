@@ -63,7 +63,7 @@ pub struct Pause {
 }
 
 impl Pause {
-    fn new(cause: Cause, counted: Counted, thresholds: &Thresholds, now: Time) -> Self {
+    fn new(cause: Cause, counted: Counted, thresholds: Thresholds, now: Time) -> Self {
         let (failed, most) = match cause {
             Cause::Bounces => (counted.bounced, thresholds.bounces),
             Cause::Complaints => (counted.complained, thresholds.complaints),
@@ -293,10 +293,10 @@ impl Look {
                 }
             }
             save(tx, *account, &window)?;
-            let Some(cause) = window.judge(&self.settings.thresholds) else {
+            let Some(cause) = window.judge(self.settings.thresholds) else {
                 continue;
             };
-            let pause = Pause::new(cause, window.counted(), &self.settings.thresholds, self.now);
+            let pause = Pause::new(cause, window.counted(), self.settings.thresholds, self.now);
             if self.pause(tx, *account, &pause, id)? {
                 paused.push((*account, pause.reason()));
             }

@@ -107,7 +107,7 @@ impl Window {
     }
 
     /// Whether the account is to be paused.
-    pub fn judge(&self, thresholds: &Thresholds) -> Option<Cause> {
+    pub fn judge(&self, thresholds: Thresholds) -> Option<Cause> {
         let counted = self.counted();
         if counted.recipients < LEAST_RECIPIENTS {
             return None;
@@ -158,16 +158,15 @@ mod tests {
 
     fn of(other: u32, bounced: u32, complained: u32) -> Window {
         let mut window = Window::default();
-        let (mut others, mut bounces) = (other, bounced);
+        let (mut fine, mut refused) = (other, bounced);
         // Evenly mixed, so that no slot is special.
-        while others + bounces > 0 {
-            if u64::from(bounces) * u64::from(other) >= u64::from(others) * u64::from(bounced) && bounces > 0
-            {
+        while fine + refused > 0 {
+            if u64::from(refused) * u64::from(other) >= u64::from(fine) * u64::from(bounced) && refused > 0 {
                 window.end(Ending::Bounced);
-                bounces -= 1;
+                refused -= 1;
             } else {
                 window.end(Ending::Other);
-                others -= 1;
+                fine -= 1;
             }
         }
         for _ in 0..complained {
@@ -192,17 +191,13 @@ mod tests {
             (574, 50, Some(Cause::Bounces)),
         ] {
             let window = of(other, bounced, 0);
-            assert_eq!(
-                window.judge(&Thresholds::default()),
-                expected,
-                "{other} {bounced}"
-            );
+            assert_eq!(window.judge(Thresholds::default()), expected, "{other} {bounced}");
         }
         let never = Thresholds {
             bounces: Share(0),
             complaints: Share(0),
         };
-        assert_eq!(of(0, 500, 500).judge(&never), None);
+        assert_eq!(of(0, 500, 500).judge(never), None);
     }
 
     #[test]
@@ -215,7 +210,7 @@ mod tests {
         ] {
             let window = of(other, 0, complained);
             assert_eq!(
-                window.judge(&Thresholds::default()),
+                window.judge(Thresholds::default()),
                 expected,
                 "{other} {complained}"
             );
@@ -225,16 +220,16 @@ mod tests {
     #[test]
     fn what_is_long_past_is_forgotten() {
         let mut window = of(0, 100, 5);
-        assert_eq!(window.judge(&Thresholds::default()), None);
+        assert_eq!(window.judge(Thresholds::default()), None);
         for _ in 0..900 {
             window.end(Ending::Other);
         }
-        assert_eq!(window.judge(&Thresholds::default()), Some(Cause::Bounces));
+        assert_eq!(window.judge(Thresholds::default()), Some(Cause::Bounces));
         for _ in 0..101 {
             window.end(Ending::Other);
         }
         assert_eq!(window.counted().bounced, 0);
-        assert_eq!(window.judge(&Thresholds::default()), None);
+        assert_eq!(window.judge(Thresholds::default()), None);
     }
 
     proptest! {
