@@ -117,6 +117,8 @@ describe("the console looks right and is accessible", () => {
         "empty-queue": "/app/queue",
         "empty-ranges": "/app/ranges",
         "empty-lockouts": "/app/lockouts",
+        "empty-vouchers": "/app/vouchers",
+        "empty-announcements": "/app/announcements",
       }),
     LONG,
   );

@@ -35,6 +35,7 @@ import { useAct } from "../parts/act";
 import { Logo } from "../parts/Logo";
 import { Page } from "../parts/Page";
 import { LANGUAGES, language, speak } from "../words/language";
+import { Announcements } from "./Announcements";
 import { BASE } from "./base";
 import { cache } from "./cache";
 import { Finder } from "./Finder";
@@ -325,6 +326,7 @@ function Notices({ me, offline }: { me: Me; offline: boolean }) {
   const { state, state_reason, sandbox } = me.account;
   return (
     <>
+      <Announcements />
       {offline && (
         <Alert color="red" variant="outline" role="alert" mb="md" py="xs">
           {t("frame.offline")}

@@ -13,7 +13,9 @@ import {
   IconPlugConnected,
   IconSend,
   IconShieldLock,
+  IconSpeakerphone,
   IconStack2,
+  IconTicket,
   IconUser,
   IconUsers,
   IconUsersGroup,
@@ -41,11 +43,13 @@ type PlaceTo =
   | "/accounts"
   | "/queue"
   | "/ranges"
-  | "/lockouts";
+  | "/lockouts"
+  | "/vouchers"
+  | "/announcements";
 
 export interface Place {
   to: PlaceTo;
-  label: `nav.${"overview" | "messages" | "inbox" | "send" | "smtp" | "domains" | "credentials" | "keys" | "account" | "attempts" | "credits" | "security" | "users" | "audit" | "auditAll" | "accounts" | "queue" | "ranges" | "lockouts"}`;
+  label: `nav.${"overview" | "messages" | "inbox" | "send" | "smtp" | "domains" | "credentials" | "keys" | "account" | "attempts" | "credits" | "security" | "users" | "audit" | "auditAll" | "accounts" | "queue" | "ranges" | "lockouts" | "vouchers" | "announcements"}`;
   Icon: ComponentType<{ size?: number; stroke?: number; "aria-hidden"?: boolean }>;
   exact?: boolean;
   /** The scope that the page asks for; without one everybody may look. */
@@ -88,6 +92,8 @@ function everywhere(me: Me): Group[] {
     { to: "/queue", label: "nav.queue", Icon: IconStack2 },
     { to: "/ranges", label: "nav.ranges", Icon: IconNetwork },
     { to: "/lockouts", label: "nav.lockouts", Icon: IconLock },
+    { to: "/vouchers", label: "nav.vouchers", Icon: IconTicket },
+    { to: "/announcements", label: "nav.announcements", Icon: IconSpeakerphone },
     { to: "/audit", label: "nav.auditAll", Icon: IconHistory },
   ];
   return [

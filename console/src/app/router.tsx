@@ -145,6 +145,14 @@ const wholeAuditPage = createRoute({
   component: lazyRouteComponent(() => import("../pages/audit/Audit"), "Everything"),
 });
 
+const vouchersPage = createRoute({
+  getParentRoute: () => frame,
+  path: "/vouchers",
+  validateSearch: (raw: Record<string, unknown>): { after?: string } =>
+    typeof raw.after === "string" && raw.after !== "" ? { after: raw.after } : {},
+  component: lazyRouteComponent(() => import("../pages/vouchers/Vouchers"), "Component"),
+});
+
 const tree = root.addChildren([
   bare.addChildren([setupPage, signInPage]),
   frame.addChildren([
@@ -170,6 +178,8 @@ const tree = root.addChildren([
     page("/accounts/$id", () => import("../pages/accounts/OneAccount")),
     page("/queue", () => import("../pages/queue/QueuePage")),
     page("/ranges", () => import("../pages/ranges/Ranges")),
+    vouchersPage,
+    page("/announcements", () => import("../pages/announcements/Announcements")),
     page("/lockouts", () => import("../pages/lockouts/Lockouts")),
   ]),
 ]);

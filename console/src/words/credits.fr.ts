@@ -1,7 +1,7 @@
 /** The words about credits, in French. */
 import type { Words } from ".";
 
-export const creditWords: Pick<Words, "credits"> = {
+export const creditWords: Pick<Words, "credits" | "vouchers" | "announcements"> = {
   credits: {
     title: "Crédits",
     intro:
@@ -13,7 +13,7 @@ export const creditWords: Pick<Words, "credits"> = {
     bar: "Il reste {{percent}} % des crédits",
     mailed:
       "Toutes les personnes qui se connectent à ce compte reçoivent un message à 20 %, à 5 %, et quand il n’en reste plus.",
-    gone: "SMTP répond 452, ce qui veut dire plus tard : les serveurs et beaucoup de programmes gardent leurs messages et réessaient. L’API répond 402 et ne garde rien. Un exploitant peut en accorder d’autres.",
+    gone: "SMTP répond 452, ce qui veut dire plus tard : les serveurs et beaucoup de programmes gardent leurs messages et réessaient. L’API répond 402 et ne garde rien. D’autres viennent d’un bon ou d’un exploitant.",
     unlimited: "Ce compte n’a pas de limite, rien n’est donc compté.",
     list: "Relevé",
     listHint:
@@ -33,6 +33,87 @@ export const creditWords: Pick<Words, "credits"> = {
     emptyTitle: "Rien n’a encore été accordé ni utilisé",
     emptyHint: "Chaque jour où des messages ont été acceptés apparaît ici avec ce qu’il a coûté.",
     low: "Il reste {{n}} crédits sur {{mark}}.",
+    voucher: "Utiliser un bon",
+    code: "Code",
+    needCode: "Saisissez le code.",
+    redeem: "Utiliser",
+    redeemed_one: "{{n}} crédit ajouté",
+    redeemed_other: "{{n}} crédits ajoutés",
     lowGone: "Les crédits sont épuisés : SMTP répond 452 et l’API 402 jusqu’à ce qu’il y en ait d’autres.",
+  },
+  vouchers: {
+    title: "Bons",
+    intro:
+      "Des codes qui apportent des crédits à qui les utilise. Chaque compte peut utiliser un code une fois.",
+    create: "Créer des bons",
+    reason: "Raison",
+    reasonHint: "Figure dans le relevé de qui en utilise un.",
+    amount: "Crédits",
+    amountHint: "Pour chaque compte qui utilise un code.",
+    codes: "Codes",
+    codesHint: "1 000 à la fois au plus.",
+    uses: "Utilisations de chaque code",
+    usesHint: "Combien de comptes peuvent utiliser le même code.",
+    until: "Dernier jour",
+    untilHint: "Laissé vide, ils valent sans fin.",
+    used: "Utilisés",
+    usedOf: "{{used}} sur {{all}}",
+    ends: "Jusqu’au",
+    forGood: "Sans fin",
+    created: "Créés",
+    revoke: "Révoquer",
+    isRevoked: "Révoqués",
+    revokeTitle: "Révoquer « {{reason}} » ?",
+    revokeText_one:
+      "Le code ({{n}}) de ce lot est refusé dès maintenant. Les crédits déjà obtenus restent. C’est définitif.",
+    revokeText_other:
+      "Les {{n}} codes de ce lot sont refusés dès maintenant. Les crédits déjà obtenus restent. C’est définitif.",
+    revoked: "« {{reason}} » : révoqué",
+    once_one: "C’est la seule fois que le code ({{n}}) est montré",
+    once_other: "C’est la seule fois que les {{n}} codes sont montrés",
+    onceHint:
+      "Enregistrez-les maintenant. Seules leurs empreintes sont gardées ici ; on n’en tire pas les codes.",
+    save: "Enregistrer en fichier texte",
+    done: "Je les ai",
+    needReason: "Dites pourquoi.",
+    needNumber: "Combien ?",
+    emptyTitle: "Aucun bon pour le moment",
+    emptyHint:
+      "Créez des codes à distribuer, à vendre ou à imprimer. Qui en saisit un sur la page Crédits a ses crédits aussitôt.",
+  },
+  announcements: {
+    title: "Annonces",
+    intro: "De courts avis en haut de la console de chacun, jusqu’à ce qu’il les écarte.",
+    create: "Annoncer quelque chose",
+    submit: "Annoncer",
+    text: "Texte",
+    textHint: "Un paragraphe de 500 caractères au plus, montré tel quel.",
+    severity: "Importance",
+    severities: { info: "Information", warning: "Attention", problem: "Incident" },
+    from: "À partir de",
+    fromHint: "Dans votre fuseau horaire. Laissé vide, tout de suite.",
+    until: "Jusqu’à",
+    untilHint: "Laissé vide, jusqu’à ce que vous la supprimiez.",
+    says: "{{severity}} :",
+    open: "Sa suppression",
+    account: "Seulement pour le compte de",
+    accountHint: "L’adresse d’un identifiant. Laissée vide, tout le monde la voit.",
+    public: "Sur le site aussi",
+    publicHint: "Sur la première page du site public, pour tous ceux qui l’ouvrent.",
+    to: "À",
+    toAll: "Tout le monde",
+    toAllAndSite: "Tout le monde et le site",
+    state: "État",
+    runs: "Affichée",
+    comes: "À venir",
+    over: "Terminée",
+    removed: "L’annonce est supprimée",
+    removeTitle: "Supprimer cette annonce ?",
+    removeText: "Plus personne ne la voit, et elle quitte cette liste. C’est définitif.",
+    needText: "Qu’y a-t-il à dire ?",
+    emptyTitle: "Aucune annonce",
+    emptyHint:
+      "Prévenez tout le monde d’une maintenance ou d’un incident, ou un compte de ce qui le concerne.",
+    putAway: "Écarter",
   },
 };

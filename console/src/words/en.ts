@@ -44,6 +44,8 @@ export const en = {
     users: "Users",
     audit: "Audit log",
     auditAll: "Audit log",
+    vouchers: "Vouchers",
+    announcements: "Announcements",
     accounts: "Accounts",
     queue: "Queue",
     ranges: "IP ranges",

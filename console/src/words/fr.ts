@@ -45,6 +45,8 @@ export const fr: Words = {
     users: "Utilisateurs",
     audit: "Journal",
     auditAll: "Journal",
+    vouchers: "Bons",
+    announcements: "Annonces",
     accounts: "Comptes",
     queue: "File d’attente",
     ranges: "Plages d’adresses IP",

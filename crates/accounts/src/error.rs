@@ -96,6 +96,22 @@ pub enum AccountsError {
     NoAmount,
     #[error("say why, in one line of at most 200 characters; the account's people read it")]
     BadReason,
+    #[error("a voucher is worth 1 to {} credits", crate::credits::MOST)]
+    BadVoucherValue,
+    #[error("1 to {} codes are made at once", crate::credits::MOST_CODES)]
+    BadCodes,
+    #[error("a code is for 1 to {} accounts", crate::credits::MOST_USES)]
+    BadUses,
+    #[error("the end has to lie ahead")]
+    EndsBefore,
+    #[error("this code cannot be redeemed; compare it sign by sign, it may also be used up or too old")]
+    UselessCode,
+    #[error("this account has redeemed this code already")]
+    RedeemedBefore,
+    #[error("an announcement is one line of 1 to 500 characters")]
+    BadAnnouncement,
+    #[error("what only one account is to see cannot stand on the site")]
+    PublicToOne,
     #[error("a name has 1 to 100 characters and no control characters")]
     BadName,
     #[error("a key needs at least one scope")]

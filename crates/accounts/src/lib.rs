@@ -1,5 +1,6 @@
 //! Who may send: logins, passwords, sessions, credentials, credits and sending domains.
 
+pub mod announcements;
 pub mod audit;
 pub mod changes;
 pub mod credits;

@@ -96,6 +96,16 @@ const TREE: &[Migration] = &[
         name: "scram",
         text: include_str!("../migrations/0017_scram.sql"),
     },
+    Migration {
+        version: 18,
+        name: "vouchers",
+        text: include_str!("../migrations/0018_vouchers.sql"),
+    },
+    Migration {
+        version: 19,
+        name: "announcements",
+        text: include_str!("../migrations/0019_announcements.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

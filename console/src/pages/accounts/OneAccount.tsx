@@ -16,6 +16,7 @@ import { Failure, FormFault, Lines } from "../../parts/Feedback";
 import { Page, Section } from "../../parts/Page";
 import { State } from "../../parts/State";
 import { Ago } from "../../parts/Time";
+import { LedgerOf } from "../credits/LedgerOf";
 import classes from "./Accounts.module.css";
 import { DayLimitsOf } from "./DayLimits";
 import { Guarded } from "./Guarded";
@@ -103,6 +104,7 @@ function Loaded({ account, back }: { account: Account; back: { to: "/accounts"; 
       <Guarded account={account} />
       <DayLimitsOf account={account.id} />
       {account.credits !== null && <Grant account={account} />}
+      {account.credits !== null && <LedgerOf id={account.id} />}
       <Attempts id={account.id} />
       <Suspending account={account} opened={suspending} close={dialog.close} />
     </Page>

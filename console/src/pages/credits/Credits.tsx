@@ -13,6 +13,7 @@ import { usePaging } from "../../parts/paging";
 import classes from "./Credits.module.css";
 import { Ledger } from "./Ledger";
 import { low } from "./low";
+import { Redeem } from "./Redeem";
 
 const route = getRouteApi("/frame/account/credits");
 
@@ -29,6 +30,7 @@ export function Component() {
   return (
     <Page title={t("credits.title")} intro={t("credits.intro")}>
       {own.data ? <Balance account={own.data} /> : own.error ? null : <Lines n={3} />}
+      {typeof own.data?.credits === "number" && <Redeem />}
       <Section title={t("credits.list")} hint={t("credits.listHint")}>
         {query.error && !rows ? (
           <Failure error={query.error} again={() => void query.refetch()} />

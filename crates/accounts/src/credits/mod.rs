@@ -1,12 +1,14 @@
 //! Credits: one for each accepted envelope recipient. The balance is what was granted less what was used.
 
 mod ledger;
+mod vouchers;
 mod warnings;
 
 use mail::time::Time;
 use store::{Id, Ids, Tx};
 
 pub use ledger::{Kind, LedgerEntry, Place};
+pub use vouchers::{Batch, MOST_CODES, MOST_USES, NewBatch, Redeemed};
 pub use warnings::Left;
 pub(crate) use warnings::still_true;
 

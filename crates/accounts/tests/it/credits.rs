@@ -24,7 +24,7 @@ pub async fn spend(db: &Db, account: Id, amount: i64, day: i64) -> Charge {
 }
 
 /// What holds of every ledger, wherever it is looked at: each balance follows from the one below it, and the top is `balance`.
-fn adds_up(entries: &[LedgerEntry], balance: i64) {
+pub fn adds_up(entries: &[LedgerEntry], balance: i64) {
     let mut expected = balance;
     for entry in entries {
         assert_eq!(entry.balance, expected, "{entries:#?}");
@@ -35,7 +35,7 @@ fn adds_up(entries: &[LedgerEntry], balance: i64) {
 }
 
 /// The balance, and the sum of what was granted less the sum of what was used.
-async fn books(db: &Db, account: Id) -> (i64, i64) {
+pub async fn books(db: &Db, account: Id) -> (i64, i64) {
     db.read("read the books", move |tx| {
         let row = tx.query_opt(
             "SELECT balance, \

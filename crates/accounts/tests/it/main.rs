@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod allowance;
+mod announcements;
 mod attempts;
 mod audit;
 mod changes;
@@ -20,3 +21,4 @@ mod sign_up;
 mod sign_up_mode;
 mod smtp_credentials;
 mod users;
+mod vouchers;

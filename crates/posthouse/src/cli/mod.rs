@@ -16,6 +16,7 @@ mod send;
 mod serve;
 mod table;
 mod users;
+mod voucher;
 
 use std::io::BufRead;
 use std::path::PathBuf;
@@ -64,6 +65,9 @@ enum Command {
     /// Accounts: make them, change passwords, credits, suspension.
     #[command(subcommand)]
     Account(account::Action),
+    /// Codes that stand for credits.
+    #[command(subcommand)]
+    Voucher(voucher::Action),
     /// Who is locked out after failed sign-ins.
     #[command(subcommand)]
     Lockout(lockout::Action),
@@ -143,7 +147,8 @@ impl Command {
             | Self::Lockout(_)
             | Self::Queue(_)
             | Self::Credential(_)
-            | Self::Domain(_) => true,
+            | Self::Domain(_)
+            | Self::Voucher(_) => true,
             Self::Account(action) => !matches!(action, account::Action::Create(_)),
             // `send` looks for itself: its exit codes are those of sendmail.
             Self::Send(_)
@@ -193,6 +198,7 @@ fn execute(common: &Common, command: Command) -> Result<ExitCode, Failure> {
         Command::Credential(action) => {
             with_rooms(common, async |_, rooms| credential::run(rooms, action).await)?;
         }
+        Command::Voucher(action) => with_rooms(common, async |_, rooms| voucher::run(rooms, action).await)?,
         Command::Domain(action) => with_rooms(common, async |_, rooms| domain::run(rooms, action).await)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -282,6 +282,13 @@ impl From<AccountsError> for ApiError {
             AccountsError::BadRate(_) => Self::invalid("rate", said),
             AccountsError::PastExpiry => Self::invalid("expires_at", said),
             AccountsError::TooManyNetworks(_) => Self::invalid("networks", said),
+            AccountsError::BadVoucherValue => Self::invalid("amount", said),
+            AccountsError::BadCodes => Self::invalid("codes", said),
+            AccountsError::BadUses => Self::invalid("uses", said),
+            AccountsError::EndsBefore => Self::invalid("expires_at", said),
+            AccountsError::UselessCode => Self::invalid("code", said),
+            AccountsError::BadAnnouncement => Self::invalid("text", said),
+            AccountsError::PublicToOne => Self::invalid("public", said),
             AccountsError::NoScope => Self::invalid("scopes", said),
             AccountsError::NotFound(what) => Self::NotFound(what),
             AccountsError::ScopeNotHeld(_) | AccountsError::OwnersOnly | AccountsError::AdminsOnly => {
@@ -300,6 +307,7 @@ impl From<AccountsError> for ApiError {
             | AccountsError::UserExists(_)
             | AccountsError::Invited(_)
             | AccountsError::LastOwner
+            | AccountsError::RedeemedBefore
             | AccountsError::Unlimited => Self::Conflict(said),
         }
     }

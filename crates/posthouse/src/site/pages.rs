@@ -27,6 +27,16 @@ pub async fn home(State(public): State<Public>, visit: Visit, headers: HeaderMap
         Ok(false) => return Redirect::temporary("/app").into_response(),
         Err(error) => return public.busy(&visit, &error),
     }
+    // What is said to everybody is worth a look at the database, and the page without it if that does not answer.
+    let said = public.parts.accounts.public_announcements().await;
+    let said = said.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the announcements could not be read");
+        Vec::new()
+    });
+    let announcements: Vec<_> = said
+        .iter()
+        .map(|one| context! { text => &one.text, severity => one.severity.as_str() })
+        .collect();
     let help = &public.site.help;
     let questions: Vec<_> = QUESTIONS
         .iter()
@@ -36,7 +46,7 @@ pub async fn home(State(public): State<Public>, visit: Visit, headers: HeaderMap
         "home.html",
         &visit,
         &headers,
-        context! { questions => shown(questions) },
+        context! { questions => shown(questions), announcements },
     )
 }
 

@@ -1,6 +1,7 @@
 //! The HTTP API against the real binary: one module a group of operations.
 
 mod access;
+mod announcements;
 mod credits;
 mod fresh;
 mod heavy;
@@ -12,6 +13,7 @@ mod second_step;
 mod session;
 mod sessions;
 mod users;
+mod vouchers;
 
 use serde_json::{Value, json};
 

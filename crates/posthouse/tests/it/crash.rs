@@ -8,9 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use serde_json::json;
 use store::{DatabaseUrl, Db, OpenOptions};
 
 use crate::both_engines;
+use crate::harness::http::Http;
 use crate::harness::sink::Arrived;
 use crate::harness::{PASSWORD, Posthouse, Sink, Smtp, eventually};
 
@@ -22,6 +24,7 @@ const SESSIONS: usize = 8;
 struct Ledger {
     next: AtomicUsize,
     accepted: Mutex<BTreeSet<usize>>,
+    redeemed: AtomicUsize,
     over: AtomicBool,
 }
 
@@ -60,6 +63,16 @@ fn sender(ledger: &Ledger, server: SocketAddr) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Redeems these codes one after the other; ends by a panic where the server is killed meanwhile.
+fn redeemer(ledger: &Ledger, http: &Http, codes: &[String]) {
+    for code in codes {
+        let answer = http.post("/api/v1/account/credits/redeem", &json!({"code": code}));
+        if answer.status == 200 {
+            ledger.redeemed.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
 /// The credits of [`ALICE`], as the database has them.
 #[derive(Debug)]
 struct Books {
@@ -68,6 +81,9 @@ struct Books {
     used: i64,
     /// The recipients of all mail that is stored.
     recipients: i64,
+    /// What vouchers brought by the ledger, and how often codes were used.
+    redeemed: i64,
+    codes: i64,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -81,7 +97,10 @@ async fn books(database: &DatabaseUrl) -> Books {
         format!("(SELECT CAST(COALESCE(SUM({column}), 0) AS BIGINT) FROM {table} WHERE account = a.id)")
     };
     let sql = format!(
-        "SELECT a.balance, {}, {}, {} FROM accounts a WHERE a.name = $1",
+        "SELECT a.balance, {}, {}, {}, \
+         (SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM credit_grants WHERE account = a.id AND kind = 'voucher'), \
+         (SELECT CAST(COALESCE(SUM(used), 0) AS BIGINT) FROM vouchers) \
+         FROM accounts a WHERE a.name = $1",
         sum("amount", "credit_grants"),
         sum("amount", "credit_usage"),
         sum("recipients", "messages"),
@@ -95,6 +114,8 @@ async fn books(database: &DatabaseUrl) -> Books {
             granted: row.int(1)?,
             used: row.int(2)?,
             recipients: row.int(3)?,
+            redeemed: row.int(4)?,
+            codes: row.int(5)?,
         })
     });
     let books = books.await.unwrap();
@@ -146,8 +167,14 @@ both_engines! {
         let mut server = Posthouse::on(engine).route_to(&sink).retry_fast().set("delivery.connections_per_lane", "10").start();
         server.create_account(ALICE);
         server.cli(&["account", "credits", ALICE, "100000000", "--reason", "test"], "");
+        let codes = server.cli(&["voucher", "create", "7", "--reason", "test", "--codes", "1000"], "");
+        let codes: Vec<String> = codes.lines().map(str::to_owned).collect();
+        let mut http = server.http();
+        http.sign_in(ALICE, PASSWORD);
+        let key = http.post("/api/v1/keys", &json!({"name": "test", "scopes": ["account"]})).expect(201).json();
+        let key = key["key"].as_str().expect("it is shown once").to_owned();
         let ledger = Arc::new(Ledger::default());
-        for _ in 0..rounds {
+        for round in 0..rounds {
             let address = server.address("submissions");
             let senders: Vec<_> = (0..SESSIONS)
                 .map(|_| {
@@ -155,14 +182,29 @@ both_engines! {
                     thread::spawn(move || { let _ = sender(&ledger, address); })
                 })
                 .collect();
+            // As many as an account may try in an hour, a few in each round.
+            let some: Vec<String> = codes.iter().skip(round * 5).take(5).cloned().collect();
+            let mut http = server.http();
+            http.bearer = Some(key.clone());
+            let redeeming = {
+                let ledger = Arc::clone(&ledger);
+                thread::spawn(move || redeemer(&ledger, &http, &some))
+            };
             let enough = ledger.accepted() + 1 + dice.roll(300);
-            eventually("mail is accepted", || (ledger.accepted() >= enough).then_some(()));
+            let redeemed = || ledger.redeemed.load(Ordering::SeqCst);
+            eventually("mail is accepted and a code redeemed", || {
+                (ledger.accepted() >= enough && redeemed() > 0).then_some(())
+            });
             // Not where the load stands still, but anywhere in it.
             thread::park_timeout(Duration::from_micros(dice.roll(20_000) as u64));
             server.kill();
+            // It panics where its answer was cut off.
+            let _ = redeeming.join();
             let books = books(&server.database());
+            assert!(books.codes >= redeemed() as i64, "{books:?}, {} told (seed {seed})", redeemed());
             assert_eq!(books.balance, books.granted - books.used, "{books:?} (seed {seed})");
             assert_eq!(books.used, books.recipients, "{books:?} (seed {seed})");
+            assert_eq!(books.redeemed, 7 * books.codes, "{books:?} (seed {seed})");
             for sender in senders {
                 sender.join().expect("replies as they must be");
             }

@@ -36,9 +36,11 @@ const OUTBOUND_MODULES: [&str; 10] = [
 ];
 
 /// Each table and the module that alone writes SQL on it.
-const TABLES: [(&str, &str); 44] = [
+const TABLES: [(&str, &str); 49] = [
     ("account_changes", "accounts/src/changes"),
     ("accounts", "accounts/src"),
+    ("announcements", "accounts/src/announcements"),
+    ("announcements_put_away", "accounts/src/announcements"),
     ("api_keys", "accounts/src"),
     ("attempts", "outbound/src/spool"),
     ("audit", "accounts/src/audit"),
@@ -81,6 +83,9 @@ const TABLES: [(&str, &str); 44] = [
     ("smtp_credentials", "accounts/src/smtp_credentials"),
     ("totp", "accounts/src/second_step"),
     ("velocity", "accounts/src/limits"),
+    ("voucher_batches", "accounts/src/credits"),
+    ("voucher_uses", "accounts/src/credits"),
+    ("vouchers", "accounts/src/credits"),
 ];
 
 /// Licences that a binary may carry without asking anyone.

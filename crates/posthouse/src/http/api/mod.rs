@@ -2,6 +2,7 @@
 
 mod account;
 mod accounts;
+mod announcements;
 mod attempts;
 mod audit;
 mod content;
@@ -28,6 +29,7 @@ mod setup;
 mod sign_up;
 mod smtp_credentials;
 mod users;
+mod vouchers;
 
 pub use content::memory_for_reading;
 pub use session::{SignedIn, sign_in_with_code, sign_in_with_password};
@@ -74,6 +76,7 @@ use super::{Parts, live};
         (name = "domains", description = "Domains that an account sends from, and the DNS records that vouch for it."),
         (name = "account", description = "The account that is signed in."),
         (name = "credits", description = "What was granted, what was used, and what is left."),
+        (name = "announcements", description = "What the operator tells everybody, or the people of one account."),
         (name = "sign-in", description = "Who tried to sign in, and who is locked out."),
         (name = "users", description = "The people of the account, their roles, and who is invited."),
         (name = "audit", description = "Who changed what."),
@@ -100,6 +103,8 @@ fn operations() -> OpenApiRouter<Parts> {
         .merge(domains::routes())
         .merge(account::routes())
         .merge(credits::routes())
+        .merge(vouchers::routes())
+        .merge(announcements::routes())
         .merge(keys::routes())
         .merge(smtp_credentials::routes())
         .merge(session::routes())
