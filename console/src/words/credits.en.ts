@@ -8,7 +8,7 @@ export const creditWords = {
     left_other: "{{n}} credits left",
     mark: "of {{n}} after the last grant",
     bar: "{{percent}} % of the credits are left",
-    mailed: "Everyone who signs in to this account gets a mail at 20 %, at 5 %, and when none is left.",
+    mailed: "The account’s owners and admins get a mail at 20 %, at 5 %, and when none is left.",
     gone: "SMTP answers 452, which means later: mail servers and many programs keep their messages and try again. The API answers 402 and keeps nothing. More come with a voucher or from an operator.",
     unlimited: "This account has no limit, so nothing is counted.",
     list: "Ledger",

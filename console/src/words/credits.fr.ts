@@ -12,7 +12,7 @@ export const creditWords: Pick<Words, "credits" | "vouchers" | "announcements"> 
     mark: "sur {{n}} après le dernier octroi",
     bar: "Il reste {{percent}} % des crédits",
     mailed:
-      "Toutes les personnes qui se connectent à ce compte reçoivent un message à 20 %, à 5 %, et quand il n’en reste plus.",
+      "Les propriétaires et les administrateurs du compte reçoivent un message à 20 %, à 5 %, et quand il n’en reste plus.",
     gone: "SMTP répond 452, ce qui veut dire plus tard : les serveurs et beaucoup de programmes gardent leurs messages et réessaient. L’API répond 402 et ne garde rien. D’autres viennent d’un bon ou d’un exploitant.",
     unlimited: "Ce compte n’a pas de limite, rien n’est donc compté.",
     list: "Relevé",

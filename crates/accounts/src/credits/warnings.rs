@@ -51,7 +51,7 @@ pub(super) struct Balance {
     pub(super) warned: i64,
 }
 
-/// Notes a mail to each of the account's people where a change brought its balance below a step that they do not know of.
+/// Notes a mail to each owner and admin of the account where a change brought its balance below a step that they do not know of.
 /// It belongs into the transaction of that change: no node says it again, and no crash forgets it.
 pub(super) fn note(
     tx: &mut Tx<'_>,
@@ -75,7 +75,7 @@ pub(super) fn note(
         mark,
     };
     for row in tx.query(
-        "SELECT email FROM logins WHERE account = $1",
+        "SELECT email FROM logins WHERE account = $1 AND role IN ('owner', 'admin')",
         &[(&account).into()],
     )? {
         notices::note(tx, ids.next(now), &row.text(0)?, &matter, (now, Duration::ZERO))?;

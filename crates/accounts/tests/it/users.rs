@@ -8,6 +8,7 @@ use accounts::{
 };
 use store::{Id, both_engines};
 
+use crate::credits::spend;
 use crate::room::{OTHER, PASSWORD, Room, new, room};
 use crate::sign_up::{from, letters};
 
@@ -88,6 +89,18 @@ impl World {
 }
 
 both_engines! {
+    async fn owners_and_admins_are_told_that_credits_run_out_and_nobody_else(test: TestDb) {
+        let world = World::new(room(&test)).await;
+        for (email, role) in [("admin@example.com", Role::Admin), ("dev@example.com", Role::Developer), ("viewer@example.com", Role::Viewer)] {
+            world.joins(email, role).await;
+        }
+        letters(&world.room.accounts).await;
+        spend(&test.db, world.account.id, 400, world.room.clock.now().day()).await;
+        let mut told: Vec<String> = letters(&world.room.accounts).await.into_iter().map(|letter| letter.to.to_string()).collect();
+        told.sort();
+        assert_eq!(told, ["admin@example.com", "owner@example.com"]);
+    }
+
     async fn whoever_is_invited_joins_with_a_password_of_their_own_and_sends_at_once(test: TestDb) {
         let world = World::new(room(&test)).await;
         let accounts = &world.room.accounts;
