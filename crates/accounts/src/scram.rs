@@ -169,7 +169,7 @@ impl Accounts {
         let salt = salts.of(&login_key(email));
         // RFC 5802 section 2.2: what cannot be prepared is taken as it is, which is what the client does too.
         let password =
-            stringprep::saslprep(password).map_or_else(|_| password.to_owned(), |text| text.into_owned());
+            stringprep::saslprep(password).map_or_else(|_| password.to_owned(), std::borrow::Cow::into_owned);
         let turn = self.inner.hasher.turn(None).await?;
         let salted = spawn_blocking(move || {
             let _turn = turn;

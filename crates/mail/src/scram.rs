@@ -100,7 +100,7 @@ pub struct Proof {
     pub mechanism: Mechanism,
     /// All that was said, which the proof is about.
     said: String,
-    proof: [u8; 32],
+    answer: [u8; 32],
 }
 
 impl fmt::Debug for Proof {
@@ -204,7 +204,7 @@ impl Challenged {
             username,
             mechanism,
             said: format!("{bare},{},{unproved}", self.challenge),
-            proof: proof.try_into().map_err(|_| ScramError::Malformed)?,
+            answer: proof.try_into().map_err(|_| ScramError::Malformed)?,
         })
     }
 }
@@ -213,7 +213,7 @@ impl Proof {
     /// The server's last message where the proof is right, by which the client knows that the server knows the password too.
     pub fn verify(&self, keys: &Keys) -> Option<String> {
         let signature = mac(&keys.stored, self.said.as_bytes());
-        let mut client_key = self.proof;
+        let mut client_key = self.answer;
         for (octet, mask) in client_key.iter_mut().zip(signature) {
             *octet ^= mask;
         }
@@ -224,7 +224,7 @@ impl Proof {
 
     /// Names this proof, which no other dialogue repeats.
     pub fn fingerprint(&self) -> String {
-        BASE64_STANDARD.encode(self.proof)
+        BASE64_STANDARD.encode(self.answer)
     }
 }
 
@@ -332,17 +332,17 @@ mod tests {
             let first = format!("{flag},,n=user,r=abc");
             Begun::read(&first, mechanism, offered).map(drop)
         };
-        use Mechanism::{Plain, Plus};
-        assert_eq!(said("n", Plain, true), Ok(()));
-        assert_eq!(said("y", Plain, false), Ok(()));
-        assert_eq!(said("y", Plain, true), Err(ScramError::Binding));
-        assert_eq!(said("p=tls-exporter", Plus, true), Ok(()));
-        assert_eq!(said("p=tls-unique", Plus, true), Err(ScramError::Binding));
+        let (plain, plus) = (Mechanism::Plain, Mechanism::Plus);
+        assert_eq!(said("n", plain, true), Ok(()));
+        assert_eq!(said("y", plain, false), Ok(()));
+        assert_eq!(said("y", plain, true), Err(ScramError::Binding));
+        assert_eq!(said("p=tls-exporter", plus, true), Ok(()));
+        assert_eq!(said("p=tls-unique", plus, true), Err(ScramError::Binding));
         for flag in ["n", "y"] {
-            assert_eq!(said(flag, Plus, true), Err(ScramError::Binding));
+            assert_eq!(said(flag, plus, true), Err(ScramError::Binding));
         }
-        assert_eq!(said("p=tls-exporter", Plain, true), Err(ScramError::Malformed));
-        assert_eq!(said("", Plain, true), Err(ScramError::Malformed));
+        assert_eq!(said("p=tls-exporter", plain, true), Err(ScramError::Malformed));
+        assert_eq!(said("", plain, true), Err(ScramError::Malformed));
     }
 
     #[test]

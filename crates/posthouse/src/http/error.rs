@@ -280,12 +280,11 @@ impl From<AccountsError> for ApiError {
             }
             AccountsError::BadReason => Self::invalid("reason", said),
             AccountsError::BadRate(_) => Self::invalid("rate", said),
-            AccountsError::PastExpiry => Self::invalid("expires_at", said),
+            AccountsError::PastExpiry | AccountsError::EndsBefore => Self::invalid("expires_at", said),
             AccountsError::TooManyNetworks(_) => Self::invalid("networks", said),
             AccountsError::BadVoucherValue => Self::invalid("amount", said),
             AccountsError::BadCodes => Self::invalid("codes", said),
             AccountsError::BadUses => Self::invalid("uses", said),
-            AccountsError::EndsBefore => Self::invalid("expires_at", said),
             AccountsError::UselessCode => Self::invalid("code", said),
             AccountsError::BadAnnouncement => Self::invalid("text", said),
             AccountsError::PublicToOne => Self::invalid("public", said),

@@ -95,12 +95,13 @@ impl Talk {
                 Step::SignIn(credentials) if credentials.password == "right" => {
                     self.session.answer(Verdict::Accept);
                 }
-                Step::SignIn(_) => self.session.answer(Verdict::Refuse(replies::SIGN_IN_FAILED)),
                 Step::Challenge(_) => self.session.challenge(b"salt", 4_096, "def"),
                 Step::Proof(proof) if proof.fingerprint() == BASE64_STANDARD.encode(RIGHT) => {
                     self.session.verified("v=verified");
                 }
-                Step::Proof(_) => self.session.answer(Verdict::Refuse(replies::SIGN_IN_FAILED)),
+                Step::SignIn(_) | Step::Proof(_) => {
+                    self.session.answer(Verdict::Refuse(replies::SIGN_IN_FAILED));
+                }
                 Step::Rcpt(_) if !self.session.signed_in && !self.session.trusted => {
                     self.session.answer(Verdict::Refuse(replies::RELAY_DENIED));
                 }

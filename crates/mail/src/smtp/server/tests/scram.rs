@@ -99,27 +99,36 @@ fn a_client_that_does_not_believe_the_server_is_not_signed_in() {
 
 #[test]
 fn what_is_wrong_with_a_dialogue_is_told_apart() {
-    let cases: [(Option<&[u8]>, &str, &str, Option<&str>, &str); 6] = [
-        (None, "SCRAM-SHA-256", "n,a=admin,n=joe,r=abc", None, "535 5.7.8"),
-        (Some(b"x"), "SCRAM-SHA-256", "y,,n=joe,r=abc", None, "535 5.7.8"),
+    type Case = (
+        Option<&'static [u8]>,
+        [&'static str; 2],
+        Option<&'static str>,
+        &'static str,
+    );
+    let cases: [Case; 6] = [
         (
-            Some(b"x"),
-            "SCRAM-SHA-256-PLUS",
-            "n,,n=joe,r=abc",
+            None,
+            ["SCRAM-SHA-256", "n,a=admin,n=joe,r=abc"],
             None,
             "535 5.7.8",
         ),
-        (None, "SCRAM-SHA-256", "rubbish", None, "501 5.5.2"),
-        (None, "SCRAM-SHA-256", FIRST, Some("rubbish"), "501 5.5.2"),
+        (Some(b"x"), ["SCRAM-SHA-256", "y,,n=joe,r=abc"], None, "535 5.7.8"),
         (
             Some(b"x"),
-            "SCRAM-SHA-256-PLUS",
-            "p=tls-exporter,,n=joe,r=abc",
+            ["SCRAM-SHA-256-PLUS", "n,,n=joe,r=abc"],
+            None,
+            "535 5.7.8",
+        ),
+        (None, ["SCRAM-SHA-256", "rubbish"], None, "501 5.5.2"),
+        (None, ["SCRAM-SHA-256", FIRST], Some("rubbish"), "501 5.5.2"),
+        (
+            Some(b"x"),
+            ["SCRAM-SHA-256-PLUS", "p=tls-exporter,,n=joe,r=abc"],
             Some("other channel"),
             "535 5.7.8",
         ),
     ];
-    for (channel, mechanism, first, second, reply) in cases {
+    for (channel, [mechanism, first], second, reply) in cases {
         let mut talk = talk(channel);
         let answer = talk.say(&format!("AUTH {mechanism} {}", encoded(first)));
         match second {
