@@ -148,6 +148,11 @@ impl Reason {
         }
     }
 
+    /// Whether whoever tried was kept out.
+    pub const fn is_failure(&self) -> bool {
+        !matches!(self, Self::SignedIn | Self::PasswordOnly | Self::Confirmed)
+    }
+
     /// When the password or the credential stopped, or when the lock ends.
     pub const fn until(&self) -> Option<Time> {
         match self {

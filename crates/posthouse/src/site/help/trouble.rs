@@ -1,6 +1,6 @@
 //! The page *Authentication failed*: what the reader's own devices tried, and a check of a program's settings.
 
-use accounts::{AccountsError, AttemptFilter, Principal, Reason, SignInAttempt};
+use accounts::{AccountsError, AttemptFilter, Principal, SignInAttempt};
 use axum::Form;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -154,8 +154,40 @@ async fn failed(public: &Public, reader: &Principal) -> Result<Vec<Attempt>, Acc
     };
     let found = public.parts.accounts.sign_in_attempts(filter).await?;
     let own = found.into_iter().filter(|attempt| {
-        attempt.reason != Reason::SignedIn
+        attempt.reason.is_failure()
             && (attempt.login == reader.email || attempt.reason.near() == Some(&reader.email))
     });
     Ok(own.take(SHOWN).map(Attempt::from).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use crate::site::lang::Lang;
+    use crate::site::words::Words;
+
+    #[test]
+    fn every_failure_has_words_and_a_remedy() {
+        // The API names every reason that there is; the page shows those of failures.
+        let api: Value = serde_json::from_str(&crate::http::openapi()).unwrap();
+        let names = api["components"]["schemas"]["SignInReason"]["enum"]
+            .as_array()
+            .unwrap();
+        let successes = ["signed_in", "password_only", "confirmed"];
+        let failures = names.iter().filter_map(Value::as_str);
+        let failures: Vec<&str> = failures.filter(|name| !successes.contains(name)).collect();
+        assert_eq!(failures.len() + successes.len(), names.len());
+        assert!(failures.len() > 10);
+        let words = Words::read();
+        for reason in failures {
+            let values = ["until", "near"].map(|name| (name, "X".to_owned()));
+            for lang in Lang::ALL {
+                words
+                    .say(lang, &format!("trouble.reason.{reason}"), &values)
+                    .unwrap();
+                words.say(lang, &format!("trouble.remedy.{reason}"), &[]).unwrap();
+            }
+        }
+    }
 }

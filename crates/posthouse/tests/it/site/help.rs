@@ -48,6 +48,32 @@ both_engines! {
         assert!(bob.get(PAGE).expect(200).text.contains("Log in to see here"));
     }
 
+    fn a_device_whose_password_is_switched_off_or_credential_revoked_is_explained(engine) {
+        let server = server(engine);
+        let mut http = browser(&server, "en");
+        http.sign_in(OPERATOR, PASSWORD);
+        let made = http.post("/api/v1/smtp-credentials", &json!({"name": "Printer"})).expect(201).json();
+        http.delete(&format!("/api/v1/smtp-credentials/{}", made["id"].as_str().unwrap())).expect(204);
+        let allowed = json!({"username": OPERATOR, "allowed": false});
+        http.request("PUT", "/api/v1/smtp-passwords", Some(&allowed)).expect(200);
+        http.post("/api/v1/session/confirm", &json!({"password": PASSWORD})).expect(204);
+        for password in [made["password"].as_str().unwrap(), PASSWORD] {
+            let mut smtp = server.smtp();
+            smtp.ehlo().expect("250");
+            smtp.starttls();
+            smtp.ehlo().expect("250");
+            smtp.auth_plain(OPERATOR, password).expect("535");
+        }
+        crate::harness::eventually("both reasons on the page", || {
+            let page = http.get(PAGE).expect(200).text;
+            let both = page.contains("revoked on") && page.contains("switched off for SMTP");
+            // Entering the password again is no failure, and stands in the same list.
+            (both && page.matches("<li>\n<p><strong>").count() == 2).then_some(())
+        });
+        let french = http.get("/fr/help/authentication-failed").expect(200).text;
+        assert!(french.contains("révoqué le") && french.contains("désactivé pour SMTP"), "{french}");
+    }
+
     fn settings_are_judged_and_no_address_is_given_away(engine) {
         let server = server(engine);
         let port = server.address("submission").port().to_string();
