@@ -44,6 +44,7 @@ impl Left {
 }
 
 /// An account's credits behind a change.
+#[derive(Clone, Copy)]
 pub(super) struct Balance {
     pub(super) left: i64,
     pub(super) mark: i64,

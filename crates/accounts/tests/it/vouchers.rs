@@ -50,11 +50,11 @@ async fn nowhere(test: &TestDb, code: &str) {
         ] {
             let (table, name) = column.split_once('.').unwrap();
             for row in tx.query(&format!("SELECT {name} FROM {table}"), &[])? {
-                let text = row.text(0).or_else(|_| {
+                let value = row.text(0).or_else(|_| {
                     row.blob(0)
                         .map(|blob| String::from_utf8_lossy(&blob).into_owned())
                 })?;
-                found += usize::from(text.contains(&shown) || text.contains(&bare));
+                found += usize::from(value.contains(&shown) || value.contains(&bare));
             }
         }
         Ok(found)

@@ -272,7 +272,7 @@ impl From<AccountsError> for ApiError {
             AccountsError::Weak(_) => Self::invalid("password", said),
             AccountsError::Range(_) => Self::invalid("range", said),
             AccountsError::WrongPassword => Self::invalid("current", said),
-            AccountsError::WrongCode => Self::invalid("code", said),
+            AccountsError::WrongCode | AccountsError::UselessCode => Self::invalid("code", said),
             AccountsError::Passkey(_) | AccountsError::ChallengeGone => Self::invalid("passkey", said),
             AccountsError::TopLevelDomain(_) | AccountsError::BadName => Self::invalid("name", said),
             AccountsError::NoAmount | AccountsError::BelowZero(_) | AccountsError::TooMuch => {
@@ -285,7 +285,6 @@ impl From<AccountsError> for ApiError {
             AccountsError::BadVoucherValue => Self::invalid("amount", said),
             AccountsError::BadCodes => Self::invalid("codes", said),
             AccountsError::BadUses => Self::invalid("uses", said),
-            AccountsError::UselessCode => Self::invalid("code", said),
             AccountsError::BadAnnouncement => Self::invalid("text", said),
             AccountsError::PublicToOne => Self::invalid("public", said),
             AccountsError::NoScope => Self::invalid("scopes", said),

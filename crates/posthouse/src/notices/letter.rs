@@ -207,19 +207,20 @@ fn state_facts(says: &Says) -> Value {
         } => ("", name.as_str()),
         _ => ("", ""),
     };
-    match says {
-        Says::Paused {
-            pause, owner_decides, ..
-        } => context! {
-            reason,
-            name,
-            complaints => pause.cause == Cause::Complaints,
-            failed => pause.failed,
-            of => pause.of,
-            most => percent(pause.most),
-            owner_decides,
-        },
-        _ => context! { reason, name },
+    let Says::Paused {
+        pause, owner_decides, ..
+    } = says
+    else {
+        return context! { reason, name };
+    };
+    context! {
+        reason,
+        name,
+        complaints => pause.cause == Cause::Complaints,
+        failed => pause.failed,
+        of => pause.of,
+        most => percent(pause.most),
+        owner_decides,
     }
 }
 

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::both_engines;
 use crate::harness::engine::postgres_is_here;
 use crate::harness::http::Http;
+use crate::harness::sink::Arrived;
 use crate::harness::{Act, Engine, PASSWORD, Posthouse, Sink, Verb, eventually};
 
 const ALICE: &str = "alice@example.com";
@@ -83,7 +84,7 @@ both_engines! {
         // What waits is held. So is the mail of nobody else, least of all the one about it.
         eventually("what waits is held", || (guard(&operator, &path)["held"] == 3).then_some(()));
         let told = eventually("both were written to", || {
-            let arrived: Vec<String> = sink.arrived().iter().map(|mail| mail.text()).collect();
+            let arrived: Vec<String> = sink.arrived().iter().map(Arrived::text).collect();
             let about: Vec<String> = arrived.into_iter().filter(|text| text.contains("paused")).collect();
             (about.len() >= 2).then_some(about)
         });
@@ -92,7 +93,7 @@ both_engines! {
         sink.relent();
         operator.post(&format!("/api/v1/accounts/{alice}/resume"), &json!({})).expect(200);
         eventually("what was held is delivered", || {
-            let texts: Vec<String> = sink.arrived().iter().map(|mail| mail.text()).collect();
+            let texts: Vec<String> = sink.arrived().iter().map(Arrived::text).collect();
             texts.iter().any(|text| text.contains("Subject: later")).then_some(())
         });
         let mut smtp = server.signed_in(ALICE);
@@ -114,8 +115,9 @@ both_engines! {
         smtp.mail(ALICE).expect("554 5.7.1 The account is suspended: Whose list is this?");
         assert_eq!(operator.post(&format!("{path}/return"), &json!({})).expect(200).json()["recipients"], 2);
         let report = eventually("the sender is told", || {
-            let texts = sink.arrived().into_iter().map(|mail| mail.text());
-            texts.filter(|text| text.contains("its mail returned")).last()
+            let arrived = sink.arrived();
+            let mut texts = arrived.iter().map(Arrived::text);
+            texts.rfind(|text| text.contains("its mail returned"))
         });
         assert!(report.contains("later0@there.example") && report.contains("later1@there.example"), "{report}");
         let mut owner = server.http();
