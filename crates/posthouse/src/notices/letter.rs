@@ -199,7 +199,7 @@ fn kind(says: &Says) -> &'static str {
 
 /// What a mail about the state of an account names.
 fn state_facts(says: &Says) -> Value {
-    let (reason, name) = match says {
+    let (reason, account) = match says {
         Says::Suspended { reason } => (reason.as_str(), ""),
         Says::Paused {
             account: Some((_, name)),
@@ -211,11 +211,11 @@ fn state_facts(says: &Says) -> Value {
         pause, owner_decides, ..
     } = says
     else {
-        return context! { reason, name };
+        return context! { reason, account };
     };
     context! {
         reason,
-        name,
+        account,
         complaints => pause.cause == Cause::Complaints,
         failed => pause.failed,
         of => pause.of,
