@@ -6,7 +6,7 @@ use mail::time::Time;
 use store::{Id, Tx};
 
 use super::{OF_A_LOGIN, forget, is_on, keys, recovery, take, totp};
-use crate::changes::bump;
+use crate::changes::{alone, bump};
 use crate::limits::Count;
 use crate::notices::{self, Matter, Requester, StepChange};
 use crate::{Accounts, AccountsError, By, Login, Result, audit};
@@ -94,6 +94,7 @@ impl Accounts {
         let code = totp::digits(code).ok_or(AccountsError::WrongCode)?;
         let (fresh, change) = (self.new_codes(), self.step_change(StepChange::On));
         let confirm = move |tx: &mut Tx<'_>| {
+            alone(tx)?;
             let (login, was_on) = (owner.login.id, is_on(tx, owner.login.id)?);
             if !totp::confirm(tx, login, &code, change.now)? {
                 return Ok(None);
@@ -120,6 +121,7 @@ impl Accounts {
         let (fresh, change) = (self.new_codes(), self.step_change(StepChange::RecoveryNew));
         let made = fresh.clone();
         let replace = move |tx: &mut Tx<'_>| {
+            alone(tx)?;
             if !is_on(tx, owner.login.id)? {
                 return Ok(false);
             }
@@ -137,6 +139,7 @@ impl Accounts {
     pub async fn second_step_off(&self, owner: Owner, code: &str) -> Result<()> {
         let (code, change) = (code.to_owned(), self.step_change(StepChange::Off));
         let off = move |tx: &mut Tx<'_>| {
+            alone(tx)?;
             let login = owner.login.id;
             if !is_on(tx, login)? {
                 return Ok(Err(AccountsError::NoSecondStep));
@@ -166,6 +169,7 @@ impl Accounts {
         };
         let change = self.step_change(StepChange::OffByOperator);
         let off = move |tx: &mut Tx<'_>| {
+            alone(tx)?;
             if !is_on(tx, owner.login.id)? {
                 return Ok(false);
             }
@@ -184,6 +188,8 @@ impl Accounts {
     pub async fn remove_passkey(&self, owner: Owner, key: Id) -> Result<()> {
         let change = self.step_change(StepChange::PasskeyRemoved);
         let remove = move |tx: &mut Tx<'_>| {
+            // Two that remove a key each wait for one another, so the second of them sees what the first left.
+            alone(tx)?;
             let login = owner.login.id;
             // Without a second step the account is open to whoever has the password: that is another question.
             if totp::since(tx, login)?.is_none() && keys::count(tx, login)? == 1 {

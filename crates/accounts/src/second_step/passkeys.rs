@@ -9,6 +9,7 @@ use store::{Id, Tx};
 use super::manage::{Change, Owner};
 use super::webauthn::{self, Assertion, Registration, Site};
 use super::{challenges, is_on, keys, recovery};
+use crate::changes::alone;
 use crate::error::checked_name;
 use crate::limits::{Count, Limit, network};
 use crate::notices::StepChange;
@@ -76,6 +77,7 @@ impl Accounts {
             used_at: None,
         };
         let add = move |tx: &mut Tx<'_>| {
+            alone(tx)?;
             let login = owner.login.id;
             if !challenges::take(tx, &challenge, Some(login), change.now)? {
                 return Ok(Err(AccountsError::ChallengeGone));

@@ -318,6 +318,23 @@ both_engines! {
         let answer = device.signs(&asked(&room).await);
         assert!(opens(&room, answer).await.is_none());
     }
+
+    async fn of_two_last_passkeys_removed_at_once_one_stays(test: TestDb) {
+        let room = room(&test);
+        let (alice, _) = with_device(&room).await;
+        let login = alice.login.unwrap();
+        for round in 0..10_u8 {
+            adds(&room, &alice, &Device::new(&[round; 16])).await.unwrap();
+            let keys = room.accounts.second_step(login).await.unwrap().passkeys;
+            assert_eq!(keys.len(), 2);
+            let (one, two) = tokio::join!(
+                room.accounts.remove_passkey(owner(&alice), keys[0].id),
+                room.accounts.remove_passkey(owner(&alice), keys[1].id),
+            );
+            assert!(one.is_ok() != two.is_ok(), "{one:?} {two:?}");
+            assert!(room.accounts.second_step(login).await.unwrap().is_on());
+        }
+    }
 }
 
 #[test]
