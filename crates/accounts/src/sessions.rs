@@ -31,6 +31,8 @@ pub struct Session {
     pub role: Role,
     /// Whoever uses it proved who they are no longer ago than [`FRESH`].
     pub fresh: bool,
+    /// It was opened no longer ago than that; with whatever second step the login had then.
+    pub young: bool,
 }
 
 /// A session as its owner's list shows it.
@@ -235,13 +237,15 @@ fn read_session(tx: &mut Tx<'_>, hash: &[u8; 32], now: Time) -> store::Result<Op
             stamp: row.int(3)?,
             via: Via::Session,
         };
+        let created_at = row.time(4)?;
         Ok((
             Session {
                 principal,
-                created_at: row.time(4)?,
+                created_at,
                 expires_at: row.time(5)?,
                 role: Role::from_text(&row.text(8)?),
                 fresh: now.since(row.time(7)?) <= FRESH,
+                young: now.since(created_at) <= FRESH,
             },
             row.time(6)?,
         ))

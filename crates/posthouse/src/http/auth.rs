@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use accounts::{Account, By, Door, Principal, Requester, Role, Scope, Scopes};
+use accounts::{Account, Accounts, By, Door, Principal, Requester, Role, Scope, Scopes};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts as RequestParts;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -34,6 +34,8 @@ pub struct Caller {
     pub session: Option<String>,
     /// Whether a web session proved lately who uses it.
     fresh: bool,
+    /// Whether it was opened lately.
+    young: bool,
     /// Where the request comes from.
     pub ip: IpAddr,
 }
@@ -86,6 +88,18 @@ impl Caller {
         Err(ApiError::NotFresh)
     }
 
+    /// Refuses whoever did not give the second step of their login lately, where it is on: for what would put another in its
+    /// place. The password alone must not do that, or it would walk around the second step.
+    pub async fn needs_second_step(&self, accounts: &Accounts) -> ApiResult<()> {
+        let (login, _) = self.person()?;
+        self.needs_fresh()?;
+        // Where it is on, a session is opened with it or not at all.
+        if self.young || !accounts.second_step(login).await?.is_on() {
+            return Ok(());
+        }
+        Err(ApiError::SignInAnew)
+    }
+
     /// Whoever this is, for the audit log.
     pub fn by(&self) -> By {
         By::principal(&self.principal, Some(self.ip))
@@ -127,6 +141,7 @@ impl FromRequestParts<Parts> for Caller {
                 account,
                 session: None,
                 fresh: false,
+                young: false,
                 ip: client.ip,
             });
         }
@@ -144,6 +159,7 @@ impl FromRequestParts<Parts> for Caller {
             account,
             session: Some(token),
             fresh: session.fresh,
+            young: session.young,
             ip: client.ip,
         })
     }

@@ -63,9 +63,10 @@ impl FieldError {
 }
 
 /// The help articles about kinds of problems that have one of their own; about the others there is a common one.
-const ARTICLES: [(&str, &str); 9] = [
+const ARTICLES: [(&str, &str); 10] = [
     ("sign-in-failed", "authentication-failed"),
     ("passkey-refused", "two-step-sign-in"),
+    ("sign-in-anew", "two-step-sign-in"),
     ("too-many-attempts", "authentication-failed"),
     ("out-of-credits", "credits"),
     ("day-used-up", "sending-limits"),
@@ -95,6 +96,10 @@ pub enum ApiError {
     Forbidden(String),
     #[error("Enter your password again: it was last entered more than 10 minutes ago.")]
     NotFresh,
+    #[error(
+        "Two-step sign-in is on, and you signed in more than 10 minutes ago. Sign out, sign in again with your second step, and do it then."
+    )]
+    SignInAnew,
     #[error("This key lacks the scope `{0}`.")]
     MissingScope(accounts::Scope),
     #[error(
@@ -173,6 +178,7 @@ impl ApiError {
             Self::WrongPasskey => (StatusCode::UNAUTHORIZED, "passkey-refused", "Passkey refused"),
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
             Self::NotFresh => (StatusCode::FORBIDDEN, "confirm-password", "Password needed"),
+            Self::SignInAnew => (StatusCode::FORBIDDEN, "sign-in-anew", "Second step needed"),
             Self::MissingScope(_) => (StatusCode::FORBIDDEN, "missing-scope", "Missing scope"),
             Self::BeyondRole(_) => (StatusCode::FORBIDDEN, "beyond-role", "Beyond your role"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not-found", "Not found"),

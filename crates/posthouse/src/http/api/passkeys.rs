@@ -107,13 +107,14 @@ fn site(parts: &Parts) -> ApiResult<Site> {
     post, path = "/account/passkeys/begin", tag = "second-step", operation_id = "beginPasskey",
     responses(
         (status = 200, description = "What the browser needs to make one, within 5 minutes", body = NewPasskeyAsked),
+        (status = 403, description = "Two-step sign-in is on, and this session was opened more than 10 minutes ago", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "Passkeys cannot be had at this address", body = Problem, content_type = "application/problem+json"),
     ),
     security(("session" = [])),
 )]
 async fn begin(State(parts): State<Parts>, caller: Caller) -> ApiResult<Json<NewPasskeyAsked>> {
     let (login, _) = caller.person()?;
-    caller.needs_fresh()?;
+    caller.needs_second_step(&parts.accounts).await?;
     let site = site(&parts)?;
     let asked = parts.accounts.begin_passkey(login).await?;
     Ok(Json(NewPasskeyAsked {
@@ -133,6 +134,7 @@ async fn begin(State(parts): State<Parts>, caller: Caller) -> ApiResult<Json<New
     post, path = "/account/passkeys", tag = "second-step", operation_id = "addPasskey", request_body = NewPasskey,
     responses(
         (status = 201, description = "Added", body = AddedPasskey),
+        (status = 403, description = "Two-step sign-in is on, and this session was opened more than 10 minutes ago", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It is there already, or there are as many as there can be", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The answer of the browser does not hold, or came too late", body = Problem, content_type = "application/problem+json"),
     ),
@@ -146,7 +148,7 @@ async fn add(
     Body(new): Body<NewPasskey>,
 ) -> ApiResult<(StatusCode, Json<AddedPasskey>)> {
     let owner = owner(&caller, &client, &headers)?;
-    caller.needs_fresh()?;
+    caller.needs_second_step(&parts.accounts).await?;
     let answer = Registration {
         client_data: octets(&new.client_data, "client_data")?,
         authenticator_data: octets(&new.authenticator_data, "authenticator_data")?,

@@ -124,15 +124,19 @@ struct NewAppView {
 /// Begin with an app
 ///
 /// Makes the key for an app that gives codes (RFC 6238, SHA-1, six digits, thirty seconds). Nothing changes until a code of it
-/// has been given.
+/// has been given. Where two-step sign-in is on already, this takes a session that was opened with it within the last 10
+/// minutes; so do recovery codes and new passkeys.
 #[utoipa::path(
     post, path = "/account/second-step/app", tag = "second-step", operation_id = "beginApp",
-    responses((status = 200, description = "The key, shown this once", body = NewAppView)),
+    responses(
+        (status = 200, description = "The key, shown this once", body = NewAppView),
+        (status = 403, description = "Two-step sign-in is on, and this session was opened more than 10 minutes ago", body = Problem, content_type = "application/problem+json"),
+    ),
     security(("session" = [])),
 )]
 async fn begin(State(parts): State<Parts>, caller: Caller) -> ApiResult<Json<NewAppView>> {
     let (login, _) = caller.person()?;
-    caller.needs_fresh()?;
+    caller.needs_second_step(&parts.accounts).await?;
     let secret = parts.accounts.begin_app(login).await?.secret;
     let uri = uri(&parts.settings.hostname, &caller.principal.email, &secret);
     let qr = QrCode::new(&uri)
@@ -175,6 +179,7 @@ pub(super) struct RecoveryCodes {
     post, path = "/account/second-step/app/confirm", tag = "second-step", operation_id = "confirmApp", request_body = Code,
     responses(
         (status = 200, description = "They count from now on; a former app's no more", body = RecoveryCodes),
+        (status = 403, description = "Two-step sign-in is on, and this session was opened more than 10 minutes ago", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "It is not the code of the key that was begun", body = Problem, content_type = "application/problem+json"),
     ),
     security(("session" = [])),
@@ -187,7 +192,7 @@ async fn confirm(
     Body(given): Body<Code>,
 ) -> ApiResult<Json<RecoveryCodes>> {
     let owner = owner(&caller, &client, &headers)?;
-    caller.needs_fresh()?;
+    caller.needs_second_step(&parts.accounts).await?;
     let login = owner.login.id;
     let recovery_codes = parts.accounts.confirm_app(owner, &given.code).await?;
     tracing::info!(%login, "an app gives codes for the second step");
@@ -201,6 +206,7 @@ async fn confirm(
     post, path = "/account/second-step/recovery-codes", tag = "second-step", operation_id = "makeRecoveryCodes",
     responses(
         (status = 200, description = "Ten codes, shown this once", body = RecoveryCodes),
+        (status = 403, description = "Two-step sign-in is on, and this session was opened more than 10 minutes ago", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "Two-step sign-in is off", body = Problem, content_type = "application/problem+json"),
     ),
     security(("session" = [])),
@@ -212,7 +218,7 @@ async fn recovery(
     headers: HeaderMap,
 ) -> ApiResult<Json<RecoveryCodes>> {
     let owner = owner(&caller, &client, &headers)?;
-    caller.needs_fresh()?;
+    caller.needs_second_step(&parts.accounts).await?;
     let recovery_codes = parts.accounts.new_recovery_codes(owner).await?;
     Ok(Json(RecoveryCodes { recovery_codes }))
 }

@@ -304,6 +304,40 @@ both_engines! {
         }
     }
 
+    fn another_second_step_takes_the_one_that_is_there(engine) {
+        let server = server(engine);
+        let http = signed_in(&server, ALICE);
+        let (app, codes) = switch_on(&server, &http);
+        let begun = http.post("/api/v1/account/second-step/app", &json!({})).expect(200).json();
+        let other = App::scan(begun["secret"].as_str().unwrap());
+        server.pass(Duration::from_mins(11));
+        // With the password alone, fresh as it may be, nothing takes its place.
+        http.post("/api/v1/session/confirm", &json!({"password": PASSWORD})).expect(204);
+        let refuses = |answer: Answer| {
+            assert_eq!(answer.expect(403).json()["type"], "/problems/sign-in-anew");
+        };
+        refuses(confirm_app(&http, &other.shows(&server)));
+        let registration = json!({
+            "name": "x", "client_data": "", "authenticator_data": "", "public_key": "", "algorithm": -7,
+        });
+        for (path, body) in [
+            ("second-step/app", &json!({})),
+            ("second-step/recovery-codes", &json!({})),
+            ("passkeys/begin", &json!({})),
+            ("passkeys", &registration),
+        ] {
+            refuses(http.post(&format!("/api/v1/account/{path}"), body));
+        }
+        give(&half_in(&server), &app.next(&server)).expect(200);
+        let mut anew = half_in(&server);
+        let whole = give(&anew, &codes[0]).expect(200);
+        anew.keep_cookie(&whole);
+        let (replaced, none) = switch_on(&server, &anew);
+        assert!(none.is_empty(), "the recovery codes stay");
+        give(&half_in(&server), &app.next(&server)).expect(422);
+        give(&half_in(&server), &replaced.next(&server)).expect(200);
+    }
+
     fn the_operator_lifts_it_and_nobody_else(engine) {
         let server = server(engine);
         let http = signed_in(&server, ALICE);
