@@ -57,7 +57,7 @@ pub enum ChangedBy {
     Operator,
 }
 
-/// What became another about a login's second step.
+/// What there is to tell about a login's second step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepChange {
@@ -72,6 +72,8 @@ pub enum StepChange {
     RecoveryNew,
     /// Somebody signed in with a recovery code.
     RecoveryUsed,
+    /// Nothing is another: somebody with the password gave wrong codes again and again.
+    CodesGuessed,
 }
 
 /// What a mail is about, as it is kept until it is written.

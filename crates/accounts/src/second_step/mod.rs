@@ -33,6 +33,20 @@ const OF_A_LOGIN: Limit = Limit {
     window: Duration::from_hours(1),
 };
 
+/// Wrong codes of a login within an hour that are taken for slips; with one more its owner is written to, because whoever
+/// gives them has the password.
+const WRONG: Limit = Limit {
+    what: "wrong codes of",
+    most: 4,
+    window: Duration::from_hours(1),
+};
+/// Mails about that.
+const WARNED: Limit = Limit {
+    what: "warned of codes of",
+    most: 1,
+    window: Duration::from_hours(24),
+};
+
 /// What the second step can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -132,6 +146,13 @@ fn take(tx: &mut Tx<'_>, login: Id, given: &str, now: Time) -> store::Result<Opt
     Ok(recovery::take(tx, login, given)?.then_some(Step::Recovery))
 }
 
+/// Counts a wrong code, and says whether the owner is to hear of it now.
+fn guessed(tx: &mut Tx<'_>, login: Id, now: Time) -> store::Result<bool> {
+    let login = login.to_string();
+    let many = matches!(WRONG.count(tx, &login, now)?, Count::Over(_));
+    Ok(many && matches!(WARNED.count(tx, &login, now)?, Count::Within(_)))
+}
+
 impl Accounts {
     pub async fn second_step(&self, login: Id) -> Result<SecondStep> {
         let read = move |tx: &mut Tx<'_>| read(tx, login);
@@ -212,6 +233,13 @@ impl Accounts {
             let Some(step) = take(tx, login, &code, now)? else {
                 if left == 0 {
                     half::close(tx, &half)?;
+                }
+                if guessed(tx, login, now)? {
+                    let matter = Matter::SecondStep {
+                        change: StepChange::CodesGuessed,
+                        requester: Some(requester.clone()),
+                    };
+                    notices::note(tx, ids.1, &who.email, &matter, (now, Duration::ZERO))?;
                 }
                 return Ok((Tried::Wrong, Some(who)));
             };

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use accounts::{
-    AccountsError, Assertion, By, Challenge, Entered, Fault, Login, Owner, Principal, Registration,
-    Requester, Says, SessionOrigin, Site, Step,
+    AccountsError, Assertion, By, Challenge, Entered, Fault, Given, Login, Owner, Principal, Registration,
+    Requester, Says, SessionOrigin, Site, Step, StepChange,
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
@@ -334,6 +334,54 @@ both_engines! {
             assert!(one.is_ok() != two.is_ok(), "{one:?} {two:?}");
             assert!(room.accounts.second_step(login).await.unwrap().is_on());
         }
+    }
+
+    async fn whoever_has_the_password_and_guesses_codes_is_told_of_once_a_day(test: TestDb) {
+        let room = room(&test);
+        with_device(&room).await;
+        letters(&room.accounts).await;
+        let half = || async {
+            let alice = room.sign_in(ALICE).await;
+            match room.accounts.enter(&alice, SessionOrigin::default()).await.unwrap() {
+                Entered::Half { token, .. } => token,
+                other => panic!("{other:?}"),
+            }
+        };
+        let guess = |half: String| {
+            let room = &room;
+            async move {
+                let given = room.accounts.give_code(&half, "000000", &from(HERE)).await.unwrap();
+                assert_eq!(given, Given::Wrong);
+            }
+        };
+        let first = half().await;
+        for _ in 0..4 {
+            guess(first.clone()).await;
+        }
+        assert_eq!(letters(&room.accounts).await, [], "people mistype");
+        guess(first).await;
+        let told = letters(&room.accounts).await;
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].says, Says::SecondStep { change: StepChange::CodesGuessed });
+        assert_eq!(told[0].requester.as_ref().unwrap().ip.to_string(), HERE);
+        let more = |rounds: usize| {
+            let (half, guess) = (&half, &guess);
+            async move {
+                for _ in 0..rounds {
+                    let token = half().await;
+                    for _ in 0..5 {
+                        guess(token.clone()).await;
+                    }
+                }
+            }
+        };
+        more(2).await;
+        room.hand.advance(Duration::from_hours(2));
+        more(2).await;
+        assert_eq!(letters(&room.accounts).await, [], "once a day");
+        room.hand.advance(Duration::from_hours(23));
+        more(1).await;
+        assert_eq!(letters(&room.accounts).await.len(), 1);
     }
 }
 

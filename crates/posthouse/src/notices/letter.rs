@@ -189,6 +189,7 @@ fn kind(says: &Says) -> &'static str {
             StepChange::PasskeyRemoved => "passkey_removed",
             StepChange::RecoveryNew => "recovery_new",
             StepChange::RecoveryUsed => "recovery_used",
+            StepChange::CodesGuessed => "codes_guessed",
         },
         Says::Paused { account: None, .. } => "paused",
         Says::Paused { .. } => "paused_operator",
@@ -277,6 +278,7 @@ mod tests {
             StepChange::PasskeyRemoved,
             StepChange::RecoveryNew,
             StepChange::RecoveryUsed,
+            StepChange::CodesGuessed,
         ];
         let steps = steps.map(|change| Says::SecondStep { change });
         let others = [
