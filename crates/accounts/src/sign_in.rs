@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use mail::address::Address;
 use mail::time::Time;
 use moka::sync::Cache;
-use store::Ids;
+use store::{Id, Ids};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 
@@ -128,6 +128,16 @@ pub(crate) struct Looking<'a> {
     again: bool,
 }
 
+impl Looking<'_> {
+    /// Account and login whose credentials are looked through. An unknown address has some that nobody has, so that it
+    /// costs as much.
+    fn whose(&self) -> (Id, Id) {
+        let nobody = Id::from_bytes([0; 16]);
+        let secret = self.secret.as_ref();
+        secret.map_or((nobody, nobody), |secret| (secret.account, secret.login))
+    }
+}
+
 impl Accounts {
     /// Who signs in with this address and password. The address compares without case, and its domain as U-label or
     /// A-label. An unknown address meets the same counters, text and cost as a known one.
@@ -149,13 +159,17 @@ impl Accounts {
         };
         let mut looking = self.looking(attempt, secret, again);
         // A good one is let in whatever was guessed before from its address: there is nothing to guess about it.
-        let named = self.named(&looking).await?;
-        if let Some(Found::Good(terms)) = &named {
+        let active = self.active_of(&looking).await?;
+        if let Some(Found::Good(terms)) = &active {
             return Ok(self.let_in_by(&looking, terms));
         }
         if let Some(until) = self.lock_on(&mut looking).await? {
             return Ok(self.locked(&looking, until, start).await);
         }
+        let named = match active {
+            Some(found) => Some(found),
+            None => self.revoked_of(&looking).await?,
+        };
         if let Some(Found::Bad { name, reason }) = named {
             return self.turn_away(&looking, Some(&name), reason, start).await;
         }
@@ -238,12 +252,15 @@ impl Accounts {
     }
 
     /// The named SMTP credential of the login that the password belongs to.
-    async fn named(&self, looking: &Looking<'_>) -> Result<Option<Found>> {
-        let Some(secret) = &looking.secret else {
-            return Ok(None);
-        };
+    async fn active_of(&self, looking: &Looking<'_>) -> Result<Option<Found>> {
         let Attempt { password, from, .. } = looking.attempt;
-        self.find_smtp_credential((secret.account, secret.login), password, from)
+        self.active_smtp_credential(looking.whose(), password, from).await
+    }
+
+    /// The same among the revoked ones. Only whoever is not locked may have them looked for.
+    async fn revoked_of(&self, looking: &Looking<'_>) -> Result<Option<Found>> {
+        let (_, login) = looking.whose();
+        self.revoked_smtp_credential(login, looking.attempt.password)
             .await
     }
 

@@ -56,10 +56,11 @@ impl Active {
 }
 
 impl Accounts {
-    /// The credential of `login` that this password belongs to, revoked ones too; `None` where it belongs to none.
+    /// The credential of `login` in force that this password belongs to, as the directory knows it; `None` where it belongs
+    /// to none.
     ///
     /// Chance makes such a password, 256 bits of it, so there is nothing to guess, and its hash may be looked up.
-    pub(crate) async fn find_smtp_credential(
+    pub(crate) async fn active_smtp_credential(
         &self,
         (account, login): (Id, Id),
         password: &str,
@@ -75,17 +76,25 @@ impl Accounts {
             .iter()
             .flat_map(|all| all.values())
             .find(|one| one.login == login && one.secret_hash == hash);
-        if let Some(active) = active {
+        Ok(active.map(|active| {
             let elsewhere = (from.door != Door::Smtp).then_some(Reason::CredentialNotHere);
             let fault = elsewhere.or_else(|| active.fault(Some(from.ip), now));
-            return Ok(Some(match fault {
+            match fault {
                 None => Found::Good(Arc::clone(&active.terms)),
                 Some(reason) => Found::Bad {
                     name: active.terms.name.clone(),
                     reason,
                 },
-            }));
+            }
+        }))
+    }
+
+    /// The same among those that were revoked, which the database is asked for.
+    pub(crate) async fn revoked_smtp_credential(&self, login: Id, password: &str) -> Result<Option<Found>> {
+        if !token::is_smtp_password(password) {
+            return Ok(None);
         }
+        let (hash, now) = (token::hash(password), self.inner.clock.now());
         let revoked = move |tx: &mut Tx<'_>| {
             let row = tx.query_opt(
                 "SELECT name, revoked_at FROM smtp_credentials WHERE secret_hash = $1 AND login = $2",

@@ -101,6 +101,30 @@ both_engines! {
         assert!(matches!(again, Err(AccountsError::NotFound(_))));
     }
 
+    async fn a_revoked_credential_is_looked_for_behind_the_lock_and_whatever_the_login_is(test: TestDb) {
+        let room = room(&test);
+        room.account(ALICE).await;
+        let alice = room.sign_in(ALICE).await;
+        let made = room.credential(&alice, WantedCredential::default()).await;
+        let nobody = "nobody@example.com";
+        let never = format!("{}{}", &made.secret[..47], if made.secret.ends_with('A') { 'B' } else { 'A' });
+        room.fails(10, ELSEWHERE, ALICE).await;
+        // What is in force is in memory from here on; what was revoked is not.
+        for (ip, login) in [(HERE, ALICE), (HERE, nobody)] {
+            assert_eq!(room.lets_in(ip, login, &never).await, None);
+        }
+        let away = test.db.write("take the table away", |tx| {
+            tx.run("ALTER TABLE smtp_credentials RENAME TO away", &[])
+        });
+        away.await.unwrap();
+        assert!(matches!(room.tries_from(ELSEWHERE, ALICE, &never).await, Outcome::Locked { .. }));
+        for login in [ALICE, nobody] {
+            let at = from(HERE);
+            let attempt = accounts::Attempt { login, password: &never, from: &at };
+            assert!(room.accounts.sign_in(attempt).await.is_err(), "{login} is spared the look");
+        }
+    }
+
     async fn a_change_of_the_password_leaves_credentials_as_they_are(test: TestDb) {
         let room = room(&test);
         room.account(ALICE).await;
