@@ -106,7 +106,7 @@ pub struct AuditLine {
 pub struct AuditFilter {
     /// `None`: those of all accounts and of the installation.
     pub account: Option<Id>,
-    /// A part of the actor's address.
+    /// A part of the actor's address; with an account, of an actor of that account.
     pub who: Option<String>,
     /// An action, or what it begins with up to a dot, such as `key`.
     pub what: Option<String>,
@@ -195,6 +195,10 @@ fn list(tx: &mut Tx<'_>, filter: &AuditFilter) -> store::Result<Vec<AuditLine>> 
     }
     if let Some(who) = &who {
         wheres.push(format!("lower(actor) LIKE {} ESCAPE '\\'", bind(who.into())));
+        if filter.account.is_some() {
+            // An account is not shown who from outside changed it, so a search must not tell either.
+            wheres.push("(by_account IS NULL OR by_account = account)".to_owned());
+        }
     }
     if let (Some(what), Some(begins)) = (&filter.what, &begins) {
         wheres.push(format!(

@@ -190,6 +190,12 @@ both_engines! {
         let own = alice.get("/api/v1/account/audit?what=account.suspended").expect(200).json();
         let line = &own["items"][0];
         assert_eq!((&line["operator"], &line["who"], &line["ip"], &line["detail"]), (&json!(true), &json!(""), &Value::Null, &json!("bounces")));
+        with_key(&server, &alice, &["send"]);
+        let guessed = |address: &str| -> usize {
+            let found = alice.get(&format!("/api/v1/account/audit?who={address}&limit=200")).expect(200).json();
+            found["items"].as_array().unwrap().len()
+        };
+        assert_eq!((guessed("ops"), guessed("alice")), (0, 1), "a search says no more than the lines");
         let all = ops.get("/api/v1/audit?who=ops@&what=account.suspended&limit=1").expect(200).json();
         assert_eq!(all["items"][0]["who"], OPS);
         assert_eq!(all["items"][0]["account"], account.as_str());
