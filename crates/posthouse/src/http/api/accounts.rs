@@ -334,6 +334,7 @@ async fn resume(
     Named(account): Named<String>,
 ) -> ApiResult<Json<AccountView>> {
     caller.needs(Scope::Operator)?;
+    caller.needs_fresh()?;
     let account = id(&account, "account")?;
     parts.accounts.resume(account, &caller.by()).await?;
     tracing::info!(%account, by = %caller.account_id(), "account resumed");

@@ -216,6 +216,7 @@ async fn create(
     Body(new): Body<CreateAnnouncement>,
 ) -> ApiResult<(StatusCode, Json<AnnouncementView>)> {
     caller.needs(Scope::Operator)?;
+    caller.needs_fresh()?;
     let moment = |field: &str, text: Option<String>| match text {
         None => Ok(None),
         Some(text) => Time::parse_rfc3339(&text)

@@ -118,6 +118,7 @@ async fn set(
     Body(limits): Body<OwnLimitsView>,
 ) -> ApiResult<Json<DayLimitsView>> {
     caller.needs(Scope::Operator)?;
+    caller.needs_fresh()?;
     let account = id(&account, "account")?;
     let own = OwnLimits {
         recipients: limits.recipients,

@@ -187,6 +187,7 @@ async fn choose_mode(
     Body(choice): Body<SignUpChoice>,
 ) -> ApiResult<Json<SignUpModeView>> {
     caller.needs(Scope::Operator)?;
+    caller.needs_fresh()?;
     let mode = choice.mode.map(SignUpModeName::mode);
     let chosen = parts.accounts.choose_sign_up_mode(mode, &caller.by()).await?;
     tracing::info!(by = %caller.account_id(), mode = chosen.mode.as_str(), "who may open an account was chosen");
@@ -365,6 +366,7 @@ async fn invite(
     Body(invitation): Body<Invitation>,
 ) -> ApiResult<Response> {
     caller.needs(Scope::Operator)?;
+    caller.needs_fresh()?;
     if parts.accounts.sign_up_mode().await?.mode == SignUpMode::Closed {
         return Err(ApiError::Conflict(
             "Nobody can accept an invitation while nobody may open an account.".to_owned(),

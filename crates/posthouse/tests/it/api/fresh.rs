@@ -52,6 +52,28 @@ fn dangerous(alice: &str, domain: &str) -> Vec<(&'static str, String, Option<Val
             format!("/accounts/{alice}/suspend"),
             Some(json!({"reason": "r"})),
         ),
+        ("POST", format!("/accounts/{alice}/resume"), None),
+        (
+            "PUT",
+            format!("/accounts/{alice}/limits"),
+            Some(json!({"recipients": 5, "first_time": null})),
+        ),
+        ("PUT", "/sign-up/mode".to_owned(), Some(json!({"mode": "open"}))),
+        (
+            "POST",
+            "/invitations".to_owned(),
+            Some(json!({"email": "dora@example.com"})),
+        ),
+        (
+            "POST",
+            "/vouchers".to_owned(),
+            Some(json!({"reason": "r", "amount": 5})),
+        ),
+        (
+            "POST",
+            "/announcements".to_owned(),
+            Some(json!({"text": "t", "severity": "info"})),
+        ),
         ("POST", "/credentials".to_owned(), Some(range)),
         ("DELETE", format!("/domains/{domain}"), None),
     ]
