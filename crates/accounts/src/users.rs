@@ -118,10 +118,19 @@ impl Change {
     /// Refuses who may not do something about somebody of these roles.
     fn refused(&self, tx: &mut Tx<'_>, roles: &[Role]) -> store::Result<Option<AccountsError>> {
         Ok(match self.asker(tx)? {
-            Some(Role::Admin) if roles.contains(&Role::Owner) => Some(AccountsError::OwnersOnly),
-            Some(Role::Owner | Role::Admin) => None,
+            Some(asker) if decides_about(asker, roles) => None,
+            Some(Role::Admin) => Some(AccountsError::OwnersOnly),
             _ => Some(AccountsError::AdminsOnly),
         })
+    }
+}
+
+/// Whether this role makes and unmakes all of those.
+fn decides_about(asker: Role, roles: &[Role]) -> bool {
+    match asker {
+        Role::Owner => true,
+        Role::Admin => !roles.contains(&Role::Owner),
+        Role::Marketer | Role::Developer | Role::Viewer => false,
     }
 }
 
@@ -437,6 +446,7 @@ impl Accounts {
             attempts::forget_old(tx, user.id)?;
             second_step::forget(tx, user.id)?;
             lockout::forget_known(tx, user.id)?;
+            forget_invitations_of(tx, account, &user, None)?;
             tx.run("DELETE FROM logins WHERE id = $1", &[user.id.into()])?;
             change.note(tx, "user.removed", &user.email, user.role.as_str())?;
             changes::bump_ranges(tx, account)?;
@@ -495,11 +505,27 @@ fn forget(tx: &mut Tx<'_>, invitation: Id) -> store::Result<()> {
     tx.run("DELETE FROM user_invitations WHERE id = $1", &[invitation.into()])
 }
 
+/// Takes back what a user offered others and could offer no more in this role, or as nobody: an invitation counts for as
+/// long as the word of who made it.
+fn forget_invitations_of(tx: &mut Tx<'_>, account: Id, user: &User, role: Option<Role>) -> store::Result<()> {
+    let made = "SELECT id, role FROM user_invitations WHERE account = $1 AND invited_by = $2";
+    for row in tx.query(made, &[account.into(), (&user.email).into()])? {
+        let offered = Role::from_text(&row.text(1)?);
+        if !role.is_some_and(|role| decides_about(role, &[offered])) {
+            let id = row.id(0)?;
+            links::forget(tx, id)?;
+            forget(tx, id)?;
+        }
+    }
+    Ok(())
+}
+
 fn give(tx: &mut Tx<'_>, change: &Change, user: &User, role: Role) -> store::Result<()> {
     tx.run(
         "UPDATE logins SET role = $2 WHERE id = $1",
         &[user.id.into(), role.as_str().into()],
     )?;
+    forget_invitations_of(tx, change.account, user, Some(role))?;
     let from_to = format!("{} → {role}", user.role);
     change.note(tx, "user.role_changed", &user.email, &from_to)
 }
@@ -509,6 +535,20 @@ fn user(tx: &mut Tx<'_>, account: Id, id: Id) -> store::Result<Option<User>> {
     tx.query_opt(sql, &[account.into(), id.into()])?
         .map(|row| user_of(&row))
         .transpose()
+}
+
+/// Whether the login is an owner of the account that `by` belongs to without being one.
+pub(crate) fn is_owner_to(tx: &mut Tx<'_>, login: &Login, by: &By) -> store::Result<bool> {
+    if by.account != Some(login.account) {
+        return Ok(false);
+    }
+    let whose = user(tx, login.account, login.id)?;
+    let asker = match by.login {
+        Some(asker) => user(tx, login.account, asker)?,
+        None => None,
+    };
+    let is_owner = |user: Option<User>| user.is_some_and(|user| user.role == Role::Owner);
+    Ok(is_owner(whose) && !is_owner(asker))
 }
 
 /// Counts while no other change of users can come between.

@@ -9,7 +9,7 @@ use super::{OF_A_LOGIN, forget, is_on, keys, recovery, take, totp};
 use crate::changes::{alone, bump};
 use crate::limits::Count;
 use crate::notices::{self, Matter, Requester, StepChange};
-use crate::{Accounts, AccountsError, By, Login, Result, audit};
+use crate::{Accounts, AccountsError, By, Login, Result, audit, users};
 
 /// Somebody who changes the second step of their own login.
 #[derive(Clone, Debug)]
@@ -170,16 +170,18 @@ impl Accounts {
         let change = self.step_change(StepChange::OffByOperator);
         let off = move |tx: &mut Tx<'_>| {
             alone(tx)?;
+            // An operator's account has admins as well, and they are not above its owners.
+            if users::is_owner_to(tx, &owner.login, &owner.by)? {
+                return Ok(Err(AccountsError::OwnersOnly));
+            }
             if !is_on(tx, owner.login.id)? {
-                return Ok(false);
+                return Ok(Err(AccountsError::NoSecondStep));
             }
             forget(tx, owner.login.id)?;
             change.note(tx, &owner, "second_step.lifted", "")?;
-            Ok(true)
+            Ok(Ok(()))
         };
-        if !self.inner.db.write("lift a second step", off).await? {
-            return Err(AccountsError::NoSecondStep);
-        }
+        self.inner.db.write("lift a second step", off).await??;
         self.refresh().await?;
         Ok(())
     }

@@ -115,6 +115,11 @@ impl Caller {
         }
     }
 
+    /// Whether this is an owner of an operator's account in person: who may decide about other owners and operators.
+    pub fn is_operating_owner(&self) -> bool {
+        self.session.is_some() && self.role == Role::Owner && self.scopes.contains(Scope::Operator)
+    }
+
     pub fn account_id(&self) -> Id {
         self.principal.account
     }

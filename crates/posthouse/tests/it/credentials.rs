@@ -257,6 +257,18 @@ both_engines! {
         key.post("/api/v1/smtp-credentials", &json!({"name": "x"})).expect(403);
     }
 
+    fn a_key_that_does_not_send_mints_no_password_that_does(engine) {
+        let server = Posthouse::on(engine).start();
+        server.create_account(ALICE);
+        for (scopes, status) in [(&["credentials"][..], 403), (&["account"], 403), (&["credentials", "send"], 201)] {
+            let made = alice(&server).post("/api/v1/keys", &json!({"name": "k", "scopes": scopes})).expect(201).json();
+            let mut key = server.http();
+            key.bearer = made["key"].as_str().map(str::to_owned);
+            key.get("/api/v1/smtp-credentials").expect(200);
+            key.post("/api/v1/smtp-credentials", &json!({"name": "x"})).expect(status);
+        }
+    }
+
     fn commands_make_list_and_revoke_credentials_beside_the_server(engine) {
         let server = Posthouse::on(engine).start();
         server.create_account(ALICE);

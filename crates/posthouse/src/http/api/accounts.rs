@@ -169,7 +169,7 @@ struct CreateAccount {
     /// At least 10 characters and hard to guess; also the SMTP password.
     #[schema(format = Password)]
     password: String,
-    /// Whether it may do what only operators do.
+    /// Whether it may do what only operators do. An owner of an operator's account decides that, in person.
     #[serde(default)]
     #[schema(required = false)]
     operator: bool,
@@ -183,6 +183,7 @@ struct CreateAccount {
     post, path = "/accounts", tag = "accounts", operation_id = "createAccount", request_body = CreateAccount,
     responses(
         (status = 201, description = "Created", body = AccountView),
+        (status = 403, description = "Only an owner of an operator's account makes another operator, and no key does", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The address has an account already", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The address or the password is not accepted", body = Problem, content_type = "application/problem+json"),
     ),
@@ -195,6 +196,11 @@ async fn create(
 ) -> ApiResult<(StatusCode, Json<AccountView>)> {
     caller.needs(Scope::Operator)?;
     caller.needs_fresh()?;
+    if new.operator && !caller.is_operating_owner() {
+        return Err(ApiError::Forbidden(
+            "Only an owner of an operator's account makes another operator, and no key does.".to_owned(),
+        ));
+    }
     let new = NewAccount {
         email: new.email,
         password: new.password,

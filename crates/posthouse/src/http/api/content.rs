@@ -148,7 +148,7 @@ pub fn whose(caller: &Caller) -> ApiResult<Option<Id>> {
 
 /// Lets the caller read what a message of theirs holds, and leaves a trace where it is another account's. None where it
 /// is not theirs to read: a mail of our own holds links that open accounts, so no key reads one, whatever its scopes, and
-/// of people only operators do, who can give every login a new password anyway.
+/// of people only owners of an operator's account do: to an admin of it the links would open the owners' logins.
 pub async fn may_read(parts: &Parts, caller: &Caller, message: Id) -> ApiResult<Option<Readable>> {
     let whose = whose(caller)?;
     let Some(found) = parts.outbound.provenance(message).await? else {
@@ -157,8 +157,7 @@ pub async fn may_read(parts: &Parts, caller: &Caller, message: Id) -> ApiResult<
     if whose.is_some_and(|account| account != found.account) {
         return Ok(None);
     }
-    let is_operator = caller.session.is_some() && caller.scopes.contains(Scope::Operator);
-    if found.origin.is_notice() && !is_operator {
+    if found.origin.is_notice() && !caller.is_operating_owner() {
         return Ok(None);
     }
     let octets = usize::try_from(found.size)

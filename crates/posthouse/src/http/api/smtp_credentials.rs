@@ -144,7 +144,7 @@ struct CreateSmtpCredential {
         (status = 409, description = "The account has as many credentials as it can have", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "A field is not accepted", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("key" = ["credentials"]), ("session" = [])),
+    security(("key" = ["credentials", "send"]), ("session" = [])),
 )]
 async fn create(
     State(parts): State<Parts>,
@@ -152,6 +152,8 @@ async fn create(
     Body(new): Body<CreateSmtpCredential>,
 ) -> ApiResult<(StatusCode, Json<CreatedCredential>)> {
     caller.needs(Scope::Credentials)?;
+    // The password sends.
+    caller.needs(Scope::Send)?;
     caller.needs_fresh()?;
     let others = |name: &String| !name.trim().eq_ignore_ascii_case(&caller.principal.email);
     if caller.only_own().is_some() && new.username.as_ref().is_some_and(others) {

@@ -1,4 +1,5 @@
-//! The people of the account: who they are, what they may do, who is invited.
+//! The people of the account: who they are, what they may do, who is invited. Who belongs to it and as what is for people
+//! to decide: a key, whose scopes are fewer than its user's role, would give its holder a role with all of them.
 
 use accounts::{Role, Scope, User, UserInvitation};
 use axum::Json;
@@ -179,7 +180,7 @@ struct InviteUser {
         (status = 422, description = "The address is not accepted", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "Too many invitations today", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("key" = ["account"]), ("session" = [])),
+    security(("session" = [])),
 )]
 async fn invite(
     State(parts): State<Parts>,
@@ -187,6 +188,7 @@ async fn invite(
     Body(new): Body<InviteUser>,
 ) -> ApiResult<(StatusCode, Json<InvitationView>)> {
     caller.needs(Scope::Account)?;
+    caller.person()?;
     caller.needs_fresh()?;
     let language = new.language.as_deref();
     if language.is_some_and(|language| !["en", "fr"].contains(&language)) {
@@ -212,7 +214,7 @@ async fn invite(
         (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "Too many today", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("key" = ["account"]), ("session" = [])),
+    security(("session" = [])),
 )]
 async fn send_again(
     State(parts): State<Parts>,
@@ -220,6 +222,8 @@ async fn send_again(
     Named(invitation): Named<String>,
 ) -> ApiResult<StatusCode> {
     caller.needs(Scope::Account)?;
+    caller.person()?;
+    caller.needs_fresh()?;
     let invitation = id(&invitation, "invitation")?;
     parts
         .accounts
@@ -270,7 +274,7 @@ struct GiveRole {
         (status = 404, description = "There is no such user", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It is the last owner", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("key" = ["account"]), ("session" = [])),
+    security(("session" = [])),
 )]
 async fn set_role(
     State(parts): State<Parts>,
@@ -279,6 +283,7 @@ async fn set_role(
     Body(given): Body<GiveRole>,
 ) -> ApiResult<StatusCode> {
     caller.needs(Scope::Account)?;
+    caller.person()?;
     caller.needs_fresh()?;
     let user = id(&user, "user")?;
     parts
@@ -300,7 +305,7 @@ async fn set_role(
         (status = 403, description = "Only an owner can", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such other user", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("key" = ["account"]), ("session" = [])),
+    security(("session" = [])),
 )]
 async fn hand_over(
     State(parts): State<Parts>,
@@ -308,6 +313,7 @@ async fn hand_over(
     Named(user): Named<String>,
 ) -> ApiResult<StatusCode> {
     caller.needs(Scope::Account)?;
+    caller.person()?;
     caller.needs_fresh()?;
     let user = id(&user, "user")?;
     parts
@@ -330,7 +336,7 @@ async fn hand_over(
         (status = 404, description = "There is no such user", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It is the last owner", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("key" = ["account"]), ("session" = [])),
+    security(("session" = [])),
 )]
 async fn remove(
     State(parts): State<Parts>,
@@ -338,6 +344,7 @@ async fn remove(
     Named(user): Named<String>,
 ) -> ApiResult<StatusCode> {
     caller.needs(Scope::Account)?;
+    caller.person()?;
     caller.needs_fresh()?;
     let user = id(&user, "user")?;
     parts

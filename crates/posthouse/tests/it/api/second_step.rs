@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 use serde_json::{Value, json};
 
+use super::users::{gives, joins};
 use super::{faults, with_key};
 use crate::both_engines;
 use crate::harness::http::{Answer, Http};
@@ -353,6 +354,23 @@ both_engines! {
         switch_on(&server, &http);
         server.cli(&["account", "second-factor", ALICE, "--off"], "");
         assert!(server.http().sign_in(ALICE, PASSWORD)["login"].is_object());
+    }
+
+    fn an_admin_of_the_operators_account_does_not_lift_an_owners(engine) {
+        let server = server(engine);
+        let operator = signed_in(&server, OPS);
+        let admin = joins(&server, &operator, &operator, "admin@example.net", "admin");
+        let account = operator.get("/api/v1/session").expect(200).json()["account"]["id"].as_str().unwrap().to_owned();
+        let path = format!("/api/v1/accounts/{account}/second-step/off");
+        switch_on(&server, &operator);
+        admin.post(&path, &json!({"email": OPS})).expect(403);
+        with_key(&server, &admin, &["operator"]).post(&path, &json!({"email": OPS})).expect(403);
+        assert_eq!(second_step(&operator)["on"], true);
+        switch_on(&server, &admin);
+        admin.post(&path, &json!({"email": "admin@example.net"})).expect(204);
+        gives(&operator, "admin@example.net", "owner");
+        admin.post(&path, &json!({"email": OPS})).expect(204);
+        assert_eq!(second_step(&operator)["on"], false);
     }
 
     fn the_attempts_say_what_was_right_and_what_was_not(engine) {

@@ -7,8 +7,8 @@ use super::{send, server, signed_in, with_key};
 use crate::both_engines;
 use crate::harness::engine::{Database, postgres_is_here};
 use crate::harness::http::Http;
-use crate::harness::{Engine, PASSWORD, Posthouse};
-use crate::sign_up::{link, mail};
+use crate::harness::{Engine, PASSWORD, Posthouse, eventually};
+use crate::sign_up::{inbox, link, mail};
 
 const ALICE: &str = "alice@example.com";
 const OPS: &str = "ops@example.com";
@@ -32,11 +32,20 @@ const PERSONAL: [&str; 1] = ["changePassword"];
 /// Operations that only an owner carries out, whatever scope they name.
 const OWNERS: [&str; 1] = ["handAccountOver"];
 
+/// Operations that no key carries out, so that they name no scope, and that take a role with the scope `account`.
+const IN_PERSON: [&str; 5] = [
+    "inviteUser",
+    "sendUserInvitation",
+    "setUserRole",
+    "handAccountOver",
+    "removeUser",
+];
+
 /// Operations that answer without an end.
 const STREAMS: [&str; 1] = ["listen"];
 
 /// Invites `email` and follows the link of the mail in the operator's inbox; the client is signed in.
-fn joins(server: &Posthouse, ops: &Http, by: &Http, email: &str, role: &str) -> Http {
+pub fn joins(server: &Posthouse, ops: &Http, by: &Http, email: &str, role: &str) -> Http {
     by.post(
         "/api/v1/users/invitations",
         &json!({"email": email, "role": role}),
@@ -60,7 +69,7 @@ fn user_id(owner: &Http, email: &str) -> String {
     user["id"].as_str().unwrap().to_owned()
 }
 
-fn gives(owner: &Http, email: &str, role: &str) {
+pub fn gives(owner: &Http, email: &str, role: &str) {
     let id = user_id(owner, email);
     owner
         .post(&format!("/api/v1/users/{id}/role"), &json!({"role": role}))
@@ -86,10 +95,14 @@ both_engines! {
                 for (method, operation) in item.as_object().unwrap() {
                     let name = operation["operationId"].as_str().unwrap();
                     let ways = operation["security"].as_array().unwrap();
-                    let scopes: Vec<&str> = ways
+                    let mut scopes: Vec<&str> = ways
                         .iter()
                         .filter_map(|way| way["key"].as_array()?.first()?.as_str())
                         .collect();
+                    if IN_PERSON.contains(&name) {
+                        assert!(scopes.is_empty(), "{name} is for people");
+                        scopes.push("account");
+                    }
                     // Open to everybody, or to every person about their own login.
                     if scopes.is_empty() {
                         continue;
@@ -180,6 +193,95 @@ both_engines! {
         let said: Vec<&str> = log["items"].as_array().unwrap().iter().map(|line| line["action"].as_str().unwrap()).collect();
         assert_eq!(said, ["user.removed", "user.role_changed", "user.joined", "user.invited", "user.invited"]);
         assert_eq!(log["items"][0]["who"], ALICE);
+    }
+
+    fn no_key_decides_who_belongs_to_the_account_and_as_what(engine) {
+        let server = server(engine);
+        let ops = signed_in(&server, OPS);
+        let admin = joins(&server, &ops, &ops, "admin@example.net", "admin");
+        let me = user_id(&ops, OPS);
+        let theirs = user_id(&ops, "admin@example.net");
+        let invited = ops.post("/api/v1/users/invitations", &json!({"email": "bob@example.net", "role": "viewer"})).expect(201).json();
+        let again = format!("/api/v1/users/invitations/{}/send", invited["id"].as_str().unwrap());
+        for scopes in [&["account"][..], &["send", "messages", "domains", "account", "operator"]] {
+            let key = with_key(&server, &ops, scopes);
+            key.post("/api/v1/users/invitations", &json!({"email": "mine@example.net", "role": "owner"})).expect(403);
+            key.post(&again, &json!({})).expect(403);
+            key.post(&format!("/api/v1/users/{theirs}/role"), &json!({"role": "owner"})).expect(403);
+            key.post(&format!("/api/v1/users/{theirs}/hand-over"), &json!({})).expect(403);
+            key.delete(&format!("/api/v1/users/{theirs}")).expect(403);
+            key.get("/api/v1/users").expect(200);
+        }
+        assert_eq!(admin.get("/api/v1/session").expect(200).json()["login"]["role"], "admin");
+        assert_eq!(user_id(&ops, OPS), me);
+        let waiting = ops.get("/api/v1/users/invitations").expect(200).json();
+        assert_eq!(waiting["items"].as_array().unwrap().len(), 1);
+        ops.post(&again, &json!({})).expect(204);
+    }
+
+    fn only_an_owner_in_person_makes_another_operator(engine) {
+        let server = server(engine);
+        let ops = signed_in(&server, OPS);
+        let admin = joins(&server, &ops, &ops, "admin@example.net", "admin");
+        let key = with_key(&server, &ops, &["account", "operator"]);
+        let new = |email: &str, operator: bool| json!({"email": email, "password": PASSWORD, "operator": operator});
+        for who in [&admin, &key] {
+            who.post("/api/v1/accounts", &new("new@example.net", true)).expect(403);
+        }
+        admin.post("/api/v1/accounts", &new("one@example.net", false)).expect(201);
+        key.post("/api/v1/accounts", &new("two@example.net", false)).expect(201);
+        let made = ops.post("/api/v1/accounts", &new("new@example.net", true)).expect(201).json();
+        assert_eq!(made["operator"], true);
+    }
+
+    fn an_admin_of_the_operators_account_reads_no_link_that_opens_a_login(engine) {
+        let server = server(engine);
+        let ops = signed_in(&server, OPS);
+        let admin = joins(&server, &ops, &ops, "admin@example.net", "admin");
+        server.http().post("/api/v1/password/forgot", &json!({"email": OPS})).expect(202);
+        let kept = eventually("the link is kept", || inbox(&ops, OPS, "Choose a new password").first().cloned());
+        let kept = format!("/api/v1/inbox/{}", kept["id"].as_str().unwrap());
+        for part in ["content", "source", "html"] {
+            admin.get(&format!("{kept}/{part}")).expect(404);
+            ops.get(&format!("{kept}/{part}")).expect(200);
+        }
+        let alices = send(&signed_in(&server, ALICE), ALICE, "no link of ours");
+        admin.get(&format!("/api/v1/messages/{alices}/source")).expect(200);
+    }
+
+    fn what_somebody_offered_ends_with_their_right_to_offer_it(engine) {
+        let server = server(engine);
+        let (ops, alice) = (signed_in(&server, OPS), signed_in(&server, ALICE));
+        let invites = |by: &Http, email: &str, role: &str| {
+            by.post("/api/v1/users/invitations", &json!({"email": email, "role": role})).expect(201);
+            let (_, token) = link(&mail(&ops, email, "invites you"));
+            server.http().get(&format!("/join?token={token}")).expect(200);
+            token
+        };
+        let gone = |token: &str| {
+            server.http().get(&format!("/join?token={token}")).expect(410);
+            server.http().submit("/join", &[("token", token), ("password", THEIRS)]).expect(410);
+        };
+        let still_invited = || -> Vec<String> {
+            let list = alice.get("/api/v1/users/invitations").expect(200).json();
+            list["items"].as_array().unwrap().iter().map(|one| one["email"].as_str().unwrap().to_owned()).collect()
+        };
+        let one = joins(&server, &ops, &alice, "one@example.net", "owner");
+        let two = joins(&server, &ops, &alice, "two@example.net", "admin");
+        let owner = invites(&one, "owner@example.net", "owner");
+        let admin = invites(&one, "admin@example.net", "admin");
+        let back = invites(&two, "back@example.net", "admin");
+        let alices = invites(&alice, "kept@example.net", "viewer");
+
+        gives(&alice, "one@example.net", "admin");
+        gone(&owner);
+        assert_eq!(still_invited(), ["kept@example.net", "back@example.net", "admin@example.net"]);
+        gives(&alice, "one@example.net", "developer");
+        gone(&admin);
+        alice.delete(&format!("/api/v1/users/{}", user_id(&alice, "two@example.net"))).expect(204);
+        gone(&back);
+        assert_eq!(still_invited(), ["kept@example.net"]);
+        server.http().get(&format!("/join?token={alices}")).expect(200);
     }
 
     fn what_an_operator_does_to_an_account_stands_in_its_log_without_the_operators_address(engine) {
