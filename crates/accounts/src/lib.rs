@@ -53,7 +53,8 @@ pub use changes::Epoch;
 pub use diagnosis::{Diagnosis, LoginFacts};
 pub use error::{AccountsError, Result};
 pub use guard::{
-    Cause, Counted, Decides, GuardSettings, Guarded, OWN_MAIL, Pause, Share, Thresholds, Watched, percent,
+    CAPTURED_MAIL, Cause, Counted, Decides, GuardSettings, Guarded, OWN_MAIL, Pause, Share, Thresholds,
+    Watched, percent,
 };
 pub use ip_credentials::{IpCredential, MOST_RANGES};
 pub use lockout::Lockout;

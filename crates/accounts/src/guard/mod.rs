@@ -372,8 +372,12 @@ fn endings(events: &[Logged]) -> Vec<(Id, Vec<Told>)> {
             "complained" => Told::Complained,
             _ => continue,
         };
-        // Our own reports belong to the account that they are for, which did not send them.
-        if !event.data.contains(OWN_MAIL) {
+        // Our own reports belong to the account that they are for, which did not send them. What was kept here reached
+        // nobody who could refuse it, and costs nothing: it is no proof of good mail.
+        if ![OWN_MAIL, CAPTURED_MAIL]
+            .iter()
+            .any(|mark| event.data.contains(mark))
+        {
             accounts.entry(event.account).or_default().push(told);
         }
     }
@@ -385,6 +389,8 @@ fn endings(events: &[Logged]) -> Vec<(Id, Vec<Told>)> {
 
 /// What the data of an event about our own mail holds. Nobody's text can hold it: quotes in texts are escaped.
 pub const OWN_MAIL: &str = r#""own":true"#;
+/// The same for mail that was kept in the local inbox.
+pub const CAPTURED_MAIL: &str = r#""captured":true"#;
 
 fn load(tx: &mut Tx<'_>, account: Id) -> store::Result<Window> {
     let row = tx.query_opt(
@@ -455,6 +461,8 @@ mod tests {
             event("deferred", "{}"),
             event("bounced", &says(r#"550 5.1.1 "own":true"#)),
             event("bounced", r#"{"reason":"550","own":true}"#),
+            event("delivered", r#"{"captured":true,"reason":"kept"}"#),
+            event("complained", r#"{"captured":true}"#),
             event("delivered", "{}"),
             event("cancelled", "{}"),
             event("complained", "{}"),

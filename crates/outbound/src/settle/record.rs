@@ -34,7 +34,7 @@ impl Settlement {
     /// The same without what is made from it: no report, nothing for the local inbox.
     fn bare(&self) -> Self {
         let mut bare = Self {
-            captured: None,
+            body: None,
             ..self.clone()
         };
         for (_, settled) in &mut bare.results {
@@ -144,6 +144,10 @@ fn append_event(
     if settlement.message.is_report(&settlement.reporter.address()) {
         // What became of it says nothing about whom the account writes to.
         data["own"] = true.into();
+    }
+    if settlement.captured.is_some() {
+        // It reached nobody: no sign that others want the account's mail.
+        data["captured"] = true.into();
     }
     let data = data.to_string();
     events::append(
