@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mail::address::Address;
 use mail::time::Time;
-use store::{Id, Row, Tx, Value};
+use store::{Id, Ids, Row, Tx, Value};
 
 use crate::audit::{self, By};
 use crate::changes::{self, bump};
@@ -367,54 +367,44 @@ impl Accounts {
         self.set_state(account, (AccountState::Active, false), by).await
     }
 
-    async fn set_state(&self, account: Id, (state, hold): (AccountState, bool), by: &By) -> Result<()> {
-        let now = self.inner.clock.now();
-        let (audit, notice, by) = (self.id(now), self.id(now), by.clone());
+    async fn set_state(&self, account: Id, to: (AccountState, bool), by: &By) -> Result<()> {
+        let change = self.state_change(account, to, by);
         let changed = self
             .inner
             .db
             .write("change the state of an account", move |tx| {
                 let before =
                     tx.query_opt("SELECT state FROM accounts WHERE id = $1", &[(&account).into()])?;
-                if state == AccountState::Active
+                if change.state == AccountState::Active
                     && before.is_some_and(|row| row.text(0).is_ok_and(|before| before == "active"))
                 {
-                    return Ok(1);
+                    return Ok(true);
                 }
-                // Before the account itself, in the order in which the guard writes them.
-                if state == AccountState::Active {
-                    guard::begin_anew(tx, account)?;
-                }
-                let changed = tx.execute(
-                    "UPDATE accounts SET state = $2, state_reason = $3, \
-                     holds = CASE WHEN $2 = 'active' THEN 0 WHEN $4 = 1 THEN 1 ELSE holds END, \
-                     paused = CASE WHEN $2 = 'active' THEN NULL ELSE paused END WHERE id = $1",
-                    &[
-                        (&account).into(),
-                        state.as_str().into(),
-                        state.reason().unwrap_or_default().into(),
-                        hold.into(),
-                    ],
-                )?;
-                if changed == 1 {
-                    let action = match &state {
-                        AccountState::Active => "account.resumed",
-                        AccountState::Suspended(_) | AccountState::Paused(_) => "account.suspended",
-                    };
-                    let reason = state.reason().unwrap_or_default();
-                    audit::note(tx, (audit, now), account, &by, action, "", reason)?;
-                    let matter = Matter::of_state(&state);
-                    guard::tell_owner(tx, account, &matter, (notice, now))?;
-                    bump(tx, account)?;
-                }
-                Ok(changed)
+                change.write(tx)
             })
             .await?;
-        if changed == 0 {
+        if !changed {
             return Err(AccountsError::NotFound("account"));
         }
         self.refresh().await?;
         Ok(())
+    }
+
+    pub(crate) fn state_change(
+        &self,
+        account: Id,
+        (state, hold): (AccountState, bool),
+        by: &By,
+    ) -> StateChange {
+        StateChange {
+            account,
+            from: None,
+            state,
+            hold,
+            by: by.clone(),
+            ids: self.inner.ids.clone(),
+            now: self.inner.clock.now(),
+        }
     }
 
     pub async fn account(&self, id: Id) -> Result<Account> {
@@ -528,6 +518,56 @@ pub(crate) fn insert_login(tx: &mut Tx<'_>, new: &NewLogin, address: &Address) -
             new.role.as_str().into(),
         ],
     )
+}
+
+/// Another state of an account, ready to be written.
+#[derive(Clone)]
+pub(crate) struct StateChange {
+    pub(crate) account: Id,
+    /// Changes nothing but an account in this state; none is any.
+    pub(crate) from: Option<&'static str>,
+    state: AccountState,
+    hold: bool,
+    by: By,
+    ids: Ids,
+    pub(crate) now: Time,
+}
+
+impl StateChange {
+    /// Changes the state, and notes who did it and whom to tell. False where there is no such account.
+    pub(crate) fn write(&self, tx: &mut Tx<'_>) -> store::Result<bool> {
+        let (account, now) = (self.account, self.now);
+        // Before the account itself, in the order in which the guard writes them.
+        if self.state == AccountState::Active {
+            guard::begin_anew(tx, account)?;
+        }
+        let reason = self.state.reason().unwrap_or_default();
+        let changed = tx.execute(
+            "UPDATE accounts SET state = $2, state_reason = $3, \
+             holds = CASE WHEN $2 = 'active' THEN 0 WHEN $4 = 1 THEN 1 ELSE holds END, \
+             paused = CASE WHEN $2 = 'active' THEN NULL ELSE paused END \
+             WHERE id = $1 AND ($5 = '' OR state = $5)",
+            &[
+                (&account).into(),
+                self.state.as_str().into(),
+                reason.into(),
+                self.hold.into(),
+                self.from.unwrap_or_default().into(),
+            ],
+        )?;
+        if changed == 0 {
+            return Ok(false);
+        }
+        let action = match &self.state {
+            AccountState::Active => "account.resumed",
+            AccountState::Suspended(_) | AccountState::Paused(_) => "account.suspended",
+        };
+        let mut id = || self.ids.next(now);
+        audit::note(tx, (id(), now), account, &self.by, action, "", reason)?;
+        guard::tell_owners(tx, account, &Matter::of_state(&self.state), &mut id, now)?;
+        bump(tx, account)?;
+        Ok(true)
+    }
 }
 
 /// Puts a new password in the old one's place: SMTP and web sessions end, but for the one that is kept, links for a new

@@ -16,7 +16,7 @@ use store::{Id, Tx};
 
 pub use self::window::{Cause, Counted, Ending, Share, Thresholds, Window};
 use crate::audit::{self, By};
-use crate::limits::{Count, Limit};
+use crate::limits::Limit;
 use crate::notices::{self, Matter};
 use crate::people::AccountState;
 use crate::{Accounts, AccountsError, Result, changes};
@@ -232,14 +232,23 @@ impl Accounts {
         if standing.decides != Decides::Owner {
             return Err(AccountsError::OperatorDecides);
         }
-        let now = self.inner.clock.now();
-        let counted = self.inner.db.write("count a resumption", move |tx| {
-            OWN_RESUMES.count(tx, &account.to_string(), now)
+        // What was read above may be over: nothing but a pause is lifted, and only lifting one is counted.
+        let mut change = self.state_change(account, (AccountState::Active, false), by);
+        change.from = Some("paused");
+        let resumed = self.inner.db.write("resume an account", move |tx| {
+            let who = change.account.to_string();
+            if let Err(wait) = OWN_RESUMES.take(tx, &who, 1, change.now)? {
+                return Ok(Err(AccountsError::TooOften(wait)));
+            }
+            if !change.write(tx)? {
+                OWN_RESUMES.give_back(tx, &who, 1)?;
+                return Ok(Err(AccountsError::NotPaused));
+            }
+            Ok(Ok(()))
         });
-        if let Count::Over(wait) = counted.await? {
-            return Err(AccountsError::TooOften(wait));
-        }
-        self.resume(account, by).await
+        resumed.await??;
+        self.refresh().await?;
+        Ok(())
     }
 
     /// Whether mail of this account that waits is to be held. As of the last [`Accounts::refresh`], from memory but for the
@@ -340,12 +349,12 @@ impl Look {
             account,
             owner_decides,
         };
-        tell_owner(tx, account, &matter(None), (id(), now))?;
+        tell_owners(tx, account, &matter(None), id, now)?;
         let name = tx.query_opt("SELECT name FROM accounts WHERE id = $1", &[account.into()])?;
         let name = name.map_or(Ok(String::new()), |row| row.text(0))?;
         for operator in operators(tx)? {
             let matter = matter(Some((account.to_string(), name.clone())));
-            tell_owner(tx, operator, &matter, (id(), now))?;
+            tell_owners(tx, operator, &matter, id, now)?;
         }
         Ok(true)
     }
@@ -416,19 +425,22 @@ pub(crate) fn begin_anew(tx: &mut Tx<'_>, account: Id) -> store::Result<()> {
     tx.run("DELETE FROM guard_windows WHERE account = $1", &[account.into()])
 }
 
-/// Notes a mail to the first login of an account.
-pub(crate) fn tell_owner(
+/// Notes a mail to every owner of an account.
+pub(crate) fn tell_owners(
     tx: &mut Tx<'_>,
     account: Id,
     matter: &Matter,
-    (id, now): (Id, Time),
+    id: &mut dyn FnMut() -> Id,
+    now: Time,
 ) -> store::Result<()> {
-    let row = tx.query_opt(
-        "SELECT email FROM logins WHERE account = $1 ORDER BY id LIMIT 1",
+    let owners = tx.query(
+        "SELECT email FROM logins WHERE account = $1 AND role = 'owner' ORDER BY id",
         &[account.into()],
     )?;
-    let Some(row) = row else { return Ok(()) };
-    notices::note(tx, id, &row.text(0)?, matter, (now, Duration::ZERO))
+    for owner in owners {
+        notices::note(tx, id(), &owner.text(0)?, matter, (now, Duration::ZERO))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

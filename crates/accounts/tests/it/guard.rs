@@ -116,6 +116,34 @@ both_engines! {
         accounts.resume_own(account, &By::system()).await.unwrap();
     }
 
+    async fn a_suspension_outlives_an_owner_who_resumes_at_the_same_moment(test: TestDb) {
+        let room = room(&test);
+        let account = room.account("a@example.com").await.id;
+        let settings = Settings {
+            free_credits: 0,
+            hostname: "x.example".into(),
+            day_limits: StandardLimits::default(),
+            guard: GuardSettings { owner_resumes: true, ..GuardSettings::default() }, sign_up: accounts::SignUpMode::Open,
+        };
+        let accounts = accounts::Accounts::new(test.db.clone(), room.clock.clone(), test.ids.clone(), settings);
+        for _ in 0..20 {
+            let pausing = test.db.write("pause by hand", move |tx| {
+                tx.execute("UPDATE accounts SET state = 'paused', holds = 1 WHERE id = $1", &[account.into()])
+            });
+            assert_eq!(pausing.await.unwrap(), 1);
+            let by = By::system();
+            let (resumed, suspended) = tokio::join!(accounts.resume_own(account, &by), accounts.suspend(account, "spam", &by));
+            suspended.unwrap();
+            assert!(matches!(resumed, Ok(()) | Err(AccountsError::NotPaused)), "{resumed:?}");
+            let state = accounts.account(account).await.unwrap().state;
+            assert_eq!(state, AccountState::Suspended("spam".into()));
+            // What lifted nothing is not counted: the owner may still, today.
+            if resumed.is_ok() {
+                room.hand.advance(std::time::Duration::from_hours(25));
+            }
+        }
+    }
+
     async fn complaints_pause_as_bounces_do_once_somebody_collects_them(test: TestDb) {
         let room = room(&test);
         let account = room.account("a@example.com").await.id;

@@ -248,6 +248,20 @@ both_engines! {
         assert_eq!(accounts.still_valid(&bob).await.unwrap(), Validity::SignedOut);
     }
 
+    async fn news_of_a_suspension_goes_to_every_owner_and_nobody_else(test: TestDb) {
+        let world = World::new(room(&test)).await;
+        for (email, role) in [("bob@example.com", Role::Owner), ("eve@example.com", Role::Owner), ("admin@example.com", Role::Admin)] {
+            world.joins(email, role).await;
+        }
+        // The oldest login is an owner no more.
+        world.gives("bob@example.com", "owner@example.com", Role::Viewer).await.unwrap();
+        letters(&world.room.accounts).await;
+        world.room.accounts.suspend(world.account.id, "spam", &By::system()).await.unwrap();
+        let mut told: Vec<_> = letters(&world.room.accounts).await.iter().map(|letter| letter.to.to_string()).collect();
+        told.sort();
+        assert_eq!(told, ["bob@example.com", "eve@example.com"]);
+    }
+
     async fn the_keys_of_a_user_shrink_with_the_role_at_once(test: TestDb) {
         let world = World::new(room(&test)).await;
         let bob = world.joins("bob@example.com", Role::Admin).await;
