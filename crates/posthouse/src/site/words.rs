@@ -129,6 +129,7 @@ mod tests {
         let chosen = [
             "account.",
             "help.category.",
+            "home.announced_",
             "legal.",
             "message.",
             "probe.fault.",
