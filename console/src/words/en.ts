@@ -423,6 +423,8 @@ export const en = {
     passwordIs: "The password you sign in with here, or one of its own for each program:",
     credentials: "SMTP credentials",
     securities: { starttls: "STARTTLS", tls: "TLS from the start (SSL/TLS)" },
+    scramHint:
+      "The operator switched SCRAM on. For it the server keeps a key beside each password hash that a thief of the database could guess against faster; a program that is told to use PLAIN or LOGIN under TLS loses nothing. A named SMTP credential needs PLAIN or LOGIN.",
     mechanisms: "Sign-in methods",
     or: "or",
     limits: "Limits",

@@ -431,6 +431,8 @@ export const fr: Words = {
     passwordIs: "Celui avec lequel vous vous connectez ici, ou un autre par programme :",
     credentials: "Identifiants SMTP",
     securities: { starttls: "STARTTLS", tls: "TLS dès le début (SSL/TLS)" },
+    scramHint:
+      "L’exploitant a activé SCRAM. Le serveur garde alors, à côté de chaque empreinte de mot de passe, une clé qu’un voleur de la base pourrait deviner plus vite ; un logiciel réglé sur PLAIN ou LOGIN sous TLS n’y perd rien. Un mot de passe SMTP nommé demande PLAIN ou LOGIN.",
     mechanisms: "Méthodes d’authentification",
     or: "ou",
     limits: "Limites",

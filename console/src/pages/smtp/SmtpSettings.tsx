@@ -64,6 +64,11 @@ function Settings({ settings }: { settings: SmtpSettings }) {
                 [t("smtp.mechanisms"), settings.mechanisms.join(", ")],
               ]}
             />
+            {settings.mechanisms.includes("SCRAM-SHA-256") && (
+              <Text c="dimmed" fz="sm">
+                {t("smtp.scramHint")}
+              </Text>
+            )}
             {settings.ports.length === 0 && <Text c="dimmed">{t("smtp.noPort")}</Text>}
           </Paper>
         </Section>

@@ -25,6 +25,10 @@ pub fn settings(config: &Config, sockets: &Sockets) -> HttpSettings {
     };
     let mut smtp_ports = ports(&sockets.submission, Security::StartTls);
     smtp_ports.extend(ports(&sockets.submissions, Security::Tls));
+    let mut mechanisms = vec!["PLAIN", "LOGIN"];
+    if config.smtp.scram {
+        mechanisms.push("SCRAM-SHA-256");
+    }
     HttpSettings {
         name: config.site.name.0.clone(),
         hostname: config.hostname.clone(),
@@ -40,6 +44,7 @@ pub fn settings(config: &Config, sockets: &Sockets) -> HttpSettings {
         },
         data_dir: config.data_dir.clone(),
         smtp_ports,
+        mechanisms,
         max_message_size: usize::try_from(config.smtp.max_message_size.0).unwrap_or(usize::MAX),
         max_recipients: usize::try_from(config.smtp.max_recipients.get()).unwrap_or(usize::MAX),
         free_credits: config.accounts.free_credits,

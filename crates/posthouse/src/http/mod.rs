@@ -55,6 +55,8 @@ pub struct HttpSettings {
     /// Holds the setup token.
     pub data_dir: PathBuf,
     pub smtp_ports: Vec<SmtpPort>,
+    /// SASL mechanisms, as EHLO names them under TLS.
+    pub mechanisms: Vec<&'static str>,
     /// In octets, as EHLO announces it.
     pub max_message_size: usize,
     pub max_recipients: usize,

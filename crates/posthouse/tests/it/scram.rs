@@ -3,6 +3,8 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use serde_json::json;
+
 use crate::both_engines;
 use crate::harness::{Engine, PASSWORD, Posthouse, eventually};
 
@@ -74,6 +76,14 @@ both_engines! {
             let wrong = |one: &serde_json::Value| one["reason"] == "wrong_password" && one["mechanism"] == "SCRAM-SHA-256-PLUS";
             list["items"].as_array().unwrap().iter().any(wrong).then_some(())
         });
+    }
+
+    fn the_settings_page_names_it(engine) {
+        let server = server(engine);
+        let mut http = server.http();
+        http.sign_in(ALICE, PASSWORD);
+        let settings = http.get("/api/v1/settings/smtp").expect(200).json();
+        assert_eq!(settings["mechanisms"], json!(["PLAIN", "LOGIN", "SCRAM-SHA-256"]));
     }
 
     fn msmtp_sends_with_scram(engine) {

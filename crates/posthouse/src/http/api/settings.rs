@@ -87,7 +87,7 @@ async fn smtp_settings(State(parts): State<Parts>, caller: Caller) -> ApiResult<
         hostname: settings.hostname.clone(),
         username: caller.principal.email.clone(),
         ports: settings.smtp_ports.iter().map(port).collect(),
-        mechanisms: vec!["PLAIN", "LOGIN"],
+        mechanisms: settings.mechanisms.clone(),
         max_message_size: settings.max_message_size,
         max_recipients: settings.max_recipients,
         certificate: Some(Certificate {
