@@ -7,7 +7,7 @@ import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { ApiError } from "../../api/client";
-import { accounts, commands } from "../../api/queries";
+import { accounts, commands, session } from "../../api/queries";
 import type { Account } from "../../api/types";
 import { count } from "../../format/number";
 import { useAct } from "../../parts/act";
@@ -156,6 +156,7 @@ function useColumns(sort: Sort | undefined, to: (sort: Sort | undefined) => void
 
 function Creating({ opened, close }: { opened: boolean; close: () => void }) {
   const { t } = useTranslation();
+  const me = useQuery(session).data;
   const navigate = useNavigate();
   const form = useForm({
     initialValues: { email: "", password: "", operator: false, credits: "" as number | string },
@@ -214,11 +215,13 @@ function Creating({ opened, close }: { opened: boolean; close: () => void }) {
             {...form.getInputProps("credits")}
             error={faults.credits}
           />
-          <Checkbox
-            label={t("accounts.isOperator")}
-            description={t("accounts.isOperatorHint")}
-            {...form.getInputProps("operator", { type: "checkbox" })}
-          />
+          {me?.login.role === "owner" && (
+            <Checkbox
+              label={t("accounts.isOperator")}
+              description={t("accounts.isOperatorHint")}
+              {...form.getInputProps("operator", { type: "checkbox" })}
+            />
+          )}
           <FormFault error={create.error} />
           <Group justify="flex-end" gap="xs">
             <Button variant="default" onClick={close}>
