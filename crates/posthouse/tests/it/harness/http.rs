@@ -48,6 +48,8 @@ impl Http {
             .http_status_as_error(false)
             .max_redirects(0)
             .timeout_global(Some(super::wait::PATIENCE))
+            // A request refused before its body arrived ends its connection, which another could not be sent on.
+            .max_idle_connections(0)
             .build();
         let base = base.into();
         Self {
