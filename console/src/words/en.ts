@@ -43,7 +43,7 @@ export const en = {
     security: "Security",
     users: "Users",
     audit: "Audit log",
-    auditAll: "Audit log",
+    auditAll: "Audit log of all",
     vouchers: "Vouchers",
     announcements: "Announcements",
     accounts: "Accounts",

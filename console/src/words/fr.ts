@@ -44,7 +44,7 @@ export const fr: Words = {
     credits: "Crédits",
     users: "Utilisateurs",
     audit: "Journal",
-    auditAll: "Journal",
+    auditAll: "Journal de tous",
     vouchers: "Bons",
     announcements: "Annonces",
     accounts: "Comptes",

@@ -105,7 +105,7 @@ pub enum AccountSort {
 pub struct AccountFilter {
     /// A part of the name or of a login address.
     pub q: Option<String>,
-    /// `active` or `suspended`.
+    /// `active`, `paused` or `suspended`.
     pub state: Option<String>,
     pub sort: AccountSort,
     pub limit: u32,
@@ -560,7 +560,8 @@ impl StateChange {
         }
         let action = match &self.state {
             AccountState::Active => "account.resumed",
-            AccountState::Suspended(_) | AccountState::Paused(_) => "account.suspended",
+            AccountState::Suspended(_) => "account.suspended",
+            AccountState::Paused(_) => "account.paused",
         };
         let mut id = || self.ids.next(now);
         audit::note(tx, (id(), now), account, &self.by, action, "", reason)?;

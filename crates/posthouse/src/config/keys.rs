@@ -264,7 +264,7 @@ settings! {
         /// More than this share of them complained, at least 4 of at least 200. This version collects no complaints yet; the key
         /// takes effect when it does. `"0%"`: never.
         complaints: Percent = "0.3%",
-        /// Whether the people of a paused account may lift the pause themselves, once a day. Otherwise the operator decides.
+        /// Whether owners and admins of a paused account may lift the pause themselves, once a day. Otherwise the operator decides.
         owner_resumes: bool = "false",
     }
 

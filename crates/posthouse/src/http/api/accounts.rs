@@ -285,7 +285,7 @@ struct Suspend {
 /// Suspend an account
 ///
 /// It can still sign in and read, but nothing is accepted from it until it is resumed. What is queued is delivered, unless it is
-/// to be held. Its first login is written to, with the reason.
+/// to be held. Its owners are written to, with the reason.
 #[utoipa::path(
     post, path = "/accounts/{id}/suspend", tag = "accounts", operation_id = "suspendAccount", request_body = Suspend,
     params(("id" = String, Path, description = "The account")),
@@ -327,7 +327,7 @@ async fn suspend(
 
 /// Resume a suspended or paused account
 ///
-/// What is held of it goes on its way, and the guard counts anew. Its first login is written to.
+/// What is held of it goes on its way, and the guard counts anew. Its owners are written to.
 #[utoipa::path(
     post, path = "/accounts/{id}/resume", tag = "accounts", operation_id = "resumeAccount",
     params(("id" = String, Path, description = "The account")),
