@@ -114,8 +114,9 @@ pub fn clear(tx: &mut Tx<'_>, account: Option<Id>) -> Result<u64> {
     )
 }
 
-/// Removes up to `limit` mails older than `oldest`, and what goes beyond `most` for an account.
-pub(crate) fn purge(tx: &mut Tx<'_>, oldest: Time, most: u64, limit: u32) -> Result<u64> {
+/// Removes up to `limit` mails older than `oldest`, and what goes beyond so many mails and octets of an account: a sandbox
+/// credential costs nothing, and shall not fill the disk.
+pub(crate) fn purge(tx: &mut Tx<'_>, oldest: Time, (most, octets): (u64, u64), limit: u32) -> Result<u64> {
     let mut removed = tx.execute(
         "DELETE FROM captured WHERE id IN (SELECT id FROM captured WHERE id < $1 ORDER BY id LIMIT $2)",
         &[first_id_at(oldest).into(), limit.into()],
@@ -129,6 +130,19 @@ pub(crate) fn purge(tx: &mut Tx<'_>, oldest: Time, most: u64, limit: u32) -> Res
             "DELETE FROM captured WHERE id IN (SELECT id FROM captured WHERE account = $1 ORDER BY id DESC \
              LIMIT $3 OFFSET $2)",
             &[row.id(0)?.into(), (most as i64).into(), limit.into()],
+        )?;
+    }
+    // PostgreSQL adds up into a type of its own.
+    let heavy = tx.query(
+        "SELECT account FROM captured GROUP BY account HAVING CAST(SUM(size) AS BIGINT) > $1",
+        &[(octets as i64).into()],
+    )?;
+    for row in heavy {
+        removed += tx.execute(
+            "DELETE FROM captured WHERE id IN (SELECT id FROM \
+             (SELECT id, CAST(SUM(size) OVER (ORDER BY id DESC) AS BIGINT) AS so_far FROM captured WHERE account = $1) \
+             AS sized WHERE so_far > $2 ORDER BY id LIMIT $3)",
+            &[row.id(0)?.into(), (octets as i64).into(), limit.into()],
         )?;
     }
     Ok(removed)

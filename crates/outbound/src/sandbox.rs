@@ -17,6 +17,8 @@ use crate::spool::{NewMessage, Place, Settled};
 /// Makes a message about to be stored one that is settled with it.
 pub fn keep(parts: &Parts, new: &mut NewMessage, now: Time) -> Settlement {
     let settings = &parts.settings;
+    // The inbox has a copy, and this mail is free: one is enough.
+    new.keep_until = None;
     for one in &mut new.recipients {
         // Nobody is told anything: a report would be mail that leaves.
         one.recipient.notify = Notify::Never;

@@ -34,6 +34,8 @@ pub struct Settings {
     pub keep_messages: Duration,
     /// The newest mails the local inbox holds for one account.
     pub inbox_messages: u64,
+    /// Their octets together; of one account, too.
+    pub inbox_octets: u64,
 }
 
 impl Settings {
@@ -56,6 +58,7 @@ impl Settings {
             keep_content: Duration::from_hours(3 * 24),
             keep_messages: Duration::from_hours(30 * 24),
             inbox_messages: 1_000,
+            inbox_octets: 256 << 20,
         }
     }
 }

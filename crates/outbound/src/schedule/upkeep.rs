@@ -165,7 +165,8 @@ impl Core {
     async fn purge(&self) {
         let settings = &self.parts.settings;
         let now = self.now();
-        let (oldest, inbox) = (now.minus(settings.keep_messages), settings.inbox_messages);
+        let oldest = now.minus(settings.keep_messages);
+        let inbox = (settings.inbox_messages, settings.inbox_octets);
         let mut after = None;
         while !self.stop.is_cancelled() {
             let step = self

@@ -74,6 +74,23 @@ both_engines! {
         assert_eq!(outbound.clear_inbox(Some(world.principal.account)).await.unwrap(), 2);
     }
 
+    async fn the_inbox_of_an_account_holds_so_many_octets_and_the_newest_stay(test: TestDb) {
+        let mut world = World::new(test).await;
+        let outbound = Outbound::start(world.parts(&Route::Capture)).await.unwrap();
+        let accepted = world.accept(&outbound, &["one@there.example", "two@there.example", "six@there.example"]).await;
+        world.until_all(accepted.id, "delivered").await;
+        let all = InboxFilter { limit: 10, ..InboxFilter::default() };
+        let before = outbound.inbox(all.clone()).await.unwrap();
+        assert_eq!(before.len(), 3);
+        outbound.shut_down(Duration::from_secs(10)).await;
+        // What is too much is removed by the upkeep, which comes first when sending starts.
+        world.settings.inbox_octets = before[0].size + before[1].size;
+        let outbound = Outbound::start(world.parts(&Route::Capture)).await.unwrap();
+        until("the oldest is gone", async || outbound.inbox(all.clone()).await.unwrap().len() == 2).await;
+        let left: Vec<_> = outbound.inbox(all).await.unwrap().into_iter().map(|mail| mail.id).collect();
+        assert_eq!(left, [before[0].id, before[1].id]);
+    }
+
     async fn what_waits_is_cancelled_and_is_not_sent(test: TestDb) {
         let world = World::new(test).await;
         let sink = Sink::start(Script::at("RCPT", Act::Say("451 4.7.1 Later"))).await;
