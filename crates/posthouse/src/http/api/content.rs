@@ -20,17 +20,17 @@ use crate::http::error::{ApiError, ApiResult};
 const PREVIEW_CSP: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; \
     form-action 'none'; base-uri 'none'; frame-ancestors 'self'";
 
-/// Octets of memory for messages that are being read, together with the answers that are being sent: for all accounts,
-/// and for one of them.
-const READING: usize = 128 * 1024 * 1024;
-const READING_OF_ONE: usize = READING / 2;
+/// Octets of memory for messages that are being read, together with the answers that are being sent, of all accounts.
+const READING: usize = 256 * 1024 * 1024;
+/// One account takes no more than this part of it: who reads slowly on purpose keeps nobody else out.
+const PARTS: usize = 8;
 /// What looking into a message takes beside it: its text and its HTML, decoded.
 const LOOKING: usize = 4 * 1024 * 1024;
 
-/// However big a message may be, each account can look at one and at its HTML.
+/// However big a message may be, each account can look at one.
 pub fn memory_for_reading(max_message_size: usize) -> Fair {
-    let of_one = READING_OF_ONE.max(max_message_size.saturating_add(2 * LOOKING).saturating_mul(2));
-    Fair::new(READING.max(2 * of_one), of_one)
+    let of_one = (READING / PARTS).max(max_message_size.saturating_add(2 * LOOKING));
+    Fair::new(READING.max(PARTS.saturating_mul(of_one)), of_one)
 }
 
 /// A message that may be read, before its content is in memory.
