@@ -30,9 +30,16 @@ fn command_of_readme(beginning: &str) -> String {
 fn command_of_make_run(home: &Path) -> String {
     fs::copy(format!("{ROOT}/Makefile"), home.join("Makefile")).unwrap();
     // The prerequisites, as if the console had been built.
-    fs::create_dir_all(home.join("console/node_modules")).unwrap();
+    for folder in ["docs", "console/node_modules", "console/src", "console/public"] {
+        fs::create_dir_all(home.join(folder)).unwrap();
+    }
     for file in [
+        "docs/openapi.json",
+        "console/index.html",
+        "console/package.json",
         "console/package-lock.json",
+        "console/tsconfig.json",
+        "console/vite.config.ts",
         "console/node_modules/.package-lock.json",
     ] {
         fs::write(home.join(file), "").unwrap();
