@@ -79,10 +79,10 @@ describe("a newcomer", () => {
     await page.waitForURL("**/app/sign-in?next=*");
     await page.getByLabel("E-mail address").fill(OPERATOR.email);
     await page.getByLabel("Password").first().fill("not this one");
-    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("button", { name: "Sign in", exact: true }).click();
     await page.locator("form [role=alert]").waitFor();
     await page.locator('input[autocomplete="current-password"]').fill(OPERATOR.password);
-    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("button", { name: "Sign in", exact: true }).click();
     await page.getByRole("heading", { level: 1, name: "SMTP settings" }).waitFor();
   });
 
@@ -305,7 +305,10 @@ describe("an operator", () => {
     await page.getByRole("textbox", { name: "Reason" }).fill("First order");
     await page.getByRole("button", { name: "Grant credits" }).click();
     await said("12,000 credits were granted").waitFor();
-    await page.getByText(/^12,[0-9]{3}$/).waitFor();
+    await page
+      .getByRole("region", { name: "Details" })
+      .getByText(/^12,[0-9]{3}$/)
+      .waitFor();
     await page.getByRole("button", { name: "Suspend" }).click();
     await dialog.getByRole("textbox", { name: "Reason" }).fill("Too many bounces");
     await dialog.getByRole("button", { name: "Suspend the account" }).click();
@@ -315,7 +318,7 @@ describe("an operator", () => {
     await customer.page.goto("/app/sign-in");
     await customer.page.getByLabel("E-mail address").fill("customer@example.net");
     await customer.page.locator('input[autocomplete="current-password"]').fill("another-long-horse-staple-7");
-    await customer.page.getByRole("button", { name: "Sign in" }).click();
+    await customer.page.getByRole("button", { name: "Sign in", exact: true }).click();
     await customer.page.getByText(/This account is suspended and cannot send: Too many bounces/).waitFor();
     expect(await customer.page.getByRole("link", { name: "Accounts" }).count()).toBe(0);
     await customer.context.close();
@@ -368,7 +371,7 @@ describe("an operator", () => {
     await customer.page.goto("/app/sign-in");
     await customer.page.getByLabel("E-mail address").fill("customer@example.net");
     await customer.page.locator('input[autocomplete="current-password"]').fill("another-long-horse-staple-7");
-    await customer.page.getByRole("button", { name: "Sign in" }).click();
+    await customer.page.getByRole("button", { name: "Sign in", exact: true }).click();
     await customer.page.getByRole("link", { name: "Sign-in attempts" }).click();
     const wrong = customer.page.getByRole("row").filter({ hasText: "Wrong password" });
     await wrong.filter({ hasText: "guesser" }).getByText("10", { exact: true }).waitFor();

@@ -7,6 +7,9 @@ import { useTranslation } from "react-i18next";
 import type { Me } from "../api/types";
 import { groups } from "./places";
 
+/** What fits without scrolling, which a keyboard could not do; typing finds the others. */
+const SHOWN = 8;
+
 const MESSAGE_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 export function Finder({ me }: { me: Me }) {
@@ -16,7 +19,8 @@ export function Finder({ me }: { me: Me }) {
   const q = typed.trim();
   const pages = groups(me)
     .flatMap((group) => group.places)
-    .filter(({ label }) => t(label).toLowerCase().includes(q.toLowerCase()));
+    .filter(({ label }) => t(label).toLowerCase().includes(q.toLowerCase()))
+    .slice(0, SHOWN);
   return (
     <Spotlight.Root
       query={typed}
