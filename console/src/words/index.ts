@@ -12,7 +12,7 @@ declare module "i18next" {
   }
 }
 
-type Shape<T> = T extends string ? string : { readonly [K in keyof T]: Shape<T[K]> };
+export type Shape<T> = T extends string ? string : { readonly [K in keyof T]: Shape<T[K]> };
 
 /** What a language has to say: the keys of English, each with a text. */
 export type Words = Shape<typeof en>;

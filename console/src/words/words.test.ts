@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import { en } from "./en";
 import { fr } from "./fr";
 
-const sources = import.meta.glob<string>(["../**/*.{ts,tsx}", "!./*.ts", "!../api/schema.d.ts"], {
+const sources = import.meta.glob<string>(["../**/*.{ts,tsx}", "!./**/*.ts", "!../api/schema.d.ts"], {
   query: "?raw",
   import: "default",
   eager: true,

@@ -1,7 +1,8 @@
-/** The words about credits, in French. */
-import type { Words } from ".";
+/** The words about credits and the vouchers that bring them, in French. */
+import type { Shape } from "..";
+import type { credits as english } from "../en/credits";
 
-export const creditWords: Pick<Words, "credits" | "vouchers" | "announcements"> = {
+export const credits: Shape<typeof english> = {
   credits: {
     title: "Crédits",
     intro:
@@ -80,40 +81,5 @@ export const creditWords: Pick<Words, "credits" | "vouchers" | "announcements"> 
     emptyTitle: "Aucun bon pour le moment",
     emptyHint:
       "Créez des codes à distribuer, à vendre ou à imprimer. Qui en saisit un sur la page Crédits a ses crédits aussitôt.",
-  },
-  announcements: {
-    title: "Annonces",
-    intro: "De courts avis en haut de la console de chacun, jusqu’à ce qu’il les écarte.",
-    create: "Annoncer quelque chose",
-    submit: "Annoncer",
-    text: "Texte",
-    textHint: "Un paragraphe de 500 caractères au plus, montré tel quel.",
-    severity: "Importance",
-    severities: { info: "Information", warning: "Attention", problem: "Incident" },
-    from: "À partir de",
-    fromHint: "Dans votre fuseau horaire. Laissé vide, tout de suite.",
-    until: "Jusqu’à",
-    untilHint: "Laissé vide, jusqu’à ce que vous la supprimiez.",
-    says: "{{severity}} :",
-    open: "Sa suppression",
-    account: "Seulement pour le compte de",
-    accountHint: "L’adresse d’un identifiant. Laissée vide, tout le monde la voit.",
-    public: "Sur le site aussi",
-    publicHint: "Sur la première page du site public, pour tous ceux qui l’ouvrent.",
-    to: "À",
-    toAll: "Tout le monde",
-    toAllAndSite: "Tout le monde et le site",
-    state: "État",
-    runs: "Affichée",
-    comes: "À venir",
-    over: "Terminée",
-    removed: "L’annonce est supprimée",
-    removeTitle: "Supprimer cette annonce ?",
-    removeText: "Plus personne ne la voit, et elle quitte cette liste. C’est définitif.",
-    needText: "Qu’y a-t-il à dire ?",
-    emptyTitle: "Aucune annonce",
-    emptyHint:
-      "Prévenez tout le monde d’une maintenance ou d’un incident, ou un compte de ce qui le concerne.",
-    putAway: "Écarter",
   },
 };

@@ -1,5 +1,5 @@
-/** The words about credits, in English. */
-export const creditWords = {
+/** The words about credits and the vouchers that bring them, in English. */
+export const credits = {
   credits: {
     title: "Credits",
     intro: "One credit is one accepted recipient, To, Cc and Bcc alike. What is refused costs nothing.",
@@ -73,39 +73,5 @@ export const creditWords = {
     emptyTitle: "No vouchers yet",
     emptyHint:
       "Make codes to hand out, sell or print. Whoever enters one on the page Credits has its credits at once.",
-  },
-  announcements: {
-    title: "Announcements",
-    intro: "Short notices on top of everybody’s console until they put them away.",
-    create: "Announce something",
-    submit: "Announce",
-    text: "Text",
-    textHint: "One paragraph of at most 500 characters, shown as it is.",
-    severity: "How much it matters",
-    severities: { info: "Note", warning: "Warning", problem: "Trouble" },
-    from: "From",
-    fromHint: "In your time zone. Left empty, at once.",
-    until: "Until",
-    untilHint: "Left empty, until you remove it.",
-    says: "{{severity}}:",
-    open: "You remove it",
-    account: "Only for the account of",
-    accountHint: "The e-mail address of a login. Left empty, everybody sees it.",
-    public: "On the site too",
-    publicHint: "On the first page of the public site, for everybody who opens it.",
-    to: "To",
-    toAll: "Everybody",
-    toAllAndSite: "Everybody and the site",
-    state: "State",
-    runs: "Shown",
-    comes: "To come",
-    over: "Over",
-    removed: "The announcement was removed",
-    removeTitle: "Remove this announcement?",
-    removeText: "Nobody sees it any more, and it leaves this list. It cannot be undone.",
-    needText: "What is there to say?",
-    emptyTitle: "No announcements",
-    emptyHint: "Tell everybody about maintenance or trouble, or one account about its own matters.",
-    putAway: "Put away",
   },
 } as const;

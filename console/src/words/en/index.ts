@@ -1,0 +1,16 @@
+/** Every word of the console, in English. Another language is another folder of this shape. */
+import { account } from "./account";
+import { credits } from "./credits";
+import { frame } from "./frame";
+import { operator } from "./operator";
+import { security } from "./security";
+import { sending } from "./sending";
+
+export const en = {
+  ...frame,
+  ...sending,
+  ...account,
+  ...security,
+  ...credits,
+  ...operator,
+} as const;

@@ -1,0 +1,17 @@
+/** Every word of the console, in French. */
+import type { Words } from "..";
+import { account } from "./account";
+import { credits } from "./credits";
+import { frame } from "./frame";
+import { operator } from "./operator";
+import { security } from "./security";
+import { sending } from "./sending";
+
+export const fr: Words = {
+  ...frame,
+  ...sending,
+  ...account,
+  ...security,
+  ...credits,
+  ...operator,
+};
