@@ -11,8 +11,9 @@ import { accounts, commands, session } from "../../api/queries";
 import type { Account } from "../../api/types";
 import { count } from "../../format/number";
 import { useAct } from "../../parts/act";
-import { type Column, DataTable } from "../../parts/DataTable";
-import { Empty, Failure, FormFault } from "../../parts/Feedback";
+import type { Column } from "../../parts/DataTable";
+import { Empty, FormFault } from "../../parts/Feedback";
+import { List } from "../../parts/List";
 import { ListFilters } from "../../parts/ListFilters";
 import { NewPassword } from "../../parts/NewPassword";
 import { Page } from "../../parts/Page";
@@ -33,7 +34,6 @@ export function Component() {
   const columns = useColumns(search.sort, (sort) =>
     navigate({ search: ({ after: _, ...now }) => ({ ...now, sort }) }),
   );
-  const rows = query.data?.items;
   const filter = (
     change: { q?: string | undefined; state?: (typeof STATES)[number] | undefined },
     replace = false,
@@ -66,25 +66,20 @@ export function Component() {
         }}
         onClear={filtered ? () => void navigate({ search: {} }) : undefined}
       />
-      {query.error && !rows ? (
-        <Failure error={query.error} again={() => void query.refetch()} />
-      ) : rows?.length === 0 ? (
-        filtered ? (
-          <Empty title={t("table.nothingMatches")} hint={t("table.nothingMatchesHint")} />
-        ) : (
-          <Empty title={t("accounts.emptyTitle")} hint={t("accounts.emptyHint")} />
-        )
-      ) : (
-        <DataTable
-          id="accounts"
-          label={t("accounts.list")}
-          columns={columns}
-          rows={rows}
-          rowKey={(row) => row.id}
-          busy={query.isPlaceholderData}
-          paging={paging}
-        />
-      )}
+      <List
+        id="accounts"
+        label={t("accounts.list")}
+        columns={columns}
+        query={query}
+        paging={paging}
+        empty={
+          filtered ? (
+            <Empty title={t("table.nothingMatches")} hint={t("table.nothingMatchesHint")} />
+          ) : (
+            <Empty title={t("accounts.emptyTitle")} hint={t("accounts.emptyHint")} />
+          )
+        }
+      />
       <SignUp />
       <Creating opened={creating} close={dialog.close} />
     </Page>

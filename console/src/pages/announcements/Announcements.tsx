@@ -11,8 +11,9 @@ import type { Announcement } from "../../api/types";
 import { absolute } from "../../format/time";
 import { useAct } from "../../parts/act";
 import { confirm } from "../../parts/confirm";
-import { type Column, DataTable } from "../../parts/DataTable";
-import { Empty, Failure, FormFault } from "../../parts/Feedback";
+import type { Column } from "../../parts/DataTable";
+import { Empty, FormFault } from "../../parts/Feedback";
+import { List } from "../../parts/List";
 import { useNow } from "../../parts/now";
 import { Page } from "../../parts/Page";
 
@@ -35,21 +36,17 @@ export function Component() {
       intro={t("announcements.intro")}
       action={rows?.length ? create : null}
     >
-      {query.error && !rows ? (
-        <Failure error={query.error} again={() => void query.refetch()} />
-      ) : rows?.length === 0 ? (
-        <Empty title={t("announcements.emptyTitle")} hint={t("announcements.emptyHint")}>
-          {create}
-        </Empty>
-      ) : (
-        <DataTable
-          id="announcements"
-          label={t("announcements.title")}
-          columns={columns}
-          rows={rows}
-          rowKey={(row) => row.id}
-        />
-      )}
+      <List
+        id="announcements"
+        label={t("announcements.title")}
+        columns={columns}
+        query={query}
+        empty={
+          <Empty title={t("announcements.emptyTitle")} hint={t("announcements.emptyHint")}>
+            {create}
+          </Empty>
+        }
+      />
       <Creating opened={creating} close={dialog.close} />
     </Page>
   );

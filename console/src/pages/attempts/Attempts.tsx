@@ -7,8 +7,9 @@ import { ownAttempts } from "../../api/signIn";
 import type { SignInAttempt } from "../../api/types";
 import { count } from "../../format/number";
 import { absolute } from "../../format/time";
-import { type Column, DataTable } from "../../parts/DataTable";
-import { Empty, Failure } from "../../parts/Feedback";
+import type { Column } from "../../parts/DataTable";
+import { Empty } from "../../parts/Feedback";
+import { List } from "../../parts/List";
 import { Page } from "../../parts/Page";
 import { usePaging } from "../../parts/paging";
 import { Ago } from "../../parts/Time";
@@ -21,27 +22,19 @@ export function Component() {
   const navigate = route.useNavigate();
   const query = useQuery(ownAttempts(after));
   const columns = useColumns();
-  const rows = query.data?.items;
   const paging = usePaging(query.data?.next, after, (to, options) =>
     navigate({ search: to ? { after: to } : {}, ...options }),
   );
   return (
     <Page title={t("attempts.title")} intro={t("attempts.intro")}>
-      {query.error && !rows ? (
-        <Failure error={query.error} again={() => void query.refetch()} />
-      ) : rows?.length === 0 ? (
-        <Empty title={t("attempts.emptyTitle")} hint={t("attempts.emptyHint")} />
-      ) : (
-        <DataTable
-          id="attempts"
-          label={t("attempts.list")}
-          columns={columns}
-          rows={rows}
-          rowKey={(row) => row.id}
-          busy={query.isPlaceholderData}
-          paging={paging}
-        />
-      )}
+      <List
+        id="attempts"
+        label={t("attempts.list")}
+        columns={columns}
+        query={query}
+        paging={paging}
+        empty={<Empty title={t("attempts.emptyTitle")} hint={t("attempts.emptyHint")} />}
+      />
     </Page>
   );
 }

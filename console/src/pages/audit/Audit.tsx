@@ -5,8 +5,9 @@ import { getRouteApi } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import type { AuditLine } from "../../api/types";
 import { audit } from "../../api/users";
-import { type Column, DataTable } from "../../parts/DataTable";
-import { Empty, Failure } from "../../parts/Feedback";
+import type { Column } from "../../parts/DataTable";
+import { Empty } from "../../parts/Feedback";
+import { List } from "../../parts/List";
 import { ListFilters } from "../../parts/ListFilters";
 import { Page } from "../../parts/Page";
 import { usePaging } from "../../parts/paging";
@@ -59,7 +60,6 @@ function Log({ of, search, to }: Props) {
   const { t } = useTranslation();
   const query = useQuery(audit(of, search));
   const columns = useColumns();
-  const rows = query.data?.items;
   const { who, what, after } = search;
   const filter = (who: string | undefined, what: string | undefined, replace = false) =>
     to({ ...(who && { who }), ...(what && { what }) }, { replace });
@@ -83,24 +83,19 @@ function Log({ of, search, to }: Props) {
         }}
         onClear={filtered ? () => to({}) : undefined}
       />
-      {query.error && !rows ? (
-        <Failure error={query.error} again={() => void query.refetch()} />
-      ) : rows?.length === 0 ? (
-        <Empty
-          title={filtered ? t("table.nothingMatches") : t("audit.emptyTitle")}
-          hint={filtered ? t("audit.nothingMatchesHint") : t("audit.emptyHint")}
-        />
-      ) : (
-        <DataTable
-          id="audit"
-          label={t("audit.list")}
-          columns={columns}
-          rows={rows}
-          rowKey={(row) => row.id}
-          busy={query.isPlaceholderData}
-          paging={paging}
-        />
-      )}
+      <List
+        id="audit"
+        label={t("audit.list")}
+        columns={columns}
+        query={query}
+        paging={paging}
+        empty={
+          <Empty
+            title={filtered ? t("table.nothingMatches") : t("audit.emptyTitle")}
+            hint={filtered ? t("audit.nothingMatchesHint") : t("audit.emptyHint")}
+          />
+        }
+      />
     </Page>
   );
 }

@@ -13,8 +13,9 @@ import { count } from "../../format/number";
 import { absolute } from "../../format/time";
 import { useAct } from "../../parts/act";
 import { confirm } from "../../parts/confirm";
-import { type Column, DataTable } from "../../parts/DataTable";
-import { Empty, Failure } from "../../parts/Feedback";
+import type { Column } from "../../parts/DataTable";
+import { Empty } from "../../parts/Feedback";
+import { List } from "../../parts/List";
 import { Page } from "../../parts/Page";
 import { Ago } from "../../parts/Time";
 import { Creating } from "./Creating";
@@ -36,21 +37,17 @@ export function Component() {
   return (
     <Page title={t("credentials.title")} intro={t("credentials.intro")} action={rows?.length ? create : null}>
       {made && <Once made={made} done={() => setMade(undefined)} />}
-      {query.error && !rows ? (
-        <Failure error={query.error} again={() => void query.refetch()} />
-      ) : rows?.length === 0 ? (
-        <Empty title={t("credentials.emptyTitle")} hint={t("credentials.emptyHint")}>
-          {create}
-        </Empty>
-      ) : (
-        <DataTable
-          id="smtp-credentials"
-          label={t("credentials.title")}
-          columns={columns}
-          rows={rows}
-          rowKey={(row) => row.id}
-        />
-      )}
+      <List
+        id="smtp-credentials"
+        label={t("credentials.title")}
+        columns={columns}
+        query={query}
+        empty={
+          <Empty title={t("credentials.emptyTitle")} hint={t("credentials.emptyHint")}>
+            {create}
+          </Empty>
+        }
+      />
       <Passwords live={rows?.filter((row) => !row.sandbox) ?? []} />
       <Creating opened={creating} close={dialog.close} made={setMade} />
     </Page>

@@ -7,7 +7,7 @@ import { ledger } from "../../api/credits";
 import { account } from "../../api/queries";
 import type { Account } from "../../api/types";
 import { count } from "../../format/number";
-import { Empty, Failure, Lines } from "../../parts/Feedback";
+import { Empty, Lines } from "../../parts/Feedback";
 import { Page, Section } from "../../parts/Page";
 import { usePaging } from "../../parts/paging";
 import classes from "./Credits.module.css";
@@ -23,7 +23,6 @@ export function Component() {
   const navigate = route.useNavigate();
   const own = useQuery(account);
   const query = useQuery(ledger(after));
-  const rows = query.data?.items;
   const paging = usePaging(query.data?.next, after, (to, options) =>
     navigate({ search: to ? { after: to } : {}, ...options }),
   );
@@ -32,13 +31,11 @@ export function Component() {
       {own.data ? <Balance account={own.data} /> : own.error ? null : <Lines n={3} />}
       {typeof own.data?.credits === "number" && <Redeem />}
       <Section title={t("credits.list")} hint={t("credits.listHint")}>
-        {query.error && !rows ? (
-          <Failure error={query.error} again={() => void query.refetch()} />
-        ) : rows?.length === 0 ? (
-          <Empty title={t("credits.emptyTitle")} hint={t("credits.emptyHint")} />
-        ) : (
-          <Ledger rows={rows} busy={query.isPlaceholderData} paging={paging} />
-        )}
+        <Ledger
+          query={query}
+          paging={paging}
+          empty={<Empty title={t("credits.emptyTitle")} hint={t("credits.emptyHint")} />}
+        />
       </Section>
     </Page>
   );

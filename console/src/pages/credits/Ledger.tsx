@@ -1,19 +1,22 @@
 /** What came to an account and what went, each line with what was left behind it. */
 import { Text } from "@mantine/core";
+import type { UseQueryResult } from "@tanstack/react-query";
+import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import type { LedgerEntry } from "../../api/types";
 import { count } from "../../format/number";
 import { absolute, day } from "../../format/time";
-import { type Column, DataTable, type Paging } from "../../parts/DataTable";
+import type { Column, Paging } from "../../parts/DataTable";
+import { List } from "../../parts/List";
 import classes from "./Ledger.module.css";
 
 interface Props {
-  rows: LedgerEntry[] | undefined;
-  busy: boolean;
-  paging?: Paging;
+  query: UseQueryResult<{ items: LedgerEntry[] }>;
+  paging: Paging;
+  empty?: ReactNode;
 }
 
-export function Ledger({ rows, busy, paging }: Props) {
+export function Ledger(list: Props) {
   const { t } = useTranslation();
   const columns: Column<LedgerEntry>[] = [
     {
@@ -65,17 +68,7 @@ export function Ledger({ rows, busy, paging }: Props) {
       text: (row) => row.balance,
     },
   ];
-  return (
-    <DataTable
-      id="ledger"
-      label={t("credits.list")}
-      columns={columns}
-      rows={rows}
-      rowKey={(row) => row.id}
-      busy={busy}
-      {...(paging && { paging })}
-    />
-  );
+  return <List id="ledger" label={t("credits.list")} columns={columns} {...list} />;
 }
 
 /** With a sign in front of either kind; a minus as wide as the plus. */

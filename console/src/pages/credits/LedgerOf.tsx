@@ -3,7 +3,6 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { ledgerOf } from "../../api/credits";
-import { Failure } from "../../parts/Feedback";
 import { Section } from "../../parts/Page";
 import { Ledger } from "./Ledger";
 
@@ -12,25 +11,19 @@ export function LedgerOf({ id }: { id: string }) {
   // The cursors of the pages before this one and its own; the address is the account's.
   const [trail, go] = useState<string[]>([]);
   const query = useQuery(ledgerOf(id, trail.at(-1)));
-  const rows = query.data?.items;
   const next = query.data?.next;
   return (
     <Section title={t("credits.list")} hint={t("credits.listHint")}>
-      {query.error && !rows ? (
-        <Failure error={query.error} again={() => void query.refetch()} />
-      ) : (
-        <Ledger
-          rows={rows}
-          busy={query.isPlaceholderData}
-          paging={{
-            hasNext: Boolean(next),
-            hasPrevious: trail.length > 0,
-            onFirst: () => go([]),
-            onPrevious: () => go(trail.slice(0, -1)),
-            onNext: () => next && go([...trail, next]),
-          }}
-        />
-      )}
+      <Ledger
+        query={query}
+        paging={{
+          hasNext: Boolean(next),
+          hasPrevious: trail.length > 0,
+          onFirst: () => go([]),
+          onPrevious: () => go(trail.slice(0, -1)),
+          onNext: () => next && go([...trail, next]),
+        }}
+      />
     </Section>
   );
 }

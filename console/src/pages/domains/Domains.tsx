@@ -11,8 +11,9 @@ import { commands, domains } from "../../api/queries";
 import type { Domain } from "../../api/types";
 import { count } from "../../format/number";
 import { useAct } from "../../parts/act";
-import { type Column, DataTable } from "../../parts/DataTable";
-import { Empty, Failure, FormFault } from "../../parts/Feedback";
+import type { Column } from "../../parts/DataTable";
+import { Empty, FormFault } from "../../parts/Feedback";
+import { List } from "../../parts/List";
 import { May } from "../../parts/May";
 import { Page } from "../../parts/Page";
 import { State } from "../../parts/State";
@@ -33,21 +34,17 @@ export function Component() {
   const columns = useColumns();
   return (
     <Page title={t("domains.title")} intro={t("domains.intro")} action={rows?.length ? add : null}>
-      {query.error && !rows ? (
-        <Failure error={query.error} again={() => void query.refetch()} />
-      ) : rows?.length === 0 ? (
-        <Empty title={t("domains.emptyTitle")} hint={t("domains.emptyHint")}>
-          {add}
-        </Empty>
-      ) : (
-        <DataTable
-          id="domains"
-          label={t("domains.title")}
-          columns={columns}
-          rows={rows}
-          rowKey={(row) => row.id}
-        />
-      )}
+      <List
+        id="domains"
+        label={t("domains.title")}
+        columns={columns}
+        query={query}
+        empty={
+          <Empty title={t("domains.emptyTitle")} hint={t("domains.emptyHint")}>
+            {add}
+          </Empty>
+        }
+      />
       <Adding opened={adding} close={dialog.close} />
     </Page>
   );

@@ -10,8 +10,9 @@ import type { InboxItem } from "../../api/types";
 import { size } from "../../format/number";
 import { useAct } from "../../parts/act";
 import { confirm } from "../../parts/confirm";
-import { type Column, DataTable } from "../../parts/DataTable";
-import { Empty, Failure } from "../../parts/Feedback";
+import type { Column } from "../../parts/DataTable";
+import { Empty } from "../../parts/Feedback";
+import { List } from "../../parts/List";
 import { ListFilters } from "../../parts/ListFilters";
 import { May } from "../../parts/May";
 import { Page } from "../../parts/Page";
@@ -68,31 +69,26 @@ export function Component() {
         onSearch={(q) => void navigate({ search: { q }, replace: true })}
         onClear={search.q ? () => void navigate({ search: {} }) : undefined}
       />
-      {query.error && !rows ? (
-        <Failure error={query.error} again={() => void query.refetch()} />
-      ) : rows?.length === 0 ? (
-        search.q ? (
-          <Empty title={t("table.nothingMatches")} hint={t("table.nothingMatchesHint")} />
-        ) : (
-          <Empty title={t("inbox.emptyTitle")} hint={t("inbox.emptyHint")}>
-            <May scope="send">
-              <Button component={Link} to="/send">
-                {t("nav.send")}
-              </Button>
-            </May>
-          </Empty>
-        )
-      ) : (
-        <DataTable
-          id="inbox"
-          label={t("inbox.list")}
-          columns={columns}
-          rows={rows}
-          rowKey={(row) => row.id}
-          busy={query.isPlaceholderData}
-          paging={paging}
-        />
-      )}
+      <List
+        id="inbox"
+        label={t("inbox.list")}
+        columns={columns}
+        query={query}
+        paging={paging}
+        empty={
+          search.q ? (
+            <Empty title={t("table.nothingMatches")} hint={t("table.nothingMatchesHint")} />
+          ) : (
+            <Empty title={t("inbox.emptyTitle")} hint={t("inbox.emptyHint")}>
+              <May scope="send">
+                <Button component={Link} to="/send">
+                  {t("nav.send")}
+                </Button>
+              </May>
+            </Empty>
+          )
+        }
+      />
     </Page>
   );
 }

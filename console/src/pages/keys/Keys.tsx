@@ -11,8 +11,9 @@ import type { Key, NewKey, Scope } from "../../api/types";
 import { useAct } from "../../parts/act";
 import { CodeBlock } from "../../parts/Copy";
 import { confirm } from "../../parts/confirm";
-import { type Column, DataTable } from "../../parts/DataTable";
-import { Empty, Failure, FormFault } from "../../parts/Feedback";
+import type { Column } from "../../parts/DataTable";
+import { Empty, FormFault } from "../../parts/Feedback";
+import { List } from "../../parts/List";
 import { Page } from "../../parts/Page";
 import { Ago } from "../../parts/Time";
 
@@ -31,15 +32,17 @@ export function Component() {
   return (
     <Page title={t("keys.title")} intro={t("keys.intro")} action={rows?.length ? create : null}>
       {made && <Once made={made} done={() => setMade(undefined)} />}
-      {query.error && !rows ? (
-        <Failure error={query.error} again={() => void query.refetch()} />
-      ) : rows?.length === 0 ? (
-        <Empty title={t("keys.emptyTitle")} hint={t("keys.emptyHint")}>
-          {create}
-        </Empty>
-      ) : (
-        <DataTable id="keys" label={t("keys.title")} columns={columns} rows={rows} rowKey={(row) => row.id} />
-      )}
+      <List
+        id="keys"
+        label={t("keys.title")}
+        columns={columns}
+        query={query}
+        empty={
+          <Empty title={t("keys.emptyTitle")} hint={t("keys.emptyHint")}>
+            {create}
+          </Empty>
+        }
+      />
       <Creating opened={creating} close={dialog.close} made={setMade} />
     </Page>
   );

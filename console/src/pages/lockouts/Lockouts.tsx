@@ -6,8 +6,9 @@ import { liftLockout, lockouts } from "../../api/signIn";
 import type { Lockout } from "../../api/types";
 import { count } from "../../format/number";
 import { useAct } from "../../parts/act";
-import { type Column, DataTable } from "../../parts/DataTable";
-import { Empty, Failure } from "../../parts/Feedback";
+import type { Column } from "../../parts/DataTable";
+import { Empty } from "../../parts/Feedback";
+import { List } from "../../parts/List";
 import { Page } from "../../parts/Page";
 import { When } from "../../parts/Time";
 
@@ -15,22 +16,15 @@ export function Component() {
   const { t } = useTranslation();
   const query = useQuery(lockouts);
   const columns = useColumns();
-  const rows = query.data?.items;
   return (
     <Page title={t("lockouts.title")} intro={t("lockouts.intro")}>
-      {query.error && !rows ? (
-        <Failure error={query.error} again={() => void query.refetch()} />
-      ) : rows?.length === 0 ? (
-        <Empty title={t("lockouts.emptyTitle")} hint={t("lockouts.emptyHint")} />
-      ) : (
-        <DataTable
-          id="lockouts"
-          label={t("lockouts.list")}
-          columns={columns}
-          rows={rows}
-          rowKey={(row) => row.id}
-        />
-      )}
+      <List
+        id="lockouts"
+        label={t("lockouts.list")}
+        columns={columns}
+        query={query}
+        empty={<Empty title={t("lockouts.emptyTitle")} hint={t("lockouts.emptyHint")} />}
+      />
     </Page>
   );
 }

@@ -10,8 +10,9 @@ import { commands, credentials } from "../../api/queries";
 import type { Credential } from "../../api/types";
 import { useAct } from "../../parts/act";
 import { confirm } from "../../parts/confirm";
-import { type Column, DataTable } from "../../parts/DataTable";
-import { Empty, Failure, FormFault } from "../../parts/Feedback";
+import type { Column } from "../../parts/DataTable";
+import { Empty, FormFault } from "../../parts/Feedback";
+import { List } from "../../parts/List";
 import { Page } from "../../parts/Page";
 import { Ago } from "../../parts/Time";
 
@@ -28,21 +29,17 @@ export function Component() {
   );
   return (
     <Page title={t("ranges.title")} intro={t("ranges.intro")} action={rows?.length ? add : null}>
-      {query.error && !rows ? (
-        <Failure error={query.error} again={() => void query.refetch()} />
-      ) : rows?.length === 0 ? (
-        <Empty title={t("ranges.emptyTitle")} hint={t("ranges.emptyHint")}>
-          {add}
-        </Empty>
-      ) : (
-        <DataTable
-          id="ranges"
-          label={t("ranges.list")}
-          columns={columns}
-          rows={rows}
-          rowKey={(row) => row.id}
-        />
-      )}
+      <List
+        id="ranges"
+        label={t("ranges.list")}
+        columns={columns}
+        query={query}
+        empty={
+          <Empty title={t("ranges.emptyTitle")} hint={t("ranges.emptyHint")}>
+            {add}
+          </Empty>
+        }
+      />
       <Adding opened={adding} close={dialog.close} />
     </Page>
   );

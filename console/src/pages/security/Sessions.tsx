@@ -6,8 +6,8 @@ import { sessions, stepCommands } from "../../api/secondStep";
 import type { Session } from "../../api/types";
 import { useAct } from "../../parts/act";
 import { confirm } from "../../parts/confirm";
-import { type Column, DataTable } from "../../parts/DataTable";
-import { Failure } from "../../parts/Feedback";
+import type { Column } from "../../parts/DataTable";
+import { List } from "../../parts/List";
 import { Section } from "../../parts/Page";
 import { Ago } from "../../parts/Time";
 
@@ -43,17 +43,7 @@ export function Sessions() {
         )
       }
     >
-      {query.error && !rows ? (
-        <Failure error={query.error} again={() => void query.refetch()} />
-      ) : (
-        <DataTable
-          id="sessions"
-          label={t("security.sessions")}
-          columns={columns}
-          rows={rows}
-          rowKey={(row) => row.id}
-        />
-      )}
+      <List id="sessions" label={t("security.sessions")} columns={columns} query={query} />
     </Section>
   );
 }

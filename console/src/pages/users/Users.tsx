@@ -7,7 +7,7 @@ import { useTranslation } from "react-i18next";
 import { session } from "../../api/queries";
 import { invitations, users } from "../../api/users";
 import { DataTable } from "../../parts/DataTable";
-import { Failure } from "../../parts/Feedback";
+import { List } from "../../parts/List";
 import { Page, Section } from "../../parts/Page";
 import { useInvitationColumns, useUserColumns } from "./columns";
 import { Inviting } from "./Inviting";
@@ -32,17 +32,7 @@ export function Component() {
         </Button>
       }
     >
-      {people.error && !people.data ? (
-        <Failure error={people.error} again={() => void people.refetch()} />
-      ) : (
-        <DataTable
-          id="users"
-          label={t("users.list")}
-          columns={userColumns}
-          rows={people.data?.items}
-          rowKey={(row) => row.id}
-        />
-      )}
+      <List id="users" label={t("users.list")} columns={userColumns} query={people} />
       {waiting && waiting.length > 0 && (
         <Section title={t("users.invitations")} hint={t("users.invitationsHint")}>
           <DataTable

@@ -16,8 +16,9 @@ import { day } from "../../format/time";
 import { useAct } from "../../parts/act";
 import { CodeBlock } from "../../parts/Copy";
 import { confirm } from "../../parts/confirm";
-import { type Column, DataTable } from "../../parts/DataTable";
-import { Empty, Failure, FormFault } from "../../parts/Feedback";
+import type { Column } from "../../parts/DataTable";
+import { Empty, FormFault } from "../../parts/Feedback";
+import { List } from "../../parts/List";
 import { Page } from "../../parts/Page";
 import { usePaging } from "../../parts/paging";
 import { Ago } from "../../parts/Time";
@@ -44,23 +45,18 @@ export function Component() {
   return (
     <Page title={t("vouchers.title")} intro={t("vouchers.intro")} action={rows?.length ? create : null}>
       {made && <Once made={made} done={() => setMade(undefined)} />}
-      {query.error && !rows ? (
-        <Failure error={query.error} again={() => void query.refetch()} />
-      ) : rows?.length === 0 ? (
-        <Empty title={t("vouchers.emptyTitle")} hint={t("vouchers.emptyHint")}>
-          {create}
-        </Empty>
-      ) : (
-        <DataTable
-          id="vouchers"
-          label={t("vouchers.title")}
-          columns={columns}
-          rows={rows}
-          rowKey={(row) => row.id}
-          busy={query.isPlaceholderData}
-          paging={paging}
-        />
-      )}
+      <List
+        id="vouchers"
+        label={t("vouchers.title")}
+        columns={columns}
+        query={query}
+        paging={paging}
+        empty={
+          <Empty title={t("vouchers.emptyTitle")} hint={t("vouchers.emptyHint")}>
+            {create}
+          </Empty>
+        }
+      />
       <Creating opened={creating} close={dialog.close} made={setMade} />
     </Page>
   );
