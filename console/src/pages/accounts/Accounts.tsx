@@ -1,5 +1,5 @@
 /** For operators: every account, searched and paged by the server, and a new one. */
-import { Button, Checkbox, Group, Modal, NumberInput, Stack, Text, TextInput } from "@mantine/core";
+import { Button, Checkbox, NumberInput, Text, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useDisclosure } from "@mantine/hooks";
 import { IconPlus } from "@tabler/icons-react";
@@ -12,7 +12,8 @@ import type { Account } from "../../api/types";
 import { count } from "../../format/number";
 import { useAct } from "../../parts/act";
 import type { Column } from "../../parts/DataTable";
-import { Empty, FormFault } from "../../parts/Feedback";
+import { Empty } from "../../parts/Feedback";
+import { FormDialog } from "../../parts/FormDialog";
 import { List } from "../../parts/List";
 import { ListFilters } from "../../parts/ListFilters";
 import { NewPassword } from "../../parts/NewPassword";
@@ -175,59 +176,49 @@ function Creating({ opened, close }: { opened: boolean; close: () => void }) {
   });
   const faults = create.error instanceof ApiError ? create.error.fields : {};
   return (
-    <Modal
+    <FormDialog
       opened={opened}
-      onClose={close}
+      close={close}
       title={t("accounts.createTitle")}
-      closeButtonProps={{ "aria-label": t("common.close") }}
+      onSubmit={form.onSubmit((values) => create.mutate(values))}
+      submit={t("accounts.create")}
+      busy={create.isPending}
+      fault={create.error}
     >
-      <form onSubmit={form.onSubmit((values) => create.mutate(values))}>
-        <Stack gap="sm">
-          <Text c="dimmed">{t("accounts.createHint")}</Text>
-          <TextInput
-            label={t("accounts.email")}
-            type="email"
-            required
-            data-autofocus
-            autoComplete="off"
-            {...form.getInputProps("email")}
-            error={faults.email}
-          />
-          <NewPassword
-            label={t("accounts.password")}
-            required
-            email={form.values.email}
-            error={faults.password}
-            value={form.values.password}
-            onChange={(event) => form.setFieldValue("password", event.currentTarget.value)}
-          />
-          <NumberInput
-            label={t("accounts.creditsField")}
-            description={t("accounts.creditsFieldHint")}
-            min={0}
-            allowDecimal={false}
-            thousandSeparator=","
-            {...form.getInputProps("credits")}
-            error={faults.credits}
-          />
-          {me?.login.role === "owner" && (
-            <Checkbox
-              label={t("accounts.isOperator")}
-              description={t("accounts.isOperatorHint")}
-              {...form.getInputProps("operator", { type: "checkbox" })}
-            />
-          )}
-          <FormFault error={create.error} />
-          <Group justify="flex-end" gap="xs">
-            <Button variant="default" onClick={close}>
-              {t("common.cancel")}
-            </Button>
-            <Button type="submit" loading={create.isPending}>
-              {t("accounts.create")}
-            </Button>
-          </Group>
-        </Stack>
-      </form>
-    </Modal>
+      <Text c="dimmed">{t("accounts.createHint")}</Text>
+      <TextInput
+        label={t("accounts.email")}
+        type="email"
+        required
+        data-autofocus
+        autoComplete="off"
+        {...form.getInputProps("email")}
+        error={faults.email}
+      />
+      <NewPassword
+        label={t("accounts.password")}
+        required
+        email={form.values.email}
+        error={faults.password}
+        value={form.values.password}
+        onChange={(event) => form.setFieldValue("password", event.currentTarget.value)}
+      />
+      <NumberInput
+        label={t("accounts.creditsField")}
+        description={t("accounts.creditsFieldHint")}
+        min={0}
+        allowDecimal={false}
+        thousandSeparator=","
+        {...form.getInputProps("credits")}
+        error={faults.credits}
+      />
+      {me?.login.role === "owner" && (
+        <Checkbox
+          label={t("accounts.isOperator")}
+          description={t("accounts.isOperatorHint")}
+          {...form.getInputProps("operator", { type: "checkbox" })}
+        />
+      )}
+    </FormDialog>
   );
 }

@@ -1,5 +1,5 @@
 /** For operators: one account, its credits, and whether it may send. */
-import { Button, Checkbox, Group, Modal, NumberInput, Paper, Stack, Text, TextInput } from "@mantine/core";
+import { Button, Checkbox, Group, NumberInput, Paper, Stack, Text, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useDisclosure } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
@@ -13,6 +13,7 @@ import { useAct } from "../../parts/act";
 import { CopyValue } from "../../parts/Copy";
 import { Facts } from "../../parts/Facts";
 import { Failure, FormFault, Lines } from "../../parts/Feedback";
+import { FormDialog } from "../../parts/FormDialog";
 import { Page, Section } from "../../parts/Page";
 import { State } from "../../parts/State";
 import { Ago } from "../../parts/Time";
@@ -215,37 +216,28 @@ function Suspending({ account, opened, close }: { account: Account; opened: bool
     },
   });
   return (
-    <Modal
+    <FormDialog
       opened={opened}
-      onClose={close}
+      close={close}
       title={t("oneAccount.suspendTitle", { name: account.name })}
-      closeButtonProps={{ "aria-label": t("common.close") }}
+      onSubmit={form.onSubmit((values) => suspend.mutate(values))}
+      submit={t("oneAccount.suspendYes")}
+      busy={suspend.isPending}
+      fault={suspend.error}
+      danger
     >
-      <form onSubmit={form.onSubmit((values) => suspend.mutate(values))}>
-        <Stack gap="sm">
-          <Text>{t("oneAccount.suspendText")}</Text>
-          <TextInput
-            label={t("oneAccount.reason")}
-            withAsterisk
-            data-autofocus
-            {...form.getInputProps("reason")}
-          />
-          <Checkbox
-            label={t("oneAccount.hold")}
-            description={t("oneAccount.holdHint")}
-            {...form.getInputProps("hold", { type: "checkbox" })}
-          />
-          <FormFault error={suspend.error} />
-          <Group justify="flex-end" gap="xs">
-            <Button variant="default" onClick={close}>
-              {t("common.cancel")}
-            </Button>
-            <Button type="submit" color="red" loading={suspend.isPending}>
-              {t("oneAccount.suspendYes")}
-            </Button>
-          </Group>
-        </Stack>
-      </form>
-    </Modal>
+      <Text>{t("oneAccount.suspendText")}</Text>
+      <TextInput
+        label={t("oneAccount.reason")}
+        withAsterisk
+        data-autofocus
+        {...form.getInputProps("reason")}
+      />
+      <Checkbox
+        label={t("oneAccount.hold")}
+        description={t("oneAccount.holdHint")}
+        {...form.getInputProps("hold", { type: "checkbox" })}
+      />
+    </FormDialog>
   );
 }

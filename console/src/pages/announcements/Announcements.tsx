@@ -1,5 +1,5 @@
 /** For operators: short notices on top of everybody's console, and on the site where they are public. */
-import { Button, Checkbox, Group, Modal, Select, Stack, Text, Textarea, TextInput } from "@mantine/core";
+import { Button, Checkbox, Select, Text, Textarea, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useDisclosure } from "@mantine/hooks";
 import { IconPlus } from "@tabler/icons-react";
@@ -12,7 +12,8 @@ import { absolute } from "../../format/time";
 import { useAct } from "../../parts/act";
 import { confirm } from "../../parts/confirm";
 import type { Column } from "../../parts/DataTable";
-import { Empty, FormFault } from "../../parts/Feedback";
+import { Empty } from "../../parts/Feedback";
+import { FormDialog } from "../../parts/FormDialog";
 import { List } from "../../parts/List";
 import { useNow } from "../../parts/now";
 import { Page } from "../../parts/Page";
@@ -168,69 +169,59 @@ function Creating({ opened, close }: { opened: boolean; close: () => void }) {
   });
   const faults = create.error instanceof ApiError ? create.error.fields : {};
   return (
-    <Modal
+    <FormDialog
       opened={opened}
-      onClose={close}
+      close={close}
       title={t("announcements.create")}
-      closeButtonProps={{ "aria-label": t("common.close") }}
+      onSubmit={form.onSubmit((values) => create.mutate(values))}
+      submit={t("announcements.submit")}
+      busy={create.isPending}
+      fault={create.error}
     >
-      <form onSubmit={form.onSubmit((values) => create.mutate(values))}>
-        <Stack gap="sm">
-          <Textarea
-            label={t("announcements.text")}
-            description={t("announcements.textHint")}
-            withAsterisk
-            autosize
-            minRows={3}
-            maxLength={500}
-            data-autofocus
-            {...form.getInputProps("text")}
-            error={form.errors.text ?? faults.text}
-          />
-          <Select
-            label={t("announcements.severity")}
-            allowDeselect={false}
-            data={SEVERITIES.map((value) => ({ value, label: t(`announcements.severities.${value}`) }))}
-            {...form.getInputProps("severity")}
-          />
-          <TextInput
-            type="datetime-local"
-            label={t("announcements.from")}
-            description={t("announcements.fromHint")}
-            {...form.getInputProps("from")}
-            error={faults.from}
-          />
-          <TextInput
-            type="datetime-local"
-            label={t("announcements.until")}
-            description={t("announcements.untilHint")}
-            {...form.getInputProps("until")}
-            error={faults.until}
-          />
-          <TextInput
-            type="email"
-            label={t("announcements.account")}
-            description={t("announcements.accountHint")}
-            {...form.getInputProps("account_email")}
-            error={faults.account_email}
-          />
-          <Checkbox
-            label={t("announcements.public")}
-            description={t("announcements.publicHint")}
-            {...form.getInputProps("public", { type: "checkbox" })}
-            error={faults.public}
-          />
-          <FormFault error={create.error} />
-          <Group justify="flex-end" gap="xs">
-            <Button variant="default" onClick={close}>
-              {t("common.cancel")}
-            </Button>
-            <Button type="submit" loading={create.isPending}>
-              {t("announcements.submit")}
-            </Button>
-          </Group>
-        </Stack>
-      </form>
-    </Modal>
+      <Textarea
+        label={t("announcements.text")}
+        description={t("announcements.textHint")}
+        withAsterisk
+        autosize
+        minRows={3}
+        maxLength={500}
+        data-autofocus
+        {...form.getInputProps("text")}
+        error={form.errors.text ?? faults.text}
+      />
+      <Select
+        label={t("announcements.severity")}
+        allowDeselect={false}
+        data={SEVERITIES.map((value) => ({ value, label: t(`announcements.severities.${value}`) }))}
+        {...form.getInputProps("severity")}
+      />
+      <TextInput
+        type="datetime-local"
+        label={t("announcements.from")}
+        description={t("announcements.fromHint")}
+        {...form.getInputProps("from")}
+        error={faults.from}
+      />
+      <TextInput
+        type="datetime-local"
+        label={t("announcements.until")}
+        description={t("announcements.untilHint")}
+        {...form.getInputProps("until")}
+        error={faults.until}
+      />
+      <TextInput
+        type="email"
+        label={t("announcements.account")}
+        description={t("announcements.accountHint")}
+        {...form.getInputProps("account_email")}
+        error={faults.account_email}
+      />
+      <Checkbox
+        label={t("announcements.public")}
+        description={t("announcements.publicHint")}
+        {...form.getInputProps("public", { type: "checkbox" })}
+        error={faults.public}
+      />
+    </FormDialog>
   );
 }

@@ -1,5 +1,5 @@
 /** The form that makes a credential. */
-import { Button, Checkbox, Group, Modal, NumberInput, Stack, Textarea, TextInput } from "@mantine/core";
+import { Checkbox, NumberInput, Textarea, TextInput } from "@mantine/core";
 import { DatePickerInput } from "@mantine/dates";
 import { useForm } from "@mantine/form";
 import { useTranslation } from "react-i18next";
@@ -7,7 +7,7 @@ import { ApiError } from "../../api/client";
 import { commands } from "../../api/queries";
 import type { NewSmtpCredential } from "../../api/types";
 import { useAct } from "../../parts/act";
-import { FormFault } from "../../parts/Feedback";
+import { FormDialog } from "../../parts/FormDialog";
 
 interface Wanted {
   name: string;
@@ -53,65 +53,55 @@ export function Creating({
   });
   const faults = create.error instanceof ApiError ? create.error.fields : {};
   return (
-    <Modal
+    <FormDialog
       opened={opened}
-      onClose={close}
+      close={close}
       title={t("credentials.create")}
-      closeButtonProps={{ "aria-label": t("common.close") }}
+      onSubmit={form.onSubmit((values) => create.mutate(values))}
+      submit={t("credentials.create")}
+      busy={create.isPending}
+      fault={create.error}
     >
-      <form onSubmit={form.onSubmit((values) => create.mutate(values))}>
-        <Stack gap="sm">
-          <TextInput
-            label={t("credentials.name")}
-            description={t("credentials.nameHint")}
-            placeholder={t("credentials.namePlaceholder")}
-            required
-            data-autofocus
-            {...form.getInputProps("name")}
-            error={form.errors.name ?? faults.name}
-          />
-          <Textarea
-            label={t("credentials.networks")}
-            description={t("credentials.networksHint")}
-            placeholder="192.0.2.0/28"
-            autosize
-            minRows={1}
-            maxRows={5}
-            {...form.getInputProps("networks")}
-            error={faults.networks}
-          />
-          <NumberInput
-            label={t("credentials.rate")}
-            description={t("credentials.rateHint")}
-            min={1}
-            max={1_000_000}
-            allowDecimal={false}
-            {...form.getInputProps("rate")}
-            error={faults.rate}
-          />
-          <DatePickerInput
-            label={t("credentials.expires")}
-            description={t("credentials.expiresHint")}
-            clearable
-            {...form.getInputProps("until")}
-            error={faults.expires_at}
-          />
-          <Checkbox
-            label={t("credentials.asSandbox")}
-            description={t("credentials.sandboxHint")}
-            {...form.getInputProps("sandbox", { type: "checkbox" })}
-          />
-          <FormFault error={create.error} />
-          <Group justify="flex-end" gap="xs">
-            <Button variant="default" onClick={close}>
-              {t("common.cancel")}
-            </Button>
-            <Button type="submit" loading={create.isPending}>
-              {t("credentials.create")}
-            </Button>
-          </Group>
-        </Stack>
-      </form>
-    </Modal>
+      <TextInput
+        label={t("credentials.name")}
+        description={t("credentials.nameHint")}
+        placeholder={t("credentials.namePlaceholder")}
+        required
+        data-autofocus
+        {...form.getInputProps("name")}
+        error={form.errors.name ?? faults.name}
+      />
+      <Textarea
+        label={t("credentials.networks")}
+        description={t("credentials.networksHint")}
+        placeholder="192.0.2.0/28"
+        autosize
+        minRows={1}
+        maxRows={5}
+        {...form.getInputProps("networks")}
+        error={faults.networks}
+      />
+      <NumberInput
+        label={t("credentials.rate")}
+        description={t("credentials.rateHint")}
+        min={1}
+        max={1_000_000}
+        allowDecimal={false}
+        {...form.getInputProps("rate")}
+        error={faults.rate}
+      />
+      <DatePickerInput
+        label={t("credentials.expires")}
+        description={t("credentials.expiresHint")}
+        clearable
+        {...form.getInputProps("until")}
+        error={faults.expires_at}
+      />
+      <Checkbox
+        label={t("credentials.asSandbox")}
+        description={t("credentials.sandboxHint")}
+        {...form.getInputProps("sandbox", { type: "checkbox" })}
+      />
+    </FormDialog>
   );
 }

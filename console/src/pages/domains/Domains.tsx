@@ -1,5 +1,5 @@
 /** The sending domains of the account. */
-import { Button, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
+import { Button, Text, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconPlus } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
@@ -12,7 +12,8 @@ import type { Domain } from "../../api/types";
 import { count } from "../../format/number";
 import { useAct } from "../../parts/act";
 import type { Column } from "../../parts/DataTable";
-import { Empty, FormFault } from "../../parts/Feedback";
+import { Empty } from "../../parts/Feedback";
+import { FormDialog } from "../../parts/FormDialog";
 import { List } from "../../parts/List";
 import { May } from "../../parts/May";
 import { Page } from "../../parts/Page";
@@ -121,40 +122,28 @@ function Adding({ opened, close }: { opened: boolean; close: () => void }) {
     },
   });
   return (
-    <Modal
+    <FormDialog
       opened={opened}
-      onClose={close}
+      close={close}
       title={t("domains.addTitle")}
-      closeButtonProps={{ "aria-label": t("common.close") }}
+      onSubmit={(event) => {
+        event.preventDefault();
+        add.mutate();
+      }}
+      submit={t("domains.addSubmit")}
+      busy={add.isPending}
+      fault={add.error}
     >
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          add.mutate();
-        }}
-      >
-        <Stack gap="sm">
-          <Text c="dimmed">{t("domains.addHint")}</Text>
-          <TextInput
-            label={t("domains.name")}
-            placeholder={t("domains.namePlaceholder")}
-            required
-            data-autofocus
-            value={name}
-            onChange={(event) => setName(event.currentTarget.value)}
-            error={add.error instanceof ApiError ? add.error.fields.name : undefined}
-          />
-          <FormFault error={add.error} />
-          <Group justify="flex-end" gap="xs">
-            <Button variant="default" onClick={close}>
-              {t("common.cancel")}
-            </Button>
-            <Button type="submit" loading={add.isPending}>
-              {t("domains.addSubmit")}
-            </Button>
-          </Group>
-        </Stack>
-      </form>
-    </Modal>
+      <Text c="dimmed">{t("domains.addHint")}</Text>
+      <TextInput
+        label={t("domains.name")}
+        placeholder={t("domains.namePlaceholder")}
+        required
+        data-autofocus
+        value={name}
+        onChange={(event) => setName(event.currentTarget.value)}
+        error={add.error instanceof ApiError ? add.error.fields.name : undefined}
+      />
+    </FormDialog>
   );
 }

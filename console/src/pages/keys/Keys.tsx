@@ -1,5 +1,5 @@
 /** API keys: create one and see it once, revoke it, see when it was used. */
-import { Alert, Button, Checkbox, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
+import { Alert, Button, Checkbox, Group, Stack, Text, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useDisclosure } from "@mantine/hooks";
 import { IconKey, IconPlus } from "@tabler/icons-react";
@@ -12,7 +12,8 @@ import { useAct } from "../../parts/act";
 import { CodeBlock } from "../../parts/Copy";
 import { confirm } from "../../parts/confirm";
 import type { Column } from "../../parts/DataTable";
-import { Empty, FormFault } from "../../parts/Feedback";
+import { Empty } from "../../parts/Feedback";
+import { FormDialog } from "../../parts/FormDialog";
 import { List } from "../../parts/List";
 import { Page } from "../../parts/Page";
 import { Ago } from "../../parts/Time";
@@ -167,40 +168,30 @@ function Creating({
     },
   });
   return (
-    <Modal
+    <FormDialog
       opened={opened}
-      onClose={close}
+      close={close}
       title={t("keys.create")}
-      closeButtonProps={{ "aria-label": t("common.close") }}
+      onSubmit={form.onSubmit((values) => create.mutate(values))}
+      submit={t("keys.create")}
+      busy={create.isPending}
+      fault={create.error}
     >
-      <form onSubmit={form.onSubmit((values) => create.mutate(values))}>
-        <Stack gap="sm">
-          <TextInput
-            label={t("keys.name")}
-            description={t("keys.nameHint")}
-            placeholder={t("keys.namePlaceholder")}
-            required
-            data-autofocus
-            {...form.getInputProps("name")}
-          />
-          <Checkbox.Group label={t("keys.scopes")} {...form.getInputProps("scopes")}>
-            <Stack gap={6} mt={4}>
-              {held.map((scope) => (
-                <Checkbox key={scope} value={scope} label={t(`keys.scope.${scope}`)} />
-              ))}
-            </Stack>
-          </Checkbox.Group>
-          <FormFault error={create.error} />
-          <Group justify="flex-end" gap="xs">
-            <Button variant="default" onClick={close}>
-              {t("common.cancel")}
-            </Button>
-            <Button type="submit" loading={create.isPending}>
-              {t("keys.create")}
-            </Button>
-          </Group>
+      <TextInput
+        label={t("keys.name")}
+        description={t("keys.nameHint")}
+        placeholder={t("keys.namePlaceholder")}
+        required
+        data-autofocus
+        {...form.getInputProps("name")}
+      />
+      <Checkbox.Group label={t("keys.scopes")} {...form.getInputProps("scopes")}>
+        <Stack gap={6} mt={4}>
+          {held.map((scope) => (
+            <Checkbox key={scope} value={scope} label={t(`keys.scope.${scope}`)} />
+          ))}
         </Stack>
-      </form>
-    </Modal>
+      </Checkbox.Group>
+    </FormDialog>
   );
 }

@@ -1,5 +1,5 @@
 /** For operators: networks that may send for an account without a password. */
-import { Button, Group, Modal, Stack, TextInput } from "@mantine/core";
+import { Button, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useDisclosure } from "@mantine/hooks";
 import { IconPlus } from "@tabler/icons-react";
@@ -11,7 +11,8 @@ import type { Credential } from "../../api/types";
 import { useAct } from "../../parts/act";
 import { confirm } from "../../parts/confirm";
 import type { Column } from "../../parts/DataTable";
-import { Empty, FormFault } from "../../parts/Feedback";
+import { Empty } from "../../parts/Feedback";
+import { FormDialog } from "../../parts/FormDialog";
 import { List } from "../../parts/List";
 import { Page } from "../../parts/Page";
 import { Ago } from "../../parts/Time";
@@ -131,48 +132,38 @@ function Adding({ opened, close }: { opened: boolean; close: () => void }) {
   });
   const faults = add.error instanceof ApiError ? add.error.fields : {};
   return (
-    <Modal
+    <FormDialog
       opened={opened}
-      onClose={close}
+      close={close}
       title={t("ranges.add")}
-      closeButtonProps={{ "aria-label": t("common.close") }}
+      onSubmit={form.onSubmit((values) => add.mutate(values))}
+      submit={t("common.add")}
+      busy={add.isPending}
+      fault={add.error}
     >
-      <form onSubmit={form.onSubmit((values) => add.mutate(values))}>
-        <Stack gap="sm">
-          <TextInput
-            label={t("ranges.range")}
-            placeholder={t("ranges.rangePlaceholder")}
-            required
-            data-autofocus
-            {...form.getInputProps("range")}
-            error={faults.range}
-          />
-          <TextInput
-            label={t("ranges.account")}
-            description={t("ranges.accountHint")}
-            type="email"
-            required
-            {...form.getInputProps("account_email")}
-            error={faults.account_email}
-          />
-          <TextInput
-            label={t("ranges.name")}
-            placeholder={t("ranges.namePlaceholder")}
-            required
-            {...form.getInputProps("name")}
-            error={faults.name}
-          />
-          <FormFault error={add.error} />
-          <Group justify="flex-end" gap="xs">
-            <Button variant="default" onClick={close}>
-              {t("common.cancel")}
-            </Button>
-            <Button type="submit" loading={add.isPending}>
-              {t("common.add")}
-            </Button>
-          </Group>
-        </Stack>
-      </form>
-    </Modal>
+      <TextInput
+        label={t("ranges.range")}
+        placeholder={t("ranges.rangePlaceholder")}
+        required
+        data-autofocus
+        {...form.getInputProps("range")}
+        error={faults.range}
+      />
+      <TextInput
+        label={t("ranges.account")}
+        description={t("ranges.accountHint")}
+        type="email"
+        required
+        {...form.getInputProps("account_email")}
+        error={faults.account_email}
+      />
+      <TextInput
+        label={t("ranges.name")}
+        placeholder={t("ranges.namePlaceholder")}
+        required
+        {...form.getInputProps("name")}
+        error={faults.name}
+      />
+    </FormDialog>
   );
 }

@@ -1,5 +1,5 @@
 /** Passkeys: the devices that sign in without the password. */
-import { Button, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
+import { Button, Text, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useDisclosure } from "@mantine/hooks";
 import { IconPlus } from "@tabler/icons-react";
@@ -9,7 +9,7 @@ import type { Passkey, SecondStep } from "../../api/types";
 import { useAct } from "../../parts/act";
 import { confirm } from "../../parts/confirm";
 import { type Column, DataTable } from "../../parts/DataTable";
-import { FormFault } from "../../parts/Feedback";
+import { FormDialog } from "../../parts/FormDialog";
 import { Section } from "../../parts/Page";
 import { Ago } from "../../parts/Time";
 
@@ -134,33 +134,23 @@ function Adding({
     },
   });
   return (
-    <Modal
+    <FormDialog
       opened={opened}
-      onClose={close}
+      close={close}
       title={t("security.passkeyAdd")}
-      closeButtonProps={{ "aria-label": t("common.close") }}
+      onSubmit={form.onSubmit((values) => add.mutate(values))}
+      submit={t("security.passkeyGo")}
+      busy={add.isPending}
+      fault={left(add.error) ? new Error(t("security.passkeyLeft")) : add.error}
     >
-      <form onSubmit={form.onSubmit((values) => add.mutate(values))}>
-        <Stack gap="sm">
-          <TextInput
-            label={t("security.name")}
-            description={t("security.nameHint")}
-            required
-            maxLength={100}
-            data-autofocus
-            {...form.getInputProps("name")}
-          />
-          <FormFault error={left(add.error) ? new Error(t("security.passkeyLeft")) : add.error} />
-          <Group justify="flex-end" gap="xs">
-            <Button variant="default" onClick={close}>
-              {t("common.cancel")}
-            </Button>
-            <Button type="submit" loading={add.isPending}>
-              {t("security.passkeyGo")}
-            </Button>
-          </Group>
-        </Stack>
-      </form>
-    </Modal>
+      <TextInput
+        label={t("security.name")}
+        description={t("security.nameHint")}
+        required
+        maxLength={100}
+        data-autofocus
+        {...form.getInputProps("name")}
+      />
+    </FormDialog>
   );
 }

@@ -1,16 +1,5 @@
 /** Two-step sign-in: the app that gives codes, recovery codes, switching it off. */
-import {
-  Alert,
-  Anchor,
-  Button,
-  Group,
-  Modal,
-  Paper,
-  PasswordInput,
-  Stack,
-  Text,
-  TextInput,
-} from "@mantine/core";
+import { Alert, Anchor, Button, Group, Paper, PasswordInput, Stack, Text, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useDisclosure } from "@mantine/hooks";
 import { IconAlertTriangle } from "@tabler/icons-react";
@@ -28,6 +17,7 @@ import { CopyValue } from "../../parts/Copy";
 import { confirm } from "../../parts/confirm";
 import { Facts } from "../../parts/Facts";
 import { FormFault } from "../../parts/Feedback";
+import { FormDialog } from "../../parts/FormDialog";
 import { Section } from "../../parts/Page";
 import classes from "./Security.module.css";
 
@@ -218,43 +208,34 @@ function Leaving({ opened, close }: { opened: boolean; close: () => void }) {
   });
   const faults = off.error instanceof ApiError ? off.error.fields : {};
   return (
-    <Modal
+    <FormDialog
       opened={opened}
-      onClose={close}
+      close={close}
       title={t("security.offTitle")}
-      closeButtonProps={{ "aria-label": t("common.close") }}
+      onSubmit={form.onSubmit((values) => off.mutate(values))}
+      submit={t("security.switchOff")}
+      busy={off.isPending}
+      fault={Object.keys(faults).length > 0 ? null : off.error}
+      danger
     >
-      <form onSubmit={form.onSubmit((values) => off.mutate(values))}>
-        <Stack gap="sm">
-          <Text>{t("security.offText")}</Text>
-          <PasswordInput
-            label={t("security.password")}
-            required
-            maxLength={1024}
-            autoComplete="current-password"
-            data-autofocus
-            {...form.getInputProps("password")}
-            error={faults.password}
-          />
-          <TextInput
-            label={t("security.anyCode")}
-            required
-            maxLength={40}
-            autoComplete="one-time-code"
-            {...form.getInputProps("code")}
-            error={faults.code}
-          />
-          <FormFault error={Object.keys(faults).length > 0 ? null : off.error} />
-          <Group justify="flex-end" gap="xs">
-            <Button variant="default" onClick={close}>
-              {t("common.cancel")}
-            </Button>
-            <Button type="submit" color="red" loading={off.isPending}>
-              {t("security.switchOff")}
-            </Button>
-          </Group>
-        </Stack>
-      </form>
-    </Modal>
+      <Text>{t("security.offText")}</Text>
+      <PasswordInput
+        label={t("security.password")}
+        required
+        maxLength={1024}
+        autoComplete="current-password"
+        data-autofocus
+        {...form.getInputProps("password")}
+        error={faults.password}
+      />
+      <TextInput
+        label={t("security.anyCode")}
+        required
+        maxLength={40}
+        autoComplete="one-time-code"
+        {...form.getInputProps("code")}
+        error={faults.code}
+      />
+    </FormDialog>
   );
 }

@@ -1,12 +1,12 @@
 /** Inviting somebody: the address, and what they are there for. */
-import { Button, Group, Modal, Radio, Stack, TextInput } from "@mantine/core";
+import { Radio, Stack, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useTranslation } from "react-i18next";
 import { ApiError } from "../../api/client";
 import type { Role } from "../../api/types";
 import { invite } from "../../api/users";
 import { useAct } from "../../parts/act";
-import { FormFault } from "../../parts/Feedback";
+import { FormDialog } from "../../parts/FormDialog";
 import { ROLES } from "./roles";
 
 export function Inviting({ opened, close, mine }: { opened: boolean; close: () => void; mine: Role }) {
@@ -24,47 +24,37 @@ export function Inviting({ opened, close, mine }: { opened: boolean; close: () =
   });
   const faults = act.error instanceof ApiError ? act.error.fields : {};
   return (
-    <Modal
+    <FormDialog
       opened={opened}
-      onClose={close}
+      close={close}
       title={t("users.invite")}
-      closeButtonProps={{ "aria-label": t("common.close") }}
+      onSubmit={form.onSubmit((values) => act.mutate(values))}
+      submit={t("users.send")}
+      busy={act.isPending}
+      fault={faults.email ? null : act.error}
     >
-      <form onSubmit={form.onSubmit((values) => act.mutate(values))}>
-        <Stack gap="sm">
-          <TextInput
-            label={t("users.email")}
-            description={t("users.emailHint")}
-            type="email"
-            required
-            data-autofocus
-            autoComplete="off"
-            {...form.getInputProps("email")}
-            error={faults.email}
-          />
-          <Radio.Group label={t("users.roleHead")} {...form.getInputProps("role")}>
-            <Stack gap={8} mt={4}>
-              {ROLES.filter((role) => role !== "owner" || mine === "owner").map((role) => (
-                <Radio
-                  key={role}
-                  value={role}
-                  label={t(`users.role.${role}`)}
-                  description={t(`users.means.${role}`)}
-                />
-              ))}
-            </Stack>
-          </Radio.Group>
-          {!faults.email && <FormFault error={act.error} />}
-          <Group justify="flex-end" gap="xs">
-            <Button variant="default" onClick={close}>
-              {t("common.cancel")}
-            </Button>
-            <Button type="submit" loading={act.isPending}>
-              {t("users.send")}
-            </Button>
-          </Group>
+      <TextInput
+        label={t("users.email")}
+        description={t("users.emailHint")}
+        type="email"
+        required
+        data-autofocus
+        autoComplete="off"
+        {...form.getInputProps("email")}
+        error={faults.email}
+      />
+      <Radio.Group label={t("users.roleHead")} {...form.getInputProps("role")}>
+        <Stack gap={8} mt={4}>
+          {ROLES.filter((role) => role !== "owner" || mine === "owner").map((role) => (
+            <Radio
+              key={role}
+              value={role}
+              label={t(`users.role.${role}`)}
+              description={t(`users.means.${role}`)}
+            />
+          ))}
         </Stack>
-      </form>
-    </Modal>
+      </Radio.Group>
+    </FormDialog>
   );
 }

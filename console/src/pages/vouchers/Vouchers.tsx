@@ -1,5 +1,5 @@
 /** For operators: codes that stand for credits, batch by batch. */
-import { Alert, Button, Group, Modal, NumberInput, Stack, Text, TextInput } from "@mantine/core";
+import { Alert, Button, Group, NumberInput, Stack, Text, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useDisclosure } from "@mantine/hooks";
 import { IconPlus, IconTicket } from "@tabler/icons-react";
@@ -17,7 +17,8 @@ import { useAct } from "../../parts/act";
 import { CodeBlock } from "../../parts/Copy";
 import { confirm } from "../../parts/confirm";
 import type { Column } from "../../parts/DataTable";
-import { Empty, FormFault } from "../../parts/Feedback";
+import { Empty } from "../../parts/Feedback";
+import { FormDialog } from "../../parts/FormDialog";
 import { List } from "../../parts/List";
 import { Page } from "../../parts/Page";
 import { usePaging } from "../../parts/paging";
@@ -225,44 +226,34 @@ function Creating({ opened, close, made }: CreatingProps) {
     error: form.errors[name] ?? faults[name],
   });
   return (
-    <Modal
+    <FormDialog
       opened={opened}
-      onClose={close}
+      close={close}
       title={t("vouchers.create")}
-      closeButtonProps={{ "aria-label": t("common.close") }}
+      onSubmit={form.onSubmit((values) => create.mutate(values))}
+      submit={t("vouchers.create")}
+      busy={create.isPending}
+      fault={create.error}
     >
-      <form onSubmit={form.onSubmit((values) => create.mutate(values))}>
-        <Stack gap="sm">
-          <TextInput
-            label={t("vouchers.reason")}
-            description={t("vouchers.reasonHint")}
-            withAsterisk
-            maxLength={200}
-            data-autofocus
-            {...form.getInputProps("reason")}
-            error={form.errors.reason ?? faults.reason}
-          />
-          <NumberInput {...number("amount", 1_000_000_000_000)} />
-          <NumberInput {...number("codes", 1_000)} />
-          <NumberInput {...number("uses", 1_000_000)} />
-          <TextInput
-            type="date"
-            label={t("vouchers.until")}
-            description={t("vouchers.untilHint")}
-            {...form.getInputProps("until")}
-            error={faults.expires_at}
-          />
-          <FormFault error={create.error} />
-          <Group justify="flex-end" gap="xs">
-            <Button variant="default" onClick={close}>
-              {t("common.cancel")}
-            </Button>
-            <Button type="submit" loading={create.isPending}>
-              {t("vouchers.create")}
-            </Button>
-          </Group>
-        </Stack>
-      </form>
-    </Modal>
+      <TextInput
+        label={t("vouchers.reason")}
+        description={t("vouchers.reasonHint")}
+        withAsterisk
+        maxLength={200}
+        data-autofocus
+        {...form.getInputProps("reason")}
+        error={form.errors.reason ?? faults.reason}
+      />
+      <NumberInput {...number("amount", 1_000_000_000_000)} />
+      <NumberInput {...number("codes", 1_000)} />
+      <NumberInput {...number("uses", 1_000_000)} />
+      <TextInput
+        type="date"
+        label={t("vouchers.until")}
+        description={t("vouchers.untilHint")}
+        {...form.getInputProps("until")}
+        error={faults.expires_at}
+      />
+    </FormDialog>
   );
 }
