@@ -11,6 +11,7 @@ import { accounts, commands, session } from "../../api/queries";
 import type { Account } from "../../api/types";
 import { count } from "../../format/number";
 import { useAct } from "../../parts/act";
+import { agoColumn } from "../../parts/columns";
 import type { Column } from "../../parts/DataTable";
 import { Empty } from "../../parts/Feedback";
 import { FormDialog } from "../../parts/FormDialog";
@@ -20,7 +21,6 @@ import { NewPassword } from "../../parts/NewPassword";
 import { Page } from "../../parts/Page";
 import { usePaging } from "../../parts/paging";
 import { State } from "../../parts/State";
-import { Ago } from "../../parts/Time";
 import { SignUp } from "./SignUp";
 
 const route = getRouteApi("/frame/accounts");
@@ -135,18 +135,16 @@ function useColumns(sort: Sort | undefined, to: (sort: Sort | undefined) => void
       text: (row) => row.credits ?? "",
       sort: upwards("credits"),
     },
-    {
+    agoColumn({
       id: "created",
       header: t("accounts.created"),
       need: 2,
-      numeric: true,
-      cell: (row) => <Ago at={row.created_at} />,
-      text: (row) => row.created_at,
+      at: (row) => row.created_at,
       sort: {
         order: sort === "oldest" ? "ascending" : sort === undefined ? "descending" : "none",
         toggle: () => to(sort === undefined ? "oldest" : undefined),
       },
-    },
+    }),
   ];
 }
 

@@ -10,6 +10,7 @@ import { ApiError } from "../../api/client";
 import type { Announcement } from "../../api/types";
 import { absolute } from "../../format/time";
 import { useAct } from "../../parts/act";
+import { actColumn } from "../../parts/columns";
 import { confirm } from "../../parts/confirm";
 import type { Column } from "../../parts/DataTable";
 import { Empty } from "../../parts/Feedback";
@@ -109,21 +110,7 @@ function useColumns(): Column<Announcement>[] {
       cell: (row) => (row.until ? <Moment at={row.until} /> : t("announcements.open")),
       text: (row) => row.until ?? "",
     },
-    {
-      id: "remove",
-      header: t("common.actions"),
-      numeric: true,
-      cell: (row) => (
-        <Button
-          size="compact-xs"
-          variant="default"
-          onClick={() => ask(row)}
-          aria-label={`${t("common.remove")}: ${row.text}`}
-        >
-          {t("common.remove")}
-        </Button>
-      ),
-    },
+    actColumn({ id: "remove", label: t("common.remove"), name: (row) => row.text, act: ask }),
   ];
 }
 

@@ -7,12 +7,12 @@ import { ownAttempts } from "../../api/signIn";
 import type { SignInAttempt } from "../../api/types";
 import { count } from "../../format/number";
 import { absolute } from "../../format/time";
+import { agoColumn } from "../../parts/columns";
 import type { Column } from "../../parts/DataTable";
 import { Empty } from "../../parts/Feedback";
 import { List } from "../../parts/List";
 import { Page } from "../../parts/Page";
 import { usePaging } from "../../parts/paging";
-import { Ago } from "../../parts/Time";
 
 const route = getRouteApi("/frame/account/attempts");
 
@@ -92,21 +92,8 @@ function useColumns(): Column<SignInAttempt>[] {
       cell: (row) => (row.reason === "signed_in" ? "" : count(row.count)),
       text: (row) => row.count,
     },
-    {
-      id: "first",
-      header: t("attempts.first"),
-      need: 4,
-      numeric: true,
-      cell: (row) => <Ago at={row.first_at} />,
-      text: (row) => row.first_at,
-    },
-    {
-      id: "last",
-      header: t("attempts.last"),
-      numeric: true,
-      cell: (row) => <Ago at={row.last_at} />,
-      text: (row) => row.last_at,
-    },
+    agoColumn({ id: "first", header: t("attempts.first"), need: 4, at: (row) => row.first_at }),
+    agoColumn({ id: "last", header: t("attempts.last"), at: (row) => row.last_at }),
   ];
 }
 

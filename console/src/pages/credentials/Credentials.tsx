@@ -12,6 +12,7 @@ import type { NewSmtpCredential, SmtpCredential } from "../../api/types";
 import { count } from "../../format/number";
 import { absolute } from "../../format/time";
 import { useAct } from "../../parts/act";
+import { actColumn } from "../../parts/columns";
 import { confirm } from "../../parts/confirm";
 import type { Column } from "../../parts/DataTable";
 import { Empty } from "../../parts/Feedback";
@@ -134,20 +135,6 @@ function useColumns(): Column<SmtpCredential>[] {
       cell: (row) => <span className="mono">{row.used_from ?? ""}</span>,
       text: (row) => row.used_from ?? "",
     },
-    {
-      id: "revoke",
-      header: t("common.actions"),
-      numeric: true,
-      cell: (row) => (
-        <Button
-          size="compact-xs"
-          variant="default"
-          onClick={() => ask(row)}
-          aria-label={`${t("credentials.revoke")}: ${row.name}`}
-        >
-          {t("credentials.revoke")}
-        </Button>
-      ),
-    },
+    actColumn({ id: "revoke", label: t("credentials.revoke"), name: (row) => row.name, act: ask }),
   ];
 }

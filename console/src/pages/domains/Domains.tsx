@@ -11,6 +11,7 @@ import { commands, domains } from "../../api/queries";
 import type { Domain } from "../../api/types";
 import { count } from "../../format/number";
 import { useAct } from "../../parts/act";
+import { agoColumn } from "../../parts/columns";
 import type { Column } from "../../parts/DataTable";
 import { Empty } from "../../parts/Feedback";
 import { FormDialog } from "../../parts/FormDialog";
@@ -18,7 +19,6 @@ import { List } from "../../parts/List";
 import { May } from "../../parts/May";
 import { Page } from "../../parts/Page";
 import { State } from "../../parts/State";
-import { Ago } from "../../parts/Time";
 
 export function Component() {
   const { t } = useTranslation();
@@ -83,27 +83,14 @@ function useColumns(): Column<Domain>[] {
       cell: (row) => (row.checked_at ? found(row) : ""),
       text: found,
     },
-    {
+    agoColumn({
       id: "checked",
       header: t("domains.checked"),
       need: 2,
-      numeric: true,
-      cell: (row) =>
-        row.checked_at ? (
-          <Ago at={row.checked_at} />
-        ) : (
-          <span className="quiet">{t("domains.notChecked")}</span>
-        ),
-      text: (row) => row.checked_at ?? "",
-    },
-    {
-      id: "added",
-      header: t("domains.added"),
-      need: 3,
-      numeric: true,
-      cell: (row) => <Ago at={row.created_at} />,
-      text: (row) => row.created_at,
-    },
+      at: (row) => row.checked_at,
+      never: t("domains.notChecked"),
+    }),
+    agoColumn({ id: "added", header: t("domains.added"), need: 3, at: (row) => row.created_at }),
   ];
 }
 

@@ -9,6 +9,7 @@ import { commands, inbox, session } from "../../api/queries";
 import type { InboxItem } from "../../api/types";
 import { size } from "../../format/number";
 import { useAct } from "../../parts/act";
+import { agoColumn } from "../../parts/columns";
 import { confirm } from "../../parts/confirm";
 import type { Column } from "../../parts/DataTable";
 import { Empty } from "../../parts/Feedback";
@@ -17,7 +18,6 @@ import { ListFilters } from "../../parts/ListFilters";
 import { May } from "../../parts/May";
 import { Page } from "../../parts/Page";
 import { usePaging } from "../../parts/paging";
-import { Ago } from "../../parts/Time";
 
 const route = getRouteApi("/frame/inbox");
 
@@ -130,12 +130,6 @@ function useColumns(): Column<InboxItem>[] {
       cell: (row) => size(row.size),
       text: (row) => row.size,
     },
-    {
-      id: "at",
-      header: t("inbox.at"),
-      numeric: true,
-      cell: (row) => <Ago at={row.at} />,
-      text: (row) => row.at,
-    },
+    agoColumn({ id: "at", header: t("inbox.at"), at: (row) => row.at }),
   ];
 }

@@ -10,13 +10,13 @@ import { commands, keys, session } from "../../api/queries";
 import type { Key, NewKey, Scope } from "../../api/types";
 import { useAct } from "../../parts/act";
 import { CodeBlock } from "../../parts/Copy";
+import { actColumn, agoColumn } from "../../parts/columns";
 import { confirm } from "../../parts/confirm";
 import type { Column } from "../../parts/DataTable";
 import { Empty } from "../../parts/Feedback";
 import { FormDialog } from "../../parts/FormDialog";
 import { List } from "../../parts/List";
 import { Page } from "../../parts/Page";
-import { Ago } from "../../parts/Time";
 
 export function Component() {
   const { t } = useTranslation();
@@ -87,37 +87,9 @@ function useColumns(): Column<Key>[] {
       text: (row) => row.user,
     },
     { id: "scopes", header: t("keys.scopes"), need: 3, cell: scopes, text: scopes },
-    {
-      id: "created",
-      header: t("keys.created"),
-      need: 3,
-      numeric: true,
-      cell: (row) => <Ago at={row.created_at} />,
-      text: (row) => row.created_at,
-    },
-    {
-      id: "used",
-      header: t("keys.used"),
-      numeric: true,
-      cell: (row) =>
-        row.used_at ? <Ago at={row.used_at} /> : <span className="quiet">{t("keys.unused")}</span>,
-      text: (row) => row.used_at ?? "",
-    },
-    {
-      id: "revoke",
-      header: t("common.actions"),
-      numeric: true,
-      cell: (row) => (
-        <Button
-          size="compact-xs"
-          variant="default"
-          onClick={() => ask(row)}
-          aria-label={`${t("keys.revoke")}: ${row.name}`}
-        >
-          {t("keys.revoke")}
-        </Button>
-      ),
-    },
+    agoColumn({ id: "created", header: t("keys.created"), need: 3, at: (row) => row.created_at }),
+    agoColumn({ id: "used", header: t("keys.used"), at: (row) => row.used_at, never: t("keys.unused") }),
+    actColumn({ id: "revoke", label: t("keys.revoke"), name: (row) => row.name, act: ask }),
   ];
 }
 

@@ -1,11 +1,11 @@
 /** For operators: who is locked out after failed sign-ins. */
-import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { liftLockout, lockouts } from "../../api/signIn";
 import type { Lockout } from "../../api/types";
 import { count } from "../../format/number";
 import { useAct } from "../../parts/act";
+import { actColumn } from "../../parts/columns";
 import type { Column } from "../../parts/DataTable";
 import { Empty } from "../../parts/Feedback";
 import { List } from "../../parts/List";
@@ -68,21 +68,12 @@ function useColumns(): Column<Lockout>[] {
       cell: (row) => count(row.locks),
       text: (row) => row.locks,
     },
-    {
+    actColumn({
       id: "lift",
-      header: t("common.actions"),
-      numeric: true,
-      cell: (row) => (
-        <Button
-          size="compact-xs"
-          variant="default"
-          loading={lift.isPending && lift.variables?.id === row.id}
-          onClick={() => lift.mutate(row)}
-          aria-label={`${t("lockouts.lift")}: ${row.login ?? row.network}`}
-        >
-          {t("lockouts.lift")}
-        </Button>
-      ),
-    },
+      label: t("lockouts.lift"),
+      name: (row) => row.login ?? row.network,
+      act: lift.mutate,
+      busy: (row) => lift.isPending && lift.variables?.id === row.id,
+    }),
   ];
 }

@@ -9,6 +9,7 @@ import { useTranslation } from "react-i18next";
 import { session } from "../../api/queries";
 import type { MessageSummary } from "../../api/types";
 import { count, size } from "../../format/number";
+import { agoColumn } from "../../parts/columns";
 import { type Column, DataTable } from "../../parts/DataTable";
 import { Empty, Failure } from "../../parts/Feedback";
 import { Filters } from "../../parts/Filters";
@@ -16,7 +17,6 @@ import { May } from "../../parts/May";
 import { Page } from "../../parts/Page";
 import { usePaging } from "../../parts/paging";
 import { RECIPIENT_STATES, States } from "../../parts/State";
-import { Ago } from "../../parts/Time";
 import { DateRange } from "./DateRange";
 import { isFiltered, type MessageSearch } from "./filter";
 import { useList } from "./useList";
@@ -156,14 +156,12 @@ function useColumns(oldest: boolean, withAccount: boolean, sort: (oldest: boolea
         cell: (row) => size(row.size),
         text: (row) => row.size,
       },
-      {
+      agoColumn({
         id: "at",
         header: t("messages.col.at"),
-        numeric: true,
-        cell: (row) => <Ago at={row.created_at} />,
-        text: (row) => row.created_at,
+        at: (row) => row.created_at,
         sort: { order: oldest ? "ascending" : "descending", toggle: () => sort(!oldest) },
-      },
+      }),
       {
         id: "id",
         header: t("messages.col.id"),

@@ -7,6 +7,7 @@ import { commands, queue } from "../../api/queries";
 import type { Lane, Queue } from "../../api/types";
 import { count, rate } from "../../format/number";
 import { useAct } from "../../parts/act";
+import { agoColumn } from "../../parts/columns";
 import { confirm } from "../../parts/confirm";
 import { type Column, DataTable } from "../../parts/DataTable";
 import { Empty, Failure } from "../../parts/Feedback";
@@ -98,14 +99,7 @@ function useColumns(): Column<Lane>[] {
       cell: (lane) => count(lane.waiting),
       text: (lane) => lane.waiting,
     },
-    {
-      id: "oldest",
-      header: t("queue.oldest"),
-      need: 2,
-      numeric: true,
-      cell: (lane) => lane.oldest_at && <Ago at={lane.oldest_at} />,
-      text: (lane) => lane.oldest_at ?? "",
-    },
+    agoColumn({ id: "oldest", header: t("queue.oldest"), need: 2, at: (lane) => lane.oldest_at }),
     {
       id: "rate",
       header: t("queue.rate"),
@@ -122,14 +116,7 @@ function useColumns(): Column<Lane>[] {
       cell: (lane) => count(lane.connections),
       text: (lane) => lane.connections,
     },
-    {
-      id: "next",
-      header: t("queue.next"),
-      need: 3,
-      numeric: true,
-      cell: (lane) => lane.next_try_at && <Ago at={lane.next_try_at} />,
-      text: (lane) => lane.next_try_at ?? "",
-    },
+    agoColumn({ id: "next", header: t("queue.next"), need: 3, at: (lane) => lane.next_try_at }),
     {
       id: "reply",
       header: t("queue.lastReply"),

@@ -9,13 +9,13 @@ import { ApiError } from "../../api/client";
 import { commands, credentials } from "../../api/queries";
 import type { Credential } from "../../api/types";
 import { useAct } from "../../parts/act";
+import { actColumn, agoColumn } from "../../parts/columns";
 import { confirm } from "../../parts/confirm";
 import type { Column } from "../../parts/DataTable";
 import { Empty } from "../../parts/Feedback";
 import { FormDialog } from "../../parts/FormDialog";
 import { List } from "../../parts/List";
 import { Page } from "../../parts/Page";
-import { Ago } from "../../parts/Time";
 
 export function Component() {
   const { t } = useTranslation();
@@ -83,38 +83,15 @@ function useColumns(): Column<Credential>[] {
       cell: (row) => <bdi>{row.account_email}</bdi>,
       text: (row) => row.account_email,
     },
-    {
+    agoColumn({
       id: "used",
       header: t("ranges.used"),
       need: 3,
-      numeric: true,
-      cell: (row) =>
-        row.used_at ? <Ago at={row.used_at} /> : <span className="quiet">{t("common.never")}</span>,
-      text: (row) => row.used_at ?? "",
-    },
-    {
-      id: "created",
-      header: t("ranges.created"),
-      need: 3,
-      numeric: true,
-      cell: (row) => <Ago at={row.created_at} />,
-      text: (row) => row.created_at,
-    },
-    {
-      id: "revoke",
-      header: t("common.actions"),
-      numeric: true,
-      cell: (row) => (
-        <Button
-          size="compact-xs"
-          variant="default"
-          onClick={() => ask(row)}
-          aria-label={`${t("ranges.revoke")}: ${row.range}`}
-        >
-          {t("ranges.revoke")}
-        </Button>
-      ),
-    },
+      at: (row) => row.used_at,
+      never: t("common.never"),
+    }),
+    agoColumn({ id: "created", header: t("ranges.created"), need: 3, at: (row) => row.created_at }),
+    actColumn({ id: "revoke", label: t("ranges.revoke"), name: (row) => row.range, act: ask }),
   ];
 }
 

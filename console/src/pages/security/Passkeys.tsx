@@ -7,11 +7,11 @@ import { useTranslation } from "react-i18next";
 import { addPasskey, canPasskey, left, stepCommands } from "../../api/secondStep";
 import type { Passkey, SecondStep } from "../../api/types";
 import { useAct } from "../../parts/act";
+import { actColumn, agoColumn } from "../../parts/columns";
 import { confirm } from "../../parts/confirm";
 import { type Column, DataTable } from "../../parts/DataTable";
 import { FormDialog } from "../../parts/FormDialog";
 import { Section } from "../../parts/Page";
-import { Ago } from "../../parts/Time";
 
 const STALE = [["second-step"]];
 
@@ -77,37 +77,9 @@ function useColumns(): Column<Passkey>[] {
       cell: (row) => <bdi>{row.name}</bdi>,
       text: (row) => row.name,
     },
-    {
-      id: "created",
-      header: t("security.added"),
-      need: 2,
-      numeric: true,
-      cell: (row) => <Ago at={row.created_at} />,
-      text: (row) => row.created_at,
-    },
-    {
-      id: "used",
-      header: t("security.used"),
-      numeric: true,
-      cell: (row) =>
-        row.used_at ? <Ago at={row.used_at} /> : <span className="quiet">{t("common.never")}</span>,
-      text: (row) => row.used_at ?? "",
-    },
-    {
-      id: "remove",
-      header: t("common.actions"),
-      numeric: true,
-      cell: (row) => (
-        <Button
-          size="compact-xs"
-          variant="default"
-          onClick={() => ask(row)}
-          aria-label={`${t("common.remove")}: ${row.name}`}
-        >
-          {t("common.remove")}
-        </Button>
-      ),
-    },
+    agoColumn({ id: "created", header: t("security.added"), need: 2, at: (row) => row.created_at }),
+    agoColumn({ id: "used", header: t("security.used"), at: (row) => row.used_at, never: t("common.never") }),
+    actColumn({ id: "remove", label: t("common.remove"), name: (row) => row.name, act: ask }),
   ];
 }
 

@@ -5,11 +5,11 @@ import { useTranslation } from "react-i18next";
 import { sessions, stepCommands } from "../../api/secondStep";
 import type { Session } from "../../api/types";
 import { useAct } from "../../parts/act";
+import { actColumn, agoColumn } from "../../parts/columns";
 import { confirm } from "../../parts/confirm";
 import type { Column } from "../../parts/DataTable";
 import { List } from "../../parts/List";
 import { Section } from "../../parts/Page";
-import { Ago } from "../../parts/Time";
 
 const STALE = [["sessions"]];
 
@@ -71,39 +71,15 @@ function useColumns(): Column<Session>[] {
       cell: (row) => <span className="mono">{row.ip}</span>,
       text: (row) => row.ip,
     },
-    {
-      id: "created",
-      header: t("security.since"),
-      need: 3,
-      numeric: true,
-      cell: (row) => <Ago at={row.created_at} />,
-      text: (row) => row.created_at,
-    },
-    {
-      id: "used",
-      header: t("security.used"),
-      numeric: true,
-      cell: (row) => <Ago at={row.used_at} />,
-      text: (row) => row.used_at,
-    },
-    {
+    agoColumn({ id: "created", header: t("security.since"), need: 3, at: (row) => row.created_at }),
+    agoColumn({ id: "used", header: t("security.used"), at: (row) => row.used_at }),
+    actColumn({
       id: "end",
-      header: t("common.actions"),
-      numeric: true,
-      cell: (row) =>
-        row.current ? (
-          <span className="quiet">{t("security.thisOne")}</span>
-        ) : (
-          <Button
-            size="compact-xs"
-            variant="default"
-            loading={end.isPending && end.variables?.id === row.id}
-            onClick={() => end.mutate(row)}
-            aria-label={`${t("security.end")}: ${browser(row)}, ${row.ip}`}
-          >
-            {t("security.end")}
-          </Button>
-        ),
-    },
+      label: t("security.end"),
+      name: (row) => `${browser(row)}, ${row.ip}`,
+      act: end.mutate,
+      busy: (row) => end.isPending && end.variables?.id === row.id,
+      instead: (row) => (row.current ? t("security.thisOne") : null),
+    }),
   ];
 }

@@ -1,12 +1,13 @@
 /** What the lists of users and invitations show, and what can be done in each row. */
-import { Button, Group, Select, Text } from "@mantine/core";
+import { Group, Select, Text } from "@mantine/core";
 import { useTranslation } from "react-i18next";
 import type { Role, User, UserInvitation } from "../../api/types";
 import { giveRole, handOver, removeUser, sendInvitation, withdrawInvitation } from "../../api/users";
 import { useAct } from "../../parts/act";
+import { agoColumn, RowAct } from "../../parts/columns";
 import { confirm } from "../../parts/confirm";
 import type { Column } from "../../parts/DataTable";
-import { Ago, When } from "../../parts/Time";
+import { When } from "../../parts/Time";
 import { ROLES } from "./roles";
 
 /** Whose role and place somebody of the role `mine` decides about. */
@@ -89,14 +90,7 @@ export function useUserColumns(mine: Role): Column<User>[] {
         ),
       text: (row) => row.role,
     },
-    {
-      id: "since",
-      header: t("users.since"),
-      need: 3,
-      numeric: true,
-      cell: (row) => <Ago at={row.created_at} />,
-      text: (row) => row.created_at,
-    },
+    agoColumn({ id: "since", header: t("users.since"), need: 3, at: (row) => row.created_at }),
     {
       id: "acts",
       header: t("common.actions"),
@@ -105,24 +99,10 @@ export function useUserColumns(mine: Role): Column<User>[] {
       cell: (row) => (
         <Group gap={6} justify="flex-end" wrap="nowrap">
           {mine === "owner" && !row.you && (
-            <Button
-              size="compact-xs"
-              variant="default"
-              onClick={() => askOver(row)}
-              aria-label={`${t("users.handOver")}: ${row.email}`}
-            >
-              {t("users.handOver")}
-            </Button>
+            <RowAct label={t("users.handOver")} name={row.email} act={() => askOver(row)} />
           )}
           {decides(mine, row.role) && (
-            <Button
-              size="compact-xs"
-              variant="default"
-              onClick={() => askRemove(row)}
-              aria-label={`${t("common.remove")}: ${row.email}`}
-            >
-              {t("common.remove")}
-            </Button>
+            <RowAct label={t("common.remove")} name={row.email} act={() => askRemove(row)} />
           )}
         </Group>
       ),
@@ -181,23 +161,13 @@ export function useInvitationColumns(): Column<UserInvitation>[] {
       numeric: true,
       cell: (row) => (
         <Group gap={6} justify="flex-end">
-          <Button
-            size="compact-xs"
-            variant="default"
-            loading={again.isPending && again.variables?.id === row.id}
-            onClick={() => again.mutate(row)}
-            aria-label={`${t("users.sendAgain")}: ${row.email}`}
-          >
-            {t("users.sendAgain")}
-          </Button>
-          <Button
-            size="compact-xs"
-            variant="default"
-            onClick={() => withdraw.mutate(row)}
-            aria-label={`${t("users.withdraw")}: ${row.email}`}
-          >
-            {t("users.withdraw")}
-          </Button>
+          <RowAct
+            label={t("users.sendAgain")}
+            name={row.email}
+            act={() => again.mutate(row)}
+            busy={again.isPending && again.variables?.id === row.id}
+          />
+          <RowAct label={t("users.withdraw")} name={row.email} act={() => withdraw.mutate(row)} />
         </Group>
       ),
     },

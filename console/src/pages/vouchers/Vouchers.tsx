@@ -15,6 +15,7 @@ import { count } from "../../format/number";
 import { day } from "../../format/time";
 import { useAct } from "../../parts/act";
 import { CodeBlock } from "../../parts/Copy";
+import { actColumn, agoColumn } from "../../parts/columns";
 import { confirm } from "../../parts/confirm";
 import type { Column } from "../../parts/DataTable";
 import { Empty } from "../../parts/Feedback";
@@ -22,7 +23,6 @@ import { FormDialog } from "../../parts/FormDialog";
 import { List } from "../../parts/List";
 import { Page } from "../../parts/Page";
 import { usePaging } from "../../parts/paging";
-import { Ago } from "../../parts/Time";
 
 const route = getRouteApi("/frame/vouchers");
 
@@ -117,32 +117,14 @@ function useColumns(): Column<VoucherBatch>[] {
       cell: ends,
       text: (row) => row.expires_at ?? "",
     },
-    {
-      id: "created",
-      header: t("vouchers.created"),
-      need: 3,
-      numeric: true,
-      cell: (row) => <Ago at={row.created_at} />,
-      text: (row) => row.created_at,
-    },
-    {
+    agoColumn({ id: "created", header: t("vouchers.created"), need: 3, at: (row) => row.created_at }),
+    actColumn({
       id: "revoke",
-      header: t("common.actions"),
-      numeric: true,
-      cell: (row) =>
-        row.revoked_at ? (
-          <span className="quiet">{t("vouchers.isRevoked")}</span>
-        ) : (
-          <Button
-            size="compact-xs"
-            variant="default"
-            onClick={() => ask(row)}
-            aria-label={`${t("vouchers.revoke")}: ${row.reason}`}
-          >
-            {t("vouchers.revoke")}
-          </Button>
-        ),
-    },
+      label: t("vouchers.revoke"),
+      name: (row) => row.reason,
+      act: ask,
+      instead: (row) => (row.revoked_at ? t("vouchers.isRevoked") : null),
+    }),
   ];
 }
 
