@@ -36,6 +36,7 @@ mod sign_up_mode;
 mod smtp_password;
 mod token;
 mod turns;
+mod typed_code;
 mod users;
 
 use std::sync::Arc;

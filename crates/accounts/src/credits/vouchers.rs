@@ -11,7 +11,8 @@ use store::{Id, Ids, Row, Tx, Value};
 use super::{Grant, Granting, Kind, MOST, add, checked_reason};
 use crate::audit::{self, By};
 use crate::limits::{Count, Limit, network};
-use crate::{Accounts, AccountsError, Result, token};
+use crate::typed_code::TypedCode;
+use crate::{Accounts, AccountsError, Result};
 
 /// The most codes of one batch.
 pub const MOST_CODES: u32 = 1_000;
@@ -19,12 +20,6 @@ pub const MOST_CODES: u32 = 1_000;
 pub const MOST_USES: u32 = 1_000_000;
 /// The most batches; they stay in the list for good.
 const MOST_BATCHES: i64 = 1_000;
-
-/// 80 bits: nobody finds one by trying, however many there are.
-const CODE_OCTETS: usize = 10;
-/// Digits and letters without those that look like others.
-const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-const GROUP: usize = 4;
 
 /// Codes that one account may try, right ones among them.
 const TRIES_OF_AN_ACCOUNT: Limit = Limit {
@@ -85,49 +80,6 @@ enum Redeeming {
     TooOften(Duration),
 }
 
-/// A code in the form in which its hash is taken: capitals without separators, and what is easily misread set right.
-fn canonical(code: &str) -> Option<String> {
-    let letters = code.chars().filter(|c| !c.is_whitespace() && *c != '-');
-    let code: String = letters
-        .map(|c| match c.to_ascii_uppercase() {
-            'O' => '0',
-            'I' | 'L' => '1',
-            other => other,
-        })
-        .take(CODE_OCTETS * 8 / 5 + 1)
-        .collect();
-    let is_code = code.len() == CODE_OCTETS * 8 / 5 && code.bytes().all(|c| ALPHABET.contains(&c));
-    is_code.then_some(code)
-}
-
-/// `random` as a code without separators.
-fn encoded(random: &[u8]) -> String {
-    let mut code = String::new();
-    let (mut bits, mut held) = (0_u32, 0_u32);
-    for octet in random {
-        bits = bits << 8 | u32::from(*octet);
-        held += 8;
-        while held >= 5 {
-            held -= 5;
-            code.push(char::from(ALPHABET[(bits >> held & 31) as usize]));
-        }
-        bits &= (1 << held) - 1;
-    }
-    code
-}
-
-/// `ABCD-EFGH-JKMN-PQRS`
-fn shown(code: &str) -> String {
-    let mut text = String::with_capacity(code.len() + code.len() / GROUP);
-    for (place, c) in code.chars().enumerate() {
-        if place > 0 && place % GROUP == 0 {
-            text.push('-');
-        }
-        text.push(c);
-    }
-    text
-}
-
 impl Accounts {
     /// Makes codes and tells them, this once.
     pub async fn create_vouchers(&self, new: NewBatch, by: &By) -> Result<(Batch, Vec<String>)> {
@@ -156,10 +108,8 @@ impl Accounts {
             expires_at: new.expires_at,
             revoked_at: None,
         };
-        let codes: Vec<String> = (0..new.codes)
-            .map(|_| encoded(&self.inner.ids.secret(CODE_OCTETS)))
-            .collect();
-        let hashes: Vec<[u8; 32]> = codes.iter().map(|code| token::hash(code)).collect();
+        let codes: Vec<TypedCode> = (0..new.codes).map(|_| TypedCode::new(&self.inner.ids)).collect();
+        let hashes: Vec<[u8; 32]> = codes.iter().map(TypedCode::hash).collect();
         let made = batch.clone();
         let (audit, by) = (self.id(now), by.clone());
         let fits = self.inner.db.write("make vouchers", move |tx| {
@@ -193,7 +143,7 @@ impl Accounts {
                 remedy: "make fewer and larger ones",
             });
         }
-        Ok((batch, codes.iter().map(|code| shown(code)).collect()))
+        Ok((batch, codes.iter().map(TypedCode::shown).collect()))
     }
 
     /// The batches behind `after`, newest first, at most `limit`.
@@ -231,7 +181,7 @@ impl Accounts {
 
     /// Gives the credits of a code to an account.
     pub async fn redeem(&self, account: Id, code: &str, from: IpAddr, by: &By) -> Result<Redeemed> {
-        let hash = canonical(code).map(|code| token::hash(&code));
+        let hash = TypedCode::read(code).map(|code| code.hash());
         let network = network(from);
         let now = self.inner.clock.now();
         let (id, ids) = (self.id(now), self.inner.ids.clone());
@@ -352,45 +302,4 @@ fn batch_of(row: &Row) -> store::Result<Batch> {
         revoked_at: row.opt_time(7)?,
         used: row.int(8)?,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_code_is_read_however_it_was_typed() {
-        let code = encoded(&[0, 1, 0x42, 0xff, 7, 200, 0x99, 3, 17, 255]);
-        assert_eq!(code.len(), 16);
-        let shown = shown(&code);
-        assert_eq!(shown.len(), 19);
-        assert_eq!(canonical(&shown), Some(code.clone()));
-        let typed = shown
-            .to_lowercase()
-            .replace('-', " ")
-            .replace('0', "o")
-            .replace('1', "l");
-        assert_eq!(canonical(&format!(" {typed}\n")), Some(code));
-        for not_one in [
-            "",
-            "ABCD",
-            &"A".repeat(17),
-            "ABCD-EFGH-JKMN-PQRU",
-            "ÄBCD-EFGH-JKMN-PQRS",
-        ] {
-            assert_eq!(canonical(not_one), None, "{not_one}");
-        }
-    }
-
-    #[test]
-    fn every_bit_counts() {
-        let base = encoded(&[0; CODE_OCTETS]);
-        assert_eq!(base, "0".repeat(16));
-        let mut seen = std::collections::HashSet::from([base]);
-        for bit in 0..CODE_OCTETS * 8 {
-            let mut octets = [0; CODE_OCTETS];
-            octets[bit / 8] = 1 << (bit % 8);
-            assert!(seen.insert(encoded(&octets)), "bit {bit}");
-        }
-    }
 }

@@ -9,6 +9,7 @@ use super::{OF_A_LOGIN, forget, is_on, keys, recovery, take, totp};
 use crate::changes::{alone, bump};
 use crate::limits::Count;
 use crate::notices::{self, Matter, Requester, StepChange};
+use crate::typed_code::TypedCode;
 use crate::{Accounts, AccountsError, By, Login, Result, audit, users};
 
 /// Somebody who changes the second step of their own login.
@@ -73,16 +74,17 @@ impl Accounts {
     }
 
     /// A set of recovery codes to be shown once.
-    pub(super) fn new_codes(&self) -> Vec<String> {
-        let code = |_| recovery::shown(&self.inner.ids.secret(recovery::OCTETS));
-        (0..recovery::CODES).map(code).collect()
+    pub(super) fn new_codes(&self) -> Vec<TypedCode> {
+        (0..recovery::CODES)
+            .map(|_| TypedCode::new(&self.inner.ids))
+            .collect()
     }
 
     /// Makes a key for an app. It counts when [`Accounts::confirm_app`] got a code of it; until then nothing changes.
     pub async fn begin_app(&self, login: Id) -> Result<NewApp> {
         let now = self.inner.clock.now();
         let key = self.inner.ids.secret(totp::KEY_OCTETS);
-        let secret = totp::base32(&key);
+        let secret = totp::typed(&key);
         let begin = move |tx: &mut Tx<'_>| totp::begin(tx, login, &key, now);
         self.inner.db.write("begin an app for codes", begin).await?;
         Ok(NewApp { secret })
@@ -107,9 +109,9 @@ impl Accounts {
                 change.note(tx, &owner, "second_step.app_set", "")?;
                 return Ok(Some(Vec::new()));
             }
-            recovery::replace(tx, login, &fresh)?;
+            let shown = recovery::replace(tx, login, &fresh)?;
             change.note(tx, &owner, "second_step.on", "app")?;
-            Ok(Some(fresh.clone()))
+            Ok(Some(shown))
         };
         let confirmed = self.inner.db.write("let an app's codes count", confirm).await?;
         self.refresh().await?;
@@ -119,20 +121,17 @@ impl Accounts {
     /// Makes a new set of recovery codes; those before count no more.
     pub async fn new_recovery_codes(&self, owner: Owner) -> Result<Vec<String>> {
         let (fresh, change) = (self.new_codes(), self.step_change(StepChange::RecoveryNew));
-        let made = fresh.clone();
         let replace = move |tx: &mut Tx<'_>| {
             alone(tx)?;
             if !is_on(tx, owner.login.id)? {
-                return Ok(false);
+                return Ok(None);
             }
-            recovery::replace(tx, owner.login.id, &fresh)?;
+            let shown = recovery::replace(tx, owner.login.id, &fresh)?;
             change.note(tx, &owner, "second_step.recovery_made", "")?;
-            Ok(true)
+            Ok(Some(shown))
         };
-        if !self.inner.db.write("make recovery codes", replace).await? {
-            return Err(AccountsError::NoSecondStep);
-        }
-        Ok(made)
+        let made = self.inner.db.write("make recovery codes", replace).await?;
+        made.ok_or(AccountsError::NoSecondStep)
     }
 
     /// Switches one's own second step off. The password was verified before; a code is used up here.

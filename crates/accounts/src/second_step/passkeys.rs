@@ -98,13 +98,13 @@ impl Accounts {
                 change.note(tx, &owner, "passkey.added", &name)?;
                 return Ok(Ok(Vec::new()));
             }
-            recovery::replace(tx, login, &fresh)?;
+            let shown = recovery::replace(tx, login, &fresh)?;
             let change = Change {
                 what: StepChange::On,
                 ..change
             };
             change.note(tx, &owner, "second_step.on", &format!("passkey {name}"))?;
-            Ok(Ok(fresh.clone()))
+            Ok(Ok(shown))
         };
         let codes = self.inner.db.write("keep a passkey", add).await??;
         self.refresh().await?;
