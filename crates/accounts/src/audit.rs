@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use mail::time::Time;
-use store::{Id, Row, Tx, Value};
+use store::search::{Conditions, containing, literal};
+use store::{Id, Row, Tx};
 
 use crate::{Accounts, Login, Principal, Result};
 
@@ -179,44 +180,25 @@ impl Accounts {
 }
 
 fn list(tx: &mut Tx<'_>, filter: &AuditFilter) -> store::Result<Vec<AuditLine>> {
-    let who = filter.who.as_deref().map(crate::people::like);
-    let begins = filter
-        .what
-        .as_deref()
-        .map(|what| format!("{}.%", crate::people::literal(what)));
-    let mut wheres = vec!["1 = 1".to_owned()];
-    let mut values: Vec<Value<'_>> = Vec::new();
-    let mut bind = |value| {
-        values.push(value);
-        format!("${}", values.len())
-    };
-    if let Some(account) = &filter.account {
-        wheres.push(format!("account = {}", bind(account.into())));
+    let mut conditions = Conditions::default();
+    conditions.add("account = $", filter.account.as_ref());
+    let who = filter.who.as_deref().map(containing);
+    conditions.add("lower(actor) LIKE $ ESCAPE '\\'", who.as_deref());
+    if filter.account.is_some() && who.is_some() {
+        // An account is not shown who from outside changed it, so a search must not tell either.
+        conditions.demand("(by_account IS NULL OR by_account = account)");
     }
-    if let Some(who) = &who {
-        wheres.push(format!("lower(actor) LIKE {} ESCAPE '\\'", bind(who.into())));
-        if filter.account.is_some() {
-            // An account is not shown who from outside changed it, so a search must not tell either.
-            wheres.push("(by_account IS NULL OR by_account = account)".to_owned());
-        }
-    }
-    if let (Some(what), Some(begins)) = (&filter.what, &begins) {
-        wheres.push(format!(
-            "(action = {} OR action LIKE {} ESCAPE '\\')",
-            bind(what.into()),
-            bind(begins.into())
-        ));
-    }
-    if let Some(after) = &filter.after {
-        wheres.push(format!("id < {}", bind(after.into())));
-    }
+    // One action, or all that begin with it and a dot: a name has no dot at its end.
+    let what = filter.what.as_deref().map(|what| format!("{}.%", literal(what)));
+    conditions.add("action || '.' LIKE $ ESCAPE '\\'", what.as_deref());
+    conditions.add("id < $", filter.after.as_ref());
     let sql = format!(
-        "SELECT id, at, account, by_account, by_login, actor, via, ip, behind, action, target, detail FROM audit \
-         WHERE {} ORDER BY id DESC LIMIT {}",
-        wheres.join(" AND "),
+        "SELECT id, at, account, by_account, by_login, actor, via, ip, behind, action, target, detail FROM audit{} \
+         ORDER BY id DESC LIMIT {}",
+        conditions.sql(),
         filter.limit
     );
-    tx.query(&sql, &values)?.iter().map(line_of).collect()
+    tx.query(&sql, conditions.values())?.iter().map(line_of).collect()
 }
 
 fn line_of(row: &Row) -> store::Result<AuditLine> {

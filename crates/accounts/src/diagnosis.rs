@@ -4,7 +4,7 @@ use mail::address::Address;
 use mail::time::Time;
 use store::{Row, Tx};
 
-use crate::people::AccountState;
+use crate::state::AccountState;
 use crate::{Accounts, Result, sign_up};
 
 /// A login as it stands.

@@ -14,9 +14,9 @@ use store::{Id, Tx, Value};
 
 use crate::allowance::{self, DayLimits, OwnLimits};
 use crate::changes::{self, Epoch, Known, epoch};
-use crate::people::AccountState;
 use crate::ranges::RangeTable;
 use crate::smtp_credentials::{self, Active};
+use crate::state::AccountState;
 use crate::{Accounts, Principal, Result, Role, Validity, Via, domains, second_step};
 
 /// The password side of a login.

@@ -34,6 +34,7 @@ mod sign_in;
 mod sign_up;
 mod sign_up_mode;
 mod smtp_password;
+mod state;
 mod token;
 mod turns;
 mod typed_code;
@@ -60,7 +61,7 @@ pub use guard::{
 pub use ip_credentials::{IpCredential, MOST_RANGES};
 pub use lockout::Lockout;
 pub use notices::{ChangedBy, Letter, Requester, Says, StepChange};
-pub use people::{Account, AccountFilter, AccountSort, AccountState, Login, NewAccount, OwnPassword};
+pub use people::{Account, AccountFilter, AccountSort, Login, NewAccount, OwnPassword};
 pub use principal::{Principal, Validity, Via};
 pub use scopes::{Role, Scope, Scopes};
 pub use scram::{ProofAttempt, Proved, ScramChallenge};
@@ -77,6 +78,7 @@ pub use smtp_credentials::{
     Terms, WantedCredential,
 };
 pub use smtp_password::SmtpPassword;
+pub use state::AccountState;
 pub use users::{MOST_USERS, Offer, User, UserInvitation};
 
 /// What an operator can set about accounts.

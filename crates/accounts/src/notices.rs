@@ -14,7 +14,7 @@ use store::{Id, Topic, Tx};
 use crate::credits::{self, Left};
 use crate::guard::Pause;
 use crate::links::{self, Link, Purpose};
-use crate::people::AccountState;
+use crate::state::AccountState;
 use crate::{Accounts, Result, Role, allowance, limits, second_step, sign_up, token, users};
 
 /// A mail that could not be handed over is tried again after this, then after twice as long, and so on.

@@ -11,7 +11,8 @@ use crate::audit::{self, By};
 use crate::limits::{Count, Limit, network};
 use crate::links::{self, Purpose};
 use crate::notices::{self, Matter, Requester};
-use crate::people::{Account, AccountState, Login, NewLogin, insert_account, insert_login};
+use crate::people::{Account, Login, NewLogin, insert_account, insert_login};
+use crate::state::AccountState;
 use crate::{Accounts, AccountsError, Principal, Result, Role, Via, changes, credits, hash, password, token};
 
 const HOUR: Duration = Duration::from_hours(1);

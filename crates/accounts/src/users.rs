@@ -13,7 +13,7 @@ use crate::notices::{self, Matter, Requester};
 use crate::people::{Login, NewLogin, insert_login};
 use crate::{
     Accounts, AccountsError, Principal, Result, Role, Via, api_keys, attempts, changes, ip_credentials,
-    lockout, password, second_step, sessions, smtp_credentials, token,
+    lockout, password, scram, second_step, sessions, smtp_credentials, token,
 };
 
 /// The most users of one account, those included who are invited and have not come yet.
@@ -445,6 +445,7 @@ impl Accounts {
             links::forget(tx, user.id)?;
             attempts::forget_old(tx, user.id)?;
             second_step::forget(tx, user.id)?;
+            scram::renew(tx, user.id, None)?;
             lockout::forget_known(tx, user.id)?;
             forget_invitations_of(tx, account, &user, None)?;
             tx.run("DELETE FROM logins WHERE id = $1", &[user.id.into()])?;

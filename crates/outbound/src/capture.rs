@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use mail::reply::Enhanced;
 use mail::time::Time;
+use store::search::{Conditions, containing};
 use store::{Clock, Id, Result, Row, Tx};
 
 use crate::model::{JobRecipient, Link, Message, Outcome, Parcel, Pending, Verdict};
-use crate::spool::{Conditions, first_id_at, like};
+use crate::spool::first_id_at;
 
 /// One captured mail as a list shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +71,7 @@ pub(crate) fn insert(
 }
 
 pub fn list(tx: &mut Tx<'_>, filter: &InboxFilter) -> Result<Vec<Captured>> {
-    let pattern = filter.text.as_deref().map(like);
+    let pattern = filter.text.as_deref().map(containing);
     let mut conditions = Conditions::default();
     conditions.add("account = $", filter.account);
     conditions.add("id < $", filter.after);

@@ -14,6 +14,7 @@ mod migrate;
 pub mod nodes;
 mod postgres;
 mod room;
+pub mod search;
 mod sqlite;
 mod stats;
 pub mod testing;

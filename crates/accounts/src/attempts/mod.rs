@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use mail::address::Address;
 use mail::time::Time;
-use store::{Id, Row, Tx, Value};
+use store::search::Conditions;
+use store::{Id, Row, Tx};
 use tokio::time::{Instant, sleep, sleep_until};
 
 pub(crate) use self::journal::{Journal, Tried, Wrong};
@@ -292,30 +293,22 @@ impl Accounts {
 }
 
 fn list(tx: &mut Tx<'_>, filter: &AttemptFilter, login: Option<&str>) -> store::Result<Vec<SignInAttempt>> {
-    let mut wheres = vec!["1 = 1".to_owned()];
-    let mut values: Vec<Value<'_>> = Vec::new();
-    let mut bind = |value| {
-        values.push(value);
-        format!("${}", values.len())
-    };
-    if let Some(account) = &filter.account {
-        wheres.push(format!("account = {}", bind(account.into())));
-    }
-    if let Some(login) = login {
-        wheres.push(format!("login_key = {}", bind(login.into())));
-    }
-    if let Some(after) = &filter.after {
-        wheres.push(format!(
-            "(last_at, line) < (SELECT p.last_at, p.line FROM sign_in_attempts p WHERE p.line = {})",
-            bind(after.into())
-        ));
-    }
+    let mut conditions = Conditions::default();
+    conditions.add("account = $", filter.account.as_ref());
+    conditions.add("login_key = $", login);
+    conditions.add(
+        "(last_at, line) < (SELECT p.last_at, p.line FROM sign_in_attempts p WHERE p.line = $)",
+        filter.after.as_ref(),
+    );
     let sql = format!(
-        "SELECT {COLUMNS} FROM sign_in_attempts WHERE {} ORDER BY last_at DESC, line DESC LIMIT {}",
-        wheres.join(" AND "),
+        "SELECT {COLUMNS} FROM sign_in_attempts{} ORDER BY last_at DESC, line DESC LIMIT {}",
+        conditions.sql(),
         filter.limit
     );
-    tx.query(&sql, &values)?.iter().map(attempt_of).collect()
+    tx.query(&sql, conditions.values())?
+        .iter()
+        .map(attempt_of)
+        .collect()
 }
 
 fn attempt_of(row: &Row) -> store::Result<SignInAttempt> {

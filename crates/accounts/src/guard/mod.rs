@@ -18,7 +18,7 @@ pub use self::window::{Cause, Counted, Ending, Share, Thresholds, Window};
 use crate::audit::{self, By};
 use crate::limits::Limit;
 use crate::notices::{self, Matter};
-use crate::people::AccountState;
+use crate::state::AccountState;
 use crate::{Accounts, AccountsError, Result, changes};
 
 /// The name under which the cursor is kept.

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use mail::time::Time;
 use store::events::{self, Logged};
+use store::search::{Conditions, containing};
 use store::{Id, Result, Row, StoreError, Tx};
 
-use super::{Conditions, first_id_at, like};
+use super::first_id_at;
 use crate::model::{Origin, State};
 
 /// Recipients that a list names before it says "and 12 more".
@@ -108,7 +109,7 @@ pub fn list(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<Summary>> {
         .map(str::trim)
         .filter(|text| !text.is_empty());
     let exact = text.and_then(|text| text.parse::<Id>().ok());
-    let pattern = text.filter(|_| exact.is_none()).map(like);
+    let pattern = text.filter(|_| exact.is_none()).map(containing);
     let beyond = if filter.oldest_first {
         "m.id > $"
     } else {

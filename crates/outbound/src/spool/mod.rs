@@ -8,7 +8,6 @@ mod hold;
 mod insert;
 mod purge;
 mod result;
-mod search;
 
 pub use change::{Cancelled, Changed, InHand, cancel, hurry, resume, retry};
 pub use claim::{
@@ -20,7 +19,6 @@ pub use hold::{HELD, count_held, held_of, hold, next_holding, release, return_he
 pub use insert::{NewMessage, NewRecipient, Place, insert};
 pub use purge::{Purged, first_id_at, purge};
 pub use result::{Settled, in_turn, release_body, settle};
-pub(crate) use search::{Conditions, like};
 
 /// The states in which rows wait, as the partial indexes spell them.
 macro_rules! waiting {

@@ -1,10 +1,10 @@
 //! Searching: conditions that are only there when they are asked for, and what LIKE is told.
 
-use store::Value;
+use crate::Value;
 
 /// The WHERE clause of a search.
 #[derive(Debug, Default)]
-pub(crate) struct Conditions<'a> {
+pub struct Conditions<'a> {
     clauses: Vec<String>,
     values: Vec<Value<'a>>,
 }
@@ -19,6 +19,12 @@ impl<'a> Conditions<'a> {
         }
     }
 
+    /// Adds a condition that needs no value.
+    pub fn demand(&mut self, clause: &str) {
+        self.clauses.push(clause.to_owned());
+    }
+
+    /// With its `WHERE`, where there is a condition.
     pub fn sql(&self) -> String {
         if self.clauses.is_empty() {
             String::new()
@@ -32,17 +38,14 @@ impl<'a> Conditions<'a> {
     }
 }
 
-/// A LIKE pattern for texts that contain `text`, with `\` before what LIKE would take for more than itself.
-pub(crate) fn like(text: &str) -> String {
-    let mut pattern = String::from("%");
-    for c in text.trim().to_lowercase().chars() {
-        if matches!(c, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(c);
-    }
-    pattern.push('%');
-    pattern
+/// A LIKE pattern for texts that contain `text`, whatever its case; to be used on lower case and with `ESCAPE '\\'`.
+pub fn containing(text: &str) -> String {
+    format!("%{}%", literal(&text.trim().to_lowercase()))
+}
+
+/// `text` as it stands in a LIKE pattern: its wildcards are no wildcards.
+pub fn literal(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
 }
 
 #[cfg(test)]
@@ -65,6 +68,6 @@ mod tests {
 
     #[test]
     fn what_like_takes_for_more_than_itself_is_escaped() {
-        assert_eq!(like(" 50%_Off\\ "), "%50\\%\\_off\\\\%");
+        assert_eq!(containing(" 50%_Off\\ "), "%50\\%\\_off\\\\%");
     }
 }
