@@ -24,7 +24,7 @@ pub enum Action {
         language: String,
     },
     /// Switch two-step sign-in of a login off, for whoever lost app, passkeys and recovery codes. The owner is written to.
-    SecondFactor {
+    SecondStep {
         email: String,
         /// Nothing else can be done for somebody else.
         #[arg(long, required = true)]
@@ -135,7 +135,7 @@ pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<(), F
             say!("{email} is invited; the link in the mail works for a week.");
             Ok(())
         }
-        Action::SecondFactor { email, .. } => {
+        Action::SecondStep { email, .. } => {
             accounts
                 .lift_second_step(&email, &By::command_line())
                 .await

@@ -170,7 +170,7 @@ fn words(attempt: &SignInAttempt) -> (String, String) {
         ),
         Reason::WrongCode => (
             "right password, wrong code in the second step".to_owned(),
-            "set the clock of the device with the app; a recovery code does as well, and `posthouse account second-factor` lifts it",
+            "set the clock of the device with the app; a recovery code does as well, and `posthouse account second-step` lifts it",
         ),
         Reason::WrongPasskey => (
             "a passkey whose answer did not hold".to_owned(),

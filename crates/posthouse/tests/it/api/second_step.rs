@@ -352,7 +352,7 @@ both_engines! {
         operator.post(&path, &json!({"email": ALICE})).expect(409);
         assert!(server.http().sign_in(ALICE, PASSWORD)["login"].is_object());
         switch_on(&server, &http);
-        server.cli(&["account", "second-factor", ALICE, "--off"], "");
+        server.cli(&["account", "second-step", ALICE, "--off"], "");
         assert!(server.http().sign_in(ALICE, PASSWORD)["login"].is_object());
     }
 
