@@ -115,6 +115,14 @@ impl Caller {
         }
     }
 
+    /// Refuses all but a person with this scope who proved lately who they are: for who may do what in the account, which a
+    /// key never decides.
+    pub fn in_person(&self, scope: Scope) -> ApiResult<()> {
+        self.needs(scope)?;
+        self.person()?;
+        self.needs_fresh()
+    }
+
     /// Whether this is an owner of an operator's account in person: who may decide about other owners and operators.
     pub fn is_operating_owner(&self) -> bool {
         self.session.is_some() && self.role == Role::Owner && self.scopes.contains(Scope::Operator)

@@ -187,9 +187,7 @@ async fn invite(
     caller: Caller,
     Body(new): Body<InviteUser>,
 ) -> ApiResult<(StatusCode, Json<InvitationView>)> {
-    caller.needs(Scope::Account)?;
-    caller.person()?;
-    caller.needs_fresh()?;
+    caller.in_person(Scope::Account)?;
     let language = new.language.as_deref();
     if language.is_some_and(|language| !["en", "fr"].contains(&language)) {
         return Err(ApiError::invalid("language", "There are `en` and `fr`."));
@@ -221,9 +219,7 @@ async fn send_again(
     caller: Caller,
     Named(invitation): Named<String>,
 ) -> ApiResult<StatusCode> {
-    caller.needs(Scope::Account)?;
-    caller.person()?;
-    caller.needs_fresh()?;
+    caller.in_person(Scope::Account)?;
     let invitation = id(&invitation, "invitation")?;
     parts
         .accounts
@@ -282,9 +278,7 @@ async fn set_role(
     Named(user): Named<String>,
     Body(given): Body<GiveRole>,
 ) -> ApiResult<StatusCode> {
-    caller.needs(Scope::Account)?;
-    caller.person()?;
-    caller.needs_fresh()?;
+    caller.in_person(Scope::Account)?;
     let user = id(&user, "user")?;
     parts
         .accounts
@@ -312,9 +306,7 @@ async fn hand_over(
     caller: Caller,
     Named(user): Named<String>,
 ) -> ApiResult<StatusCode> {
-    caller.needs(Scope::Account)?;
-    caller.person()?;
-    caller.needs_fresh()?;
+    caller.in_person(Scope::Account)?;
     let user = id(&user, "user")?;
     parts
         .accounts
@@ -343,9 +335,7 @@ async fn remove(
     caller: Caller,
     Named(user): Named<String>,
 ) -> ApiResult<StatusCode> {
-    caller.needs(Scope::Account)?;
-    caller.person()?;
-    caller.needs_fresh()?;
+    caller.in_person(Scope::Account)?;
     let user = id(&user, "user")?;
     parts
         .accounts
