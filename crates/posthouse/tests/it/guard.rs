@@ -29,14 +29,6 @@ fn server(engine: Engine, sink: &Sink) -> (Posthouse, Http) {
     (server, http)
 }
 
-fn id_of(http: &Http, email: &str) -> String {
-    let page = http
-        .get(&format!("/api/v1/accounts?q={email}"))
-        .expect(200)
-        .json();
-    page["items"][0]["id"].as_str().unwrap().to_owned()
-}
-
 /// One message to so many people.
 fn send(server: &Posthouse, name: &str, count: usize) {
     let mut smtp = server.signed_in(ALICE);
@@ -56,7 +48,7 @@ both_engines! {
         sink.always(Verb::Rcpt, "nobody", Act::reply("550 5.1.1 No such mailbox"));
         sink.always(Verb::Rcpt, "later", Act::reply("451 4.7.1 Later"));
         let (server, operator) = server(engine, &sink);
-        let alice = id_of(&operator, ALICE);
+        let alice = operator.account_id(ALICE);
         let path = format!("/api/v1/accounts/{alice}/guard");
         send(&server, "later", 3);
         send(&server, "friend", 150);
@@ -105,7 +97,7 @@ both_engines! {
         let sink = Sink::start();
         sink.always(Verb::Rcpt, "later", Act::reply("451 4.7.1 Later"));
         let (server, operator) = server(engine, &sink);
-        let alice = id_of(&operator, ALICE);
+        let alice = operator.account_id(ALICE);
         send(&server, "later", 2);
         let path = format!("/api/v1/accounts/{alice}");
         let wanted = json!({"reason": "Whose list is this?", "hold": true});
@@ -136,7 +128,7 @@ fn a_pause_that_one_node_finds_counts_on_the_other() {
     sink.always(Verb::Rcpt, "nobody", Act::reply("550 5.1.1 No such mailbox"));
     let (first, operator) = server(Engine::Postgres, &sink);
     let second = first.second();
-    let alice = id_of(&operator, ALICE);
+    let alice = operator.account_id(ALICE);
     let path = format!("/api/v1/accounts/{alice}/guard");
     send(&first, "nobody", 110);
     send(&first, "nobody-else", 110);

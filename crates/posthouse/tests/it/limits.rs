@@ -56,14 +56,6 @@ fn used(http: &Http, account: &str) -> (u64, u64) {
     (number("recipients_used"), number("first_time_used"))
 }
 
-fn id_of(http: &Http, email: &str) -> String {
-    let page = http
-        .get(&format!("/api/v1/accounts?q={email}"))
-        .expect(200)
-        .json();
-    page["items"][0]["id"].as_str().unwrap().to_owned()
-}
-
 fn message(to: &[String]) -> Value {
     json!({"from": ALICE, "to": to, "subject": "Hello", "text": "Hello"})
 }
@@ -71,7 +63,7 @@ fn message(to: &[String]) -> Value {
 both_engines! {
     fn each_recipient_over_the_limit_is_refused_for_the_day_and_the_others_go_through(engine) {
         let (server, operator) = server(engine);
-        let alice = id_of(&operator, ALICE);
+        let alice = operator.account_id(ALICE);
         let limits = json!({"recipients": 5, "first_time": 3});
         let set = operator.request("PUT", &format!("/api/v1/accounts/{alice}/limits"), Some(&limits)).expect(200).json();
         assert_eq!((&set["recipients"], &set["own"]["first_time"]), (&json!(5), &json!(3)));
@@ -116,7 +108,7 @@ fn two_nodes_give_an_account_one_day() {
     }
     let (first, operator) = server(Engine::Postgres);
     let second = first.second();
-    let alice = id_of(&operator, ALICE);
+    let alice = operator.account_id(ALICE);
     first.cli(
         &[
             "account",

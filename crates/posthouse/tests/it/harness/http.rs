@@ -75,6 +75,15 @@ impl Http {
         answer.json()
     }
 
+    /// The id of the account with this login, as an operator sees it.
+    pub fn account_id(&self, email: &str) -> String {
+        let page = self
+            .get(&format!("/api/v1/accounts?q={email}"))
+            .expect(200)
+            .json();
+        page["items"][0]["id"].as_str().unwrap().to_owned()
+    }
+
     /// Keeps the session cookie of an answer for what follows.
     pub fn keep_cookie(&mut self, answer: &Answer) {
         if let Some(cookie) = answer.header("set-cookie") {
