@@ -162,7 +162,8 @@ fn rust_files(folder: &Path) -> Vec<(PathBuf, String)> {
 
 /// The production half of a source file: what stands before its unit tests.
 fn without_tests(text: &str) -> &str {
-    text.find("#[cfg(test)]").map_or(text, |at| &text[..at])
+    text.find("#[cfg(test)]\nmod tests {")
+        .map_or(text, |at| &text[..at])
 }
 
 #[test]
