@@ -3,20 +3,10 @@
 use mail_parser::decoders::base64::base64_decode;
 use mail_parser::decoders::charsets::map::charset_decoder;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode;
-use mail_parser::parsers::MessageStream;
-use mail_parser::{ContentType, HeaderValue};
-use memchr::memmem;
 
-use super::head::{Field, Head};
+use super::head::Head;
+use super::parts::{Leaf, leaves};
 
-/// Multipart levels that are entered.
-const MAX_DEPTH: usize = 100;
-/// Parts that are looked at.
-const MAX_PARTS: usize = 1_000;
-/// Octets that are searched for boundaries, as a multiple of the message: each level searches its content again.
-const MAX_SEARCH: usize = 12;
-/// Octets of a field with parameters that is read: what reads them takes its time for many.
-const MAX_PARAMETERS: usize = 4 * 1024;
 /// Octets of text, and of HTML, that are decoded.
 const MAX_SHOWN: usize = 2 * 1024 * 1024;
 
@@ -42,157 +32,48 @@ pub struct Attachment {
     pub size: usize,
 }
 
-/// Looks through a message, part by part without recursion, within its budgets.
+/// Looks through a message, part by part, within its budgets.
 pub fn content(raw: &[u8]) -> Content {
     let mut content = Content::default();
-    let mut search = raw.len().saturating_mul(MAX_SEARCH);
-    let mut parts = 0;
-    let mut waiting: Vec<(&[u8], usize)> = vec![(raw, 0)];
-    while let Some((part, depth)) = waiting.pop() {
-        parts += 1;
-        let Ok(head) = Head::parse(part) else {
-            content.cut = true;
-            continue;
-        };
-        if depth == 0 {
-            content.headers = head
-                .fields()
-                .iter()
-                .map(|f| (f.name.to_owned(), f.decoded()))
-                .collect();
-        }
-        let Some(boundary) = boundary(&head) else {
-            leaf(&head, &mut content);
-            continue;
-        };
-        if depth == MAX_DEPTH || search < head.body().len() {
-            content.cut = true;
-            continue;
-        }
-        search -= head.body().len();
-        let room = MAX_PARTS.saturating_sub(parts + waiting.len());
-        let (children, all) = split(head.body(), &boundary, room);
-        content.cut |= !all;
-        waiting.extend(children.into_iter().rev().map(|child| (child, depth + 1)));
+    if let Ok(head) = Head::parse(raw) {
+        content.headers = head
+            .fields()
+            .iter()
+            .map(|f| (f.name.to_owned(), f.decoded()))
+            .collect();
+    }
+    let leaves = leaves(raw);
+    content.cut = leaves.cut;
+    for leaf in &leaves.found {
+        add(leaf, &mut content);
     }
     content
 }
 
-/// The boundary of a multipart; none for anything else.
-fn boundary(head: &Head<'_>) -> Option<String> {
-    let kind = structured(head.first("content-type")?)?;
-    if !kind.ctype().eq_ignore_ascii_case("multipart") {
-        return None;
-    }
-    kind.attribute("boundary")
-        .filter(|boundary| !boundary.is_empty() && boundary.len() <= 200)
-        .map(str::to_owned)
-}
-
-fn structured(field: &Field<'_>) -> Option<ContentType<'static>> {
-    if field.value.len() > MAX_PARAMETERS {
-        return None;
-    }
-    let mut line = field.value.to_vec();
-    line.extend_from_slice(b"\r\n");
-    match MessageStream::new(&line).parse_content_type().into_owned() {
-        HeaderValue::ContentType(kind) => Some(kind),
-        _ => None,
-    }
-}
-
-/// The parts between the boundary's lines, and whether there was room for all of them.
-// RFC 2046 section 5.1.1
-fn split<'a>(body: &'a [u8], boundary: &str, room: usize) -> (Vec<&'a [u8]>, bool) {
-    let delimiter = format!("--{boundary}");
-    let finder = memmem::Finder::new(&delimiter);
-    let mut parts = Vec::new();
-    let mut begun: Option<usize> = None;
-    let mut from = 0;
-    while let Some(found) = finder.find(&body[from..]).map(|at| from + at) {
-        from = found + delimiter.len();
-        if found > 0 && body[found - 1] != b'\n' {
-            continue;
-        }
-        let rest = &body[from..];
-        let line_end = memchr::memchr(b'\n', rest).map_or(rest.len(), |lf| lf + 1);
-        let (line, last) = match rest[..line_end].strip_prefix(b"--") {
-            Some(line) => (line, true),
-            None => (&rest[..line_end], false),
-        };
-        if !line.trim_ascii().is_empty() {
-            continue;
-        }
-        if let Some(begun) = begun {
-            if parts.len() == room {
-                return (parts, false);
-            }
-            parts.push(without_line_end(&body[begun..found.max(begun)]));
-        }
-        from += line_end;
-        begun = Some(from);
-        if last {
-            return (parts, true);
-        }
-    }
-    // A multipart that was never closed ends with the message.
-    if let Some(begun) = begun.filter(|&begun| begun < body.len()) {
-        if parts.len() == room {
-            return (parts, false);
-        }
-        parts.push(&body[begun..]);
-    }
-    (parts, true)
-}
-
-/// The line end before a boundary belongs to the boundary.
-fn without_line_end(part: &[u8]) -> &[u8] {
-    let part = part.strip_suffix(b"\n").unwrap_or(part);
-    part.strip_suffix(b"\r").unwrap_or(part)
-}
-
 /// A part without parts.
-fn leaf(head: &Head<'_>, content: &mut Content) {
-    let kind = head.first("content-type").and_then(structured);
-    let disposition = head.first("content-disposition").and_then(structured);
-    let encoding = head
-        .first("content-transfer-encoding")
-        .map(Field::decoded)
-        .unwrap_or_default();
-    // RFC 2045 section 5.2: what says nothing is plain text.
-    let (main, sub) = kind.as_ref().map_or(("text", "plain"), |kind| {
-        (kind.ctype(), kind.subtype().unwrap_or_default())
-    });
-    let name = [
-        disposition.as_ref().and_then(|d| d.attribute("filename")),
-        kind.as_ref().and_then(|k| k.attribute("name")),
-    ]
-    .into_iter()
-    .flatten()
-    .next();
-    let attached = disposition.as_ref().is_some_and(ContentType::is_attachment) || name.is_some();
-    if main.eq_ignore_ascii_case("text") && !attached {
+fn add(leaf: &Leaf<'_>, content: &mut Content) {
+    let body = leaf.head.body();
+    let encoding = leaf.encoding();
+    let (main, sub) = leaf.names();
+    let attached = leaf.attached();
+    if main.eq_ignore_ascii_case("text") && attached.is_none() {
         let place = match sub.to_ascii_lowercase().as_str() {
             "plain" => Some(&mut content.text),
             "html" => Some(&mut content.html),
             _ => None,
         };
         if let Some(place) = place {
-            let shown = &head.body()[..head.body().len().min(MAX_SHOWN)];
-            content.cut |= shown.len() < head.body().len();
-            let text = text_of(
-                shown,
-                &encoding,
-                kind.as_ref().and_then(|kind| kind.attribute("charset")),
-            );
+            let shown = &body[..body.len().min(MAX_SHOWN)];
+            content.cut |= shown.len() < body.len();
+            let text = text_of(shown, &encoding, leaf.charset());
             append(place, &text, &mut content.cut);
             return;
         }
     }
     content.attachments.push(Attachment {
-        name: name.unwrap_or_default().replace(char::is_control, " "),
+        name: attached.unwrap_or_default().replace(char::is_control, " "),
         content_type: format!("{main}/{sub}").to_ascii_lowercase(),
-        size: decoded_size(head.body(), &encoding),
+        size: decoded_size(body, &encoding),
     });
 }
 
@@ -211,7 +92,7 @@ fn append(place: &mut Option<String>, text: &str, cut: &mut bool) {
 }
 
 fn text_of(body: &[u8], encoding: &str, charset: Option<&str>) -> String {
-    let decoded = match encoding.to_ascii_lowercase().as_str() {
+    let decoded = match encoding {
         "base64" => base64_decode(body),
         "quoted-printable" => quoted_printable_decode(body),
         _ => None,
@@ -224,14 +105,14 @@ fn text_of(body: &[u8], encoding: &str, charset: Option<&str>) -> String {
 }
 
 fn decoded_size(body: &[u8], encoding: &str) -> usize {
-    if encoding.eq_ignore_ascii_case("base64") {
+    if encoding == "base64" {
         let letters = body
             .iter()
             .filter(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'))
             .count();
         return letters * 3 / 4;
     }
-    if encoding.eq_ignore_ascii_case("quoted-printable") {
+    if encoding == "quoted-printable" {
         return quoted_printable_decode(body).map_or(body.len(), |decoded| decoded.len());
     }
     body.len()
@@ -239,6 +120,7 @@ fn decoded_size(body: &[u8], encoding: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::parts::MAX_PARTS;
     use super::*;
     use proptest::prelude::*;
 

@@ -115,6 +115,11 @@ impl<'a> Head<'a> {
         &self.raw[self.body..]
     }
 
+    /// Offset of what follows the empty line.
+    pub fn body_offset(&self) -> usize {
+        self.body
+    }
+
     /// The fields of that name, top to bottom.
     pub fn all<'h>(&'h self, name: &'h str) -> impl Iterator<Item = &'h Field<'a>> {
         self.fields.iter().filter(move |field| field.is(name))

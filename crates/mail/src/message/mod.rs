@@ -6,6 +6,8 @@ mod content;
 mod head;
 mod kept_back;
 mod mailbox;
+mod parts;
+mod rewrite;
 mod trace;
 mod words;
 
@@ -15,4 +17,5 @@ pub use content::{Attachment, Content, content};
 pub use head::{Beginning, Field, Head, HeadError};
 pub use kept_back::is_kept_back;
 pub use mailbox::{Mailbox, MailboxError, mailboxes};
+pub use rewrite::{Appending, Own, Plan, Wanted, plan};
 pub use trace::Trace;
