@@ -332,7 +332,7 @@ fn attempt(link: &mut Link, jobs: &mut VecDeque<Box<dyn Job>>, shared: &Shared) 
         return failed(link, error, None, false);
     }
     let mut topics = Topics::default();
-    let mut weight = 0;
+    let (mut weight, mut statements) = (0, 0);
     let mut done = 0;
     for job in jobs.iter_mut() {
         link.closure(done);
@@ -340,6 +340,7 @@ fn attempt(link: &mut Link, jobs: &mut VecDeque<Box<dyn Job>>, shared: &Shared) 
         let outcome = job.run(&mut tx);
         topics.merge(tx.topics());
         weight += tx.weight();
+        statements += tx.statements();
         // A statement that failed poisons the batch even if its closure knew what to make of it.
         if let Some(error) = tx.take_failure().or(outcome.err()) {
             let culprit = link.culprit().unwrap_or(done);
@@ -354,7 +355,7 @@ fn attempt(link: &mut Link, jobs: &mut VecDeque<Box<dyn Job>>, shared: &Shared) 
         let culprit = link.culprit();
         return failed(link, error, culprit, true);
     }
-    shared.counters.committed(done, begun.elapsed());
+    shared.counters.committed((done, statements), begun.elapsed());
     shared.bells.ring(topics);
     End::Committed(done)
 }
@@ -381,7 +382,7 @@ fn attempt_alone(link: &mut Link, job: &mut dyn Job, shared: &Shared) -> (Result
     }
     let mut tx = Tx::new(link);
     let outcome = job.run(&mut tx);
-    let topics = tx.topics();
+    let (topics, statements) = (tx.topics(), tx.statements());
     match (outcome, tx.take_failure()) {
         (Ok(()), None) => {}
         (outcome, failure) => {
@@ -394,7 +395,7 @@ fn attempt_alone(link: &mut Link, job: &mut dyn Job, shared: &Shared) -> (Result
     }
     let outcome = link.commit();
     if outcome.is_ok() {
-        shared.counters.committed(1, begun.elapsed());
+        shared.counters.committed((1, statements), begun.elapsed());
         shared.bells.ring(topics);
     } else {
         link.rollback();

@@ -16,6 +16,8 @@ pub struct CommitStats {
     pub commits: u64,
     /// Closures whose work was committed; `writes / commits` is the mean batch.
     pub writes: u64,
+    /// Statements in them.
+    pub statements: u64,
     /// Transactions rolled back: a closure's error, or a commit that failed.
     pub rollbacks: u64,
     /// Closures waiting at this moment.
@@ -38,6 +40,7 @@ pub struct Histogram {
 pub(crate) struct Counters {
     commits: AtomicU64,
     writes: AtomicU64,
+    statements: AtomicU64,
     rollbacks: AtomicU64,
     batch: [AtomicU64; BATCH_BOUNDS.len() + 1],
     latency: Latencies,
@@ -67,10 +70,11 @@ impl Latencies {
 }
 
 impl Counters {
-    pub(crate) fn committed(&self, closures: usize, took: Duration) {
+    pub(crate) fn committed(&self, (closures, statements): (usize, u64), took: Duration) {
         let closures = closures as u64;
         self.commits.fetch_add(1, Ordering::Relaxed);
         self.writes.fetch_add(closures, Ordering::Relaxed);
+        self.statements.fetch_add(statements, Ordering::Relaxed);
         self.batch[bucket(&BATCH_BOUNDS, closures)].fetch_add(1, Ordering::Relaxed);
         self.latency.add(took);
     }
@@ -84,6 +88,7 @@ impl Counters {
         CommitStats {
             commits: self.commits.load(Ordering::Relaxed),
             writes,
+            statements: self.statements.load(Ordering::Relaxed),
             rollbacks: self.rollbacks.load(Ordering::Relaxed),
             waiting: waiting as u64,
             batch: Histogram {
@@ -111,11 +116,12 @@ mod tests {
     #[test]
     fn a_commit_falls_into_the_bucket_whose_bound_it_does_not_pass() {
         let counters = Counters::default();
-        counters.committed(1, Duration::from_micros(250));
-        counters.committed(50, Duration::from_micros(251));
-        counters.committed(600, Duration::from_mins(1));
+        counters.committed((1, 5), Duration::from_micros(250));
+        counters.committed((50, 250), Duration::from_micros(251));
+        counters.committed((600, 3_000), Duration::from_mins(1));
         let stats = counters.snapshot(3);
         assert_eq!((stats.commits, stats.writes, stats.waiting), (3, 651, 3));
+        assert_eq!(stats.statements, 3_255);
         assert_eq!(stats.batch.counts, [1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1]);
         assert_eq!(stats.latency.counts, [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
     }

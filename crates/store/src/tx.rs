@@ -11,6 +11,7 @@ pub struct Tx<'a> {
     link: &'a mut Link,
     topics: Topics,
     weight: usize,
+    statements: u64,
     failed: Option<StoreError>,
 }
 
@@ -20,6 +21,7 @@ impl<'a> Tx<'a> {
             link,
             topics: Topics::default(),
             weight: 0,
+            statements: 0,
             failed: None,
         }
     }
@@ -108,6 +110,11 @@ impl<'a> Tx<'a> {
         self.weight
     }
 
+    /// How many statements so far.
+    pub(crate) fn statements(&self) -> u64 {
+        self.statements
+    }
+
     /// The first statement that failed, whether or not the caller made something of it: PostgreSQL refuses
     /// every statement after one that failed, so such a transaction is rolled back on both engines.
     pub(crate) fn take_failure(&mut self) -> Option<StoreError> {
@@ -115,6 +122,7 @@ impl<'a> Tx<'a> {
     }
 
     fn weigh(&mut self, values: &[Value<'_>]) {
+        self.statements += 1;
         self.weight += values.iter().map(Value::weight).sum::<usize>();
     }
 
