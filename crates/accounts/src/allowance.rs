@@ -104,7 +104,7 @@ pub enum LimitOf {
 pub struct Allowance {
     limits: DayLimits,
     recipients: u32,
-    /// The recipients' hashes, each once, where first-time recipients are counted.
+    /// The recipients' hashes in their order, where first-time recipients are counted.
     hashes: Vec<i64>,
 }
 
@@ -123,6 +123,19 @@ pub struct Taken {
 }
 
 impl Allowance {
+    /// The same without the recipients at these places: nothing is sent to them.
+    #[must_use]
+    pub fn without(&self, places: &HashSet<usize>) -> Self {
+        let stays = |(place, hash): (usize, &i64)| (!places.contains(&place)).then_some(*hash);
+        Self {
+            limits: self.limits,
+            recipients: self
+                .recipients
+                .saturating_sub(u32::try_from(places.len()).unwrap_or(u32::MAX)),
+            hashes: self.hashes.iter().enumerate().filter_map(stays).collect(),
+        }
+    }
+
     /// Counts the message's recipients, in the transaction that accepts it, all or none.
     pub fn take(&self, tx: &mut Tx<'_>, account: Id, now: Time) -> store::Result<Taking> {
         if self.limits == DayLimits::default() {
@@ -145,11 +158,12 @@ impl Allowance {
             return Ok(Taking::Taken(Taken::default()));
         };
         let known = known(tx, account, &self.hashes)?;
+        let mut seen = HashSet::new();
         let first_time: Vec<i64> = self
             .hashes
             .iter()
             .copied()
-            .filter(|hash| !known.contains(hash))
+            .filter(|hash| !known.contains(hash) && seen.insert(*hash))
             .collect();
         if !first_time.is_empty() {
             let fits = tx.execute(
@@ -206,8 +220,7 @@ impl Accounts {
         };
         if limits.first_time.is_some() {
             let key = self.recipient_key().await?;
-            let hashes: HashSet<i64> = recipients.map(|one| hash(&key, principal.account, one)).collect();
-            allowance.hashes = hashes.into_iter().collect();
+            allowance.hashes = recipients.map(|one| hash(&key, principal.account, one)).collect();
         }
         Ok(allowance)
     }

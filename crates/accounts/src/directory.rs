@@ -40,6 +40,8 @@ struct View {
     limits: OwnLimits,
     /// Whether its mail that waits is held.
     holds: bool,
+    /// Whether it ever suppressed an address.
+    suppresses: bool,
     /// Stamp and role of each login.
     logins: HashMap<Id, (i64, Role)>,
     keys: HashSet<Id>,
@@ -194,6 +196,10 @@ impl Accounts {
 
     pub(crate) async fn view_holds(&self, account: Id) -> Result<bool> {
         Ok(self.view(account).await?.is_some_and(|view| view.holds))
+    }
+
+    pub(crate) async fn view_suppresses(&self, account: Id) -> Result<bool> {
+        Ok(self.view(account).await?.is_some_and(|view| view.suppresses))
     }
 
     /// The verified domains of an account and its confirmed login addresses: what it may send as, in words.
@@ -362,7 +368,7 @@ fn read_secret(tx: &mut Tx<'_>, login_key: &str) -> store::Result<Option<LoginSe
 
 fn read_view(tx: &mut Tx<'_>, account: Id) -> store::Result<Option<View>> {
     let Some(row) = tx.query_opt(
-        "SELECT state, state_reason, sandbox, holds FROM accounts WHERE id = $1",
+        "SELECT state, state_reason, sandbox, holds, suppresses FROM accounts WHERE id = $1",
         &[(&account).into()],
     )?
     else {
@@ -371,6 +377,7 @@ fn read_view(tx: &mut Tx<'_>, account: Id) -> store::Result<Option<View>> {
     let state = AccountState::from_columns(&row.text(0)?, row.text(1)?);
     let sandbox = row.bool(2)?;
     let holds = row.bool(3)?;
+    let suppresses = row.bool(4)?;
     let mut logins = HashMap::new();
     let mut senders = HashSet::new();
     let mut no_smtp_password = HashSet::new();
@@ -399,6 +406,7 @@ fn read_view(tx: &mut Tx<'_>, account: Id) -> store::Result<Option<View>> {
         sandbox,
         limits: allowance::own(tx, account)?,
         holds,
+        suppresses,
         logins,
         keys,
         no_smtp_password,

@@ -8,6 +8,7 @@ pub mod domains;
 pub mod password;
 pub mod ranges;
 pub mod smtp_credentials;
+pub mod suppressing;
 
 mod allowance;
 mod api_keys;

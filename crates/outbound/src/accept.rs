@@ -1,5 +1,6 @@
 //! The only door for mail: SMTP, the API, commands and our own notices all come through it.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,8 @@ use crate::model::{
 use crate::sandbox;
 use crate::schedule::{Core, Parts, Reservation};
 use crate::settle::{self, Settlement};
-use crate::spool::{self, NewMessage, NewRecipient, Place};
+use crate::spool::{self, NewMessage, NewRecipient, Place, Settled};
+use crate::suppressions;
 
 /// How often a message is checked because its account changed between check and commit.
 const ROUNDS: u32 = 3;
@@ -36,11 +38,14 @@ pub struct Door {
 
 /// What the transaction that accepts says.
 enum Stored {
-    Yes,
+    /// But for the recipients at these places, whose addresses are suppressed.
+    Yes(HashSet<usize>),
     /// The account's rights changed since they were checked.
     Stale,
-    /// With what is left of them.
-    TooFewCredits(i64),
+    TooFewCredits {
+        needed: u32,
+        left: i64,
+    },
     Suspended,
     Limited(Reached),
     /// The credential's limit is reached, for so long.
@@ -56,6 +61,8 @@ struct Checked {
     allowance: Allowance,
     /// What the credential says that it came by.
     terms: Option<Arc<Terms>>,
+    /// The account has suppressed addresses.
+    suppresses: bool,
 }
 
 impl Checked {
@@ -119,9 +126,9 @@ impl Door {
             let storing = tokio::spawn(async move { door.store(new, checked, now).await });
             let (stored, same) = storing.await.map_err(|_| replies::STORAGE_ERROR)??;
             match stored {
-                Stored::Yes => return Ok(Accepted { id, recipients }),
-                Stored::TooFewCredits(left) => {
-                    return Err(replies::too_few_credits(same.message.recipients, left));
+                Stored::Yes(_) => return Ok(Accepted { id, recipients }),
+                Stored::TooFewCredits { needed, left } => {
+                    return Err(replies::too_few_credits(needed, left));
                 }
                 Stored::Suspended => return Err(replies::ACCOUNT_SUSPENDED),
                 Stored::Limited(reached) => return Err(day_used_up(reached)),
@@ -224,11 +231,14 @@ impl Door {
         }
         let allowance = accounts.allowance(principal, recipients()).await;
         let terms = accounts.terms(principal).await;
+        let suppresses = accounts.suppresses(principal.account).await;
         Ok(Checked {
             via: principal.via,
             at: epoch,
             allowance: allowance.map_err(|error| unavailable(&error))?,
             terms: terms.map_err(|error| unavailable(&error))?,
+            // Our own mail is no part of what the account may or may not send.
+            suppresses: principal.via != Via::System && suppresses.map_err(|error| unavailable(&error))?,
         })
     }
 
@@ -292,6 +302,10 @@ impl Door {
         let kept = checked
             .is_sandboxed()
             .then(|| sandbox::keep(&self.parts, &mut new, now));
+        let standby = (checked.suppresses && kept.is_none()).then(|| {
+            self.parts
+                .settlement(new.message.clone(), new.content.clone(), now)
+        });
         let reservation = self
             .scheduler
             .as_ref()
@@ -302,6 +316,7 @@ impl Door {
                 recipient.place = place.clone();
             }
         }
+        let at_once = AtOnce { kept, standby };
         let new = Arc::new(new);
         let writing = new.clone();
         let checked = Arc::new(checked);
@@ -311,16 +326,33 @@ impl Door {
             .parts
             .db
             .write_for(new.message.account, "accept", move |tx| {
-                write(tx, &ids, &writing, &checked, kept.as_ref())
+                write(tx, &ids, &writing, &checked, &at_once)
             })
             .await
             .map_err(|error| not_stored(&error))?;
-        if let (Stored::Yes, Some(core), Some(reservation)) = (&stored, &self.scheduler, reservation) {
+        if let (Stored::Yes(suppressed), Some(core), Some(mut reservation)) =
+            (&stored, &self.scheduler, reservation)
+        {
+            leave_out(suppressed, &mut recipients);
+            leave_out(suppressed, &mut reservation.places);
             hand_over(core, &new, recipients, &reservation);
         }
         let new = Arc::try_unwrap(new).unwrap_or_else(|shared| (*shared).clone());
         Ok((stored, new))
     }
+}
+
+/// What is settled in the transaction that stores the message.
+struct AtOnce {
+    /// All of it, where it came by a sandbox credential.
+    kept: Option<Settlement>,
+    /// For those whose addresses turn out to be suppressed.
+    standby: Option<Settlement>,
+}
+
+fn leave_out<T>(places: &HashSet<usize>, of: &mut Vec<T>) {
+    let mut place = 0..;
+    of.retain(|_| !place.next().is_some_and(|place| places.contains(&place)));
 }
 
 /// Gives a stored message to its lanes from memory.
@@ -344,29 +376,30 @@ fn write(
     ids: &Ids,
     new: &NewMessage,
     checked: &Checked,
-    kept: Option<&Settlement>,
+    at_once: &AtOnce,
 ) -> store::Result<Stored> {
     let message = &new.message;
-    if checked.via != Via::System {
-        if changes::changed_since(tx, message.account, checked.at)? {
-            return Ok(Stored::Stale);
-        }
-        if let Some(refused) = draw(tx, ids, message, checked)? {
-            return Ok(refused);
-        }
+    if checked.via != Via::System && changes::changed_since(tx, message.account, checked.at)? {
+        return Ok(Stored::Stale);
     }
-    spool::insert(tx, new)?;
-    let data = if kept.is_some() {
-        format!(
-            r#"{{"recipients":{},"size":{},"sandbox":true}}"#,
-            message.recipients, message.size
-        )
-    } else {
-        format!(
-            r#"{{"recipients":{},"size":{}}}"#,
-            message.recipients, message.size
-        )
+    let suppressed = match &at_once.standby {
+        Some(standby) => suppressed(tx, new, standby)?,
+        None => None,
     };
+    let places = suppressed.as_ref().map(|one| &one.places);
+    if checked.via != Via::System
+        && let Some(refused) = draw(tx, ids, message, checked, places)?
+    {
+        return Ok(refused);
+    }
+    spool::insert(tx, suppressed.as_ref().map_or(new, |one| &one.new))?;
+    let mut data = serde_json::json!({ "recipients": message.recipients, "size": message.size });
+    if at_once.kept.is_some() {
+        data["sandbox"] = true.into();
+    }
+    if let Some(suppressed) = &suppressed {
+        data["suppressed"] = suppressed.places.len().into();
+    }
     events::append(
         tx,
         &Event {
@@ -375,26 +408,79 @@ fn write(
             message: Some(message.id),
             ordinal: None,
             kind: "accepted",
-            data: &data,
+            data: &data.to_string(),
         },
     )?;
-    if let Some(kept) = kept {
-        settle::record(tx, kept)?;
-    } else if new
-        .recipients
-        .iter()
-        .any(|one| matches!(one.place, Place::Waits { .. }))
+    let settled = at_once.kept.as_ref();
+    if let Some(settlement) = settled.or(suppressed.as_ref().map(|one| &one.settlement)) {
+        settle::record(tx, settlement)?;
+    }
+    if at_once.kept.is_none()
+        && new
+            .recipients
+            .iter()
+            .any(|one| matches!(one.place, Place::Waits { .. }))
     {
         tx.ring(Topic::Due);
     }
-    Ok(Stored::Yes)
+    Ok(Stored::Yes(suppressed.map(|one| one.places).unwrap_or_default()))
+}
+
+/// Recipients that are stored as settled because their addresses are suppressed.
+struct LeftOut {
+    places: HashSet<usize>,
+    /// The message with them in hand of this node until they are settled.
+    new: NewMessage,
+    settlement: Settlement,
+}
+
+/// Who of the message's recipients is on the account's list, none where nobody is.
+fn suppressed(tx: &mut Tx<'_>, new: &NewMessage, standby: &Settlement) -> store::Result<Option<LeftOut>> {
+    let addresses = new.recipients.iter().map(|one| &one.recipient.address);
+    let found: HashMap<usize, String> =
+        suppressions::filter(tx, new.message.account, suppressions::DEFAULT_STREAM, addresses)?;
+    if found.is_empty() {
+        return Ok(None);
+    }
+    let (mut new, mut settlement) = (new.clone(), standby.clone());
+    for (place, one) in new.recipients.iter_mut().enumerate() {
+        let Some(why) = found.get(&place) else { continue };
+        one.place = Place::InHand(settlement.node);
+        let settled = Settled {
+            ordinal: one.recipient.ordinal,
+            attempts: 0,
+            outcome: None,
+            next: settle::suppress(one.recipient.notify, why),
+        };
+        settlement.results.push((one.recipient.clone(), settled));
+    }
+    Ok(Some(LeftOut {
+        places: found.into_keys().collect(),
+        new,
+        settlement,
+    }))
 }
 
 /// Takes the message's recipients from the hour of its credential, and from the day and the credits of its account: all,
 /// or none and the reason.
-fn draw(tx: &mut Tx<'_>, ids: &Ids, message: &Message, checked: &Checked) -> store::Result<Option<Stored>> {
+fn draw(
+    tx: &mut Tx<'_>,
+    ids: &Ids,
+    message: &Message,
+    checked: &Checked,
+    suppressed: Option<&HashSet<usize>>,
+) -> store::Result<Option<Stored>> {
     let (account, now) = (message.account, message.created_at);
-    let mail = (u64::from(message.recipients), message.size);
+    // Who is not sent anything costs nothing.
+    let paying = message.recipients - suppressed.map_or(0, |places| places.len() as u32);
+    if paying == 0 {
+        return Ok(None);
+    }
+    let allowance = match suppressed {
+        Some(places) => &checked.allowance.without(places),
+        None => &checked.allowance,
+    };
+    let mail = (u64::from(paying), message.size);
     if let Some(terms) = &checked.terms
         && let Err(wait) = smtp_credentials::charge(tx, account, terms, mail, now)?
     {
@@ -404,7 +490,7 @@ fn draw(tx: &mut Tx<'_>, ids: &Ids, message: &Message, checked: &Checked) -> sto
     if checked.is_sandboxed() {
         return Ok(None);
     }
-    let refused = draw_of_account(tx, ids, message, &checked.allowance, now)?;
+    let refused = draw_of_account(tx, ids, (account, paying), allowance, now)?;
     if refused.is_some()
         && let Some(terms) = &checked.terms
     {
@@ -416,21 +502,21 @@ fn draw(tx: &mut Tx<'_>, ids: &Ids, message: &Message, checked: &Checked) -> sto
 fn draw_of_account(
     tx: &mut Tx<'_>,
     ids: &Ids,
-    message: &Message,
+    (account, paying): (Id, u32),
     allowance: &Allowance,
     now: Time,
 ) -> store::Result<Option<Stored>> {
-    let taken = match allowance.take(tx, message.account, now)? {
+    let taken = match allowance.take(tx, account, now)? {
         Taking::Taken(taken) => taken,
         Taking::Reached(reached) => return Ok(Some(Stored::Limited(reached))),
     };
-    let charge = credits::charge(tx, ids, message.account, i64::from(message.recipients), now)?;
+    let charge = credits::charge(tx, ids, account, i64::from(paying), now)?;
     let refused = match charge {
         Charge::Paid => return Ok(None),
-        Charge::TooFew { left } => Stored::TooFewCredits(left),
+        Charge::TooFew { left } => Stored::TooFewCredits { needed: paying, left },
         Charge::Suspended => Stored::Suspended,
     };
-    allowance.give_back(tx, message.account, &taken)?;
+    allowance.give_back(tx, account, &taken)?;
     Ok(Some(refused))
 }
 

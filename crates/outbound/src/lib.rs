@@ -11,9 +11,10 @@ pub mod schedule;
 pub mod settings;
 pub mod settle;
 pub mod spool;
+pub mod suppressions;
 
 pub use model::{Accepted, Origin, Refused, Submission, off_the_workers};
-pub use outbound::Outbound;
+pub use outbound::{Imported, Outbound, Suppress, Suppressed};
 pub use schedule::Parts;
 pub use settings::Settings;
 pub use spool::history;

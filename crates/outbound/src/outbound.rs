@@ -1,5 +1,7 @@
 //! Sending as the binary holds it: the door, the scheduler, and what can be asked of them.
 
+mod suppressions;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +17,8 @@ use crate::schedule::{Core, LaneView, Parts, pauses};
 use crate::settle;
 use crate::spool::history::{self, Detail, Filter, Provenance, Summary};
 use crate::spool::{self, Cancelled, Changed};
+
+pub use suppressions::{Imported, Suppress, Suppressed};
 
 /// Sending. Clones share it; when the last one is dropped without [`Outbound::shut_down`] its tasks end where they stand,
 /// as with a killed process, and the next start takes up what they had in hand.

@@ -2,8 +2,6 @@
 //!
 //! It is settled in the transaction that accepts it, so that no lane and no restart ever finds it waiting.
 
-use std::sync::Arc;
-
 use mail::notify::Notify;
 use mail::reply::Enhanced;
 use mail::time::Time;
@@ -11,7 +9,7 @@ use store::Id;
 
 use crate::model::{Outcome, State, Verdict};
 use crate::schedule::Parts;
-use crate::settle::{self, Jitter, Reporter, Settlement, Standing};
+use crate::settle::{self, Jitter, Settlement, Standing};
 use crate::spool::{NewMessage, Place, Settled};
 
 /// Makes a message about to be stored one that is settled with it.
@@ -55,17 +53,8 @@ pub fn keep(parts: &Parts, new: &mut NewMessage, now: Time) -> Settlement {
     let results: Vec<_> = results.collect();
     let captured: Vec<Id> = results.iter().map(|_| parts.ids.next(now)).collect();
     Settlement {
-        node: settings.node,
-        message: Arc::new(new.message.clone()),
-        body: Some(new.content.clone()),
         results,
         captured: Some(captured),
-        reporter: Arc::new(Reporter {
-            hostname: settings.hostname.clone(),
-            give_up: settings.retry.give_up,
-            keep_content: settings.keep_content,
-        }),
-        report_id: parts.ids.next(now),
-        at: now,
+        ..parts.settlement(new.message.clone(), new.content.clone(), now)
     }
 }

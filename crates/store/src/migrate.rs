@@ -106,6 +106,11 @@ const TREE: &[Migration] = &[
         name: "announcements",
         text: include_str!("../migrations/0019_announcements.sql"),
     },
+    Migration {
+        version: 20,
+        name: "suppressions",
+        text: include_str!("../migrations/0020_suppressions.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accounts::Accounts;
+use bytes::Bytes;
 use mail::address::Domain;
 use mail::time::Time;
 use parking_lot::Mutex;
@@ -15,9 +16,9 @@ use tokio_util::task::TaskTracker;
 
 use super::hold::Followed;
 use super::lanes::{Lanes, Limits, Wake};
-use crate::model::{Counters, Courier, Depth, Hands, Job, LaneKey, RecipientKey, Room, Unrecorded};
+use crate::model::{Counters, Courier, Depth, Hands, Job, LaneKey, Message, RecipientKey, Room, Unrecorded};
 use crate::settings::Settings;
-use crate::settle::Reporter;
+use crate::settle::{Reporter, Settlement};
 
 /// How many DNS look-ups run at once.
 const LOOKUPS: usize = 64;
@@ -31,6 +32,31 @@ pub struct Parts {
     pub ids: Ids,
     pub settings: Arc<Settings>,
     pub courier: Arc<dyn Courier>,
+}
+
+impl Parts {
+    fn reporter(&self) -> Arc<Reporter> {
+        let settings = &self.settings;
+        Arc::new(Reporter {
+            hostname: settings.hostname.clone(),
+            give_up: settings.retry.give_up,
+            keep_content: settings.keep_content,
+        })
+    }
+
+    /// A settlement of recipients that are settled in the transaction that stores their message; who they are is still to be said.
+    pub fn settlement(&self, message: Message, body: Bytes, now: Time) -> Settlement {
+        Settlement {
+            node: self.settings.node,
+            message: Arc::new(message),
+            body: Some(body),
+            results: Vec::new(),
+            captured: None,
+            reporter: self.reporter(),
+            report_id: self.ids.next(now),
+            at: now,
+        }
+    }
 }
 
 /// The scheduler: shared by its tasks and by whoever asks it something.
@@ -87,13 +113,8 @@ impl Core {
             looking_up: HashMap::new(),
             pulls: Vec::new(),
         };
-        let reporter = Arc::new(Reporter {
-            hostname: settings.hostname.clone(),
-            give_up: settings.retry.give_up,
-            keep_content: settings.keep_content,
-        });
         Arc::new(Self {
-            reporter,
+            reporter: parts.reporter(),
             state: Mutex::new(state),
             room,
             hands: Arc::default(),

@@ -156,6 +156,17 @@ pub fn expire(notify: Notify, why: &str) -> Next {
     }
 }
 
+/// The fate of a recipient whose address is on the suppression list, as `why` says: it is not tried, and its sender is told as
+/// of any other that did not get the message.
+pub fn suppress(notify: Notify, why: &str) -> Next {
+    Next {
+        state: State::Suppressed,
+        reason: reason(why),
+        next_at: None,
+        report: notify.wants_failure().then_some(Report::Failed),
+    }
+}
+
 /// One line of bounded length.
 pub fn reason(text: &str) -> String {
     text.chars()

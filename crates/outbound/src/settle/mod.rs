@@ -8,7 +8,7 @@ mod record;
 mod report;
 
 pub use cancel::cancel;
-pub use decide::{Jitter, Policy, Standing, delayed, expire, next, reason};
+pub use decide::{Jitter, Policy, Standing, delayed, expire, next, reason, suppress};
 pub use hold::{hold, release};
 pub use lapse::{Lapsed, lapse};
 pub use record::{Recorded, Settlement, record, recording};

@@ -11,4 +11,5 @@ mod management;
 mod recovery;
 mod route;
 mod sink;
+mod suppressions;
 mod world;

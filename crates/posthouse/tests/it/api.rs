@@ -12,6 +12,7 @@ mod own;
 mod second_step;
 mod session;
 mod sessions;
+mod suppressions;
 mod users;
 mod vouchers;
 

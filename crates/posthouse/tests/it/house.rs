@@ -31,12 +31,22 @@ const HEAVY: [(&str, &str); 16] = [
 ];
 
 /// The modules of `outbound`, left to right: a module uses only modules before it.
-const OUTBOUND_MODULES: [&str; 10] = [
-    "model", "spool", "capture", "settle", "settings", "route", "carry", "schedule", "sandbox", "accept",
+const OUTBOUND_MODULES: [&str; 11] = [
+    "model",
+    "suppressions",
+    "spool",
+    "capture",
+    "settle",
+    "settings",
+    "route",
+    "carry",
+    "schedule",
+    "sandbox",
+    "accept",
 ];
 
 /// Each table and the module that alone writes SQL on it.
-const TABLES: [(&str, &str); 49] = [
+const TABLES: [(&str, &str); 50] = [
     ("account_changes", "accounts/src/changes"),
     ("accounts", "accounts/src"),
     ("announcements", "accounts/src/announcements"),
@@ -81,6 +91,7 @@ const TABLES: [(&str, &str); 49] = [
     ("scram_keys", "accounts/src/scram"),
     ("scram_salts", "accounts/src/scram"),
     ("smtp_credentials", "accounts/src/smtp_credentials"),
+    ("suppressions", "outbound/src/suppressions"),
     ("totp", "accounts/src/second_step"),
     ("velocity", "accounts/src/limits"),
     ("voucher_batches", "accounts/src/credits"),

@@ -28,6 +28,7 @@ mod settings;
 mod setup;
 mod sign_up;
 mod smtp_credentials;
+mod suppressions;
 mod users;
 mod vouchers;
 
@@ -73,6 +74,7 @@ use super::{Parts, live};
         (name = "send", description = "Hand a message over for delivery."),
         (name = "messages", description = "What became of each message, recipient by recipient."),
         (name = "live", description = "News as they happen."),
+        (name = "suppressions", description = "Addresses that get no mail of the account."),
         (name = "domains", description = "Domains that an account sends from, and the DNS records that vouch for it."),
         (name = "account", description = "The account that is signed in."),
         (name = "credits", description = "What was granted, what was used, and what is left."),
@@ -126,6 +128,7 @@ fn operations() -> OpenApiRouter<Parts> {
         .merge(users::routes())
         .merge(audit::routes())
         .merge(guard::routes())
+        .merge(suppressions::routes())
 }
 
 /// The router of `/api/v1`, the text included.
