@@ -58,6 +58,11 @@ async function fill() {
   const { id: domain } = await post<{ id: string }>("/domains", {
     name: "news.example-company-with-a-long-name.invalid",
   });
+  await post("/suppressions", { address: "gone@example.net", note: "asked for it on the phone" });
+  await post("/suppressions/import", {
+    csv: `${"a-very-long-mailbox-name-that-never-ends-".repeat(1)}at-all@${"sub.".repeat(12)}example-company.co.uk`,
+    stream: "marketing",
+  });
   await post("/smtp-credentials", { name: "Web shop" });
   await post("/smtp-credentials", {
     name: "Test system of the procurement department with a long name",
@@ -118,6 +123,7 @@ describe("the console looks right and is accessible", () => {
         "empty-ranges": "/app/ranges",
         "empty-lockouts": "/app/lockouts",
         "empty-vouchers": "/app/vouchers",
+        "empty-suppressions": "/app/suppressions",
         "empty-announcements": "/app/announcements",
       }),
     LONG,

@@ -1,5 +1,6 @@
 /** The places of the console in the order of the rail; the search knows the same ones. */
 import {
+  IconBan,
   IconCoins,
   IconGauge,
   IconHistory,
@@ -31,6 +32,7 @@ type PlaceTo =
   | "/send"
   | "/smtp"
   | "/domains"
+  | "/suppressions"
   | "/credentials"
   | "/keys"
   | "/account"
@@ -49,7 +51,7 @@ type PlaceTo =
 
 export interface Place {
   to: PlaceTo;
-  label: `nav.${"overview" | "messages" | "inbox" | "send" | "smtp" | "domains" | "credentials" | "keys" | "account" | "attempts" | "credits" | "security" | "users" | "audit" | "auditAll" | "accounts" | "queue" | "ranges" | "lockouts" | "vouchers" | "announcements"}`;
+  label: `nav.${"overview" | "messages" | "inbox" | "send" | "smtp" | "domains" | "suppressions" | "credentials" | "keys" | "account" | "attempts" | "credits" | "security" | "users" | "audit" | "auditAll" | "accounts" | "queue" | "ranges" | "lockouts" | "vouchers" | "announcements"}`;
   Icon: ComponentType<{ size?: number; stroke?: number; "aria-hidden"?: boolean }>;
   exact?: boolean;
   /** The scope that the page asks for; without one everybody may look. */
@@ -76,6 +78,7 @@ function everywhere(me: Me): Group[] {
     { to: "/smtp", label: "nav.smtp", Icon: IconPlugConnected },
     { to: "/send", label: "nav.send", Icon: IconSend, needs: "send" },
     { to: "/domains", label: "nav.domains", Icon: IconWorldCheck },
+    { to: "/suppressions", label: "nav.suppressions", Icon: IconBan },
     { to: "/credentials", label: "nav.credentials", Icon: IconPassword, needs: "credentials" },
     { to: "/keys", label: "nav.keys", Icon: IconKey, needs: "credentials" },
   ];

@@ -10,6 +10,7 @@ import {
 } from "@tanstack/react-router";
 import { session, setup } from "../api/queries";
 import { readSearch } from "../pages/messages/filter";
+import { isReason } from "../pages/suppressions/reasons";
 import { Bare, Crashed, Missing, Waiting } from "./Bare";
 import { BASE } from "./base";
 import { cache } from "./cache";
@@ -153,6 +154,17 @@ const vouchersPage = createRoute({
   component: lazyRouteComponent(() => import("../pages/vouchers/Vouchers"), "Component"),
 });
 
+const suppressionsPage = createRoute({
+  getParentRoute: () => frame,
+  path: "/suppressions",
+  validateSearch: (raw: Record<string, unknown>) => ({
+    ...(typeof raw.q === "string" && raw.q !== "" && { q: raw.q }),
+    ...(isReason(raw.reason) && { reason: raw.reason }),
+    ...(typeof raw.after === "string" && raw.after !== "" && { after: raw.after }),
+  }),
+  component: lazyRouteComponent(() => import("../pages/suppressions/Suppressions"), "Component"),
+});
+
 const tree = root.addChildren([
   bare.addChildren([setupPage, signInPage]),
   frame.addChildren([
@@ -179,6 +191,7 @@ const tree = root.addChildren([
     page("/queue", () => import("../pages/queue/QueuePage")),
     page("/ranges", () => import("../pages/ranges/Ranges")),
     vouchersPage,
+    suppressionsPage,
     page("/announcements", () => import("../pages/announcements/Announcements")),
     page("/lockouts", () => import("../pages/lockouts/Lockouts")),
   ]),

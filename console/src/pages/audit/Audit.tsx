@@ -25,6 +25,7 @@ const GROUPS = [
   "account",
   "credits",
   "message",
+  "suppression",
   "lockout",
   "lane",
 ] as const;

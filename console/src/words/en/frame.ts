@@ -43,6 +43,7 @@ export const frame = {
     audit: "Audit log",
     auditAll: "Audit log of all",
     vouchers: "Vouchers",
+    suppressions: "Suppressions",
     announcements: "Announcements",
     accounts: "Accounts",
     queue: "Queue",

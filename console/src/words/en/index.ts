@@ -5,6 +5,7 @@ import { frame } from "./frame";
 import { operator } from "./operator";
 import { security } from "./security";
 import { sending } from "./sending";
+import { suppressions } from "./suppressions";
 
 export const en = {
   ...frame,
@@ -13,4 +14,5 @@ export const en = {
   ...security,
   ...credits,
   ...operator,
+  ...suppressions,
 } as const;

@@ -46,6 +46,7 @@ export const frame: Shape<typeof english> = {
     audit: "Journal",
     auditAll: "Journal de tous",
     vouchers: "Bons",
+    suppressions: "Suppressions",
     announcements: "Annonces",
     accounts: "Comptes",
     queue: "File d’attente",

@@ -6,6 +6,7 @@ import { frame } from "./frame";
 import { operator } from "./operator";
 import { security } from "./security";
 import { sending } from "./sending";
+import { suppressions } from "./suppressions";
 
 export const fr: Words = {
   ...frame,
@@ -14,4 +15,5 @@ export const fr: Words = {
   ...security,
   ...credits,
   ...operator,
+  ...suppressions,
 };
