@@ -224,6 +224,14 @@ describe("a sending domain", () => {
     );
     await page.getByRole("button", { name: "Check now" }).click();
     await page.getByText(/Last checked:/).waitFor();
+    await page.getByRole("button", { name: "Make new keys" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Make new keys" }).click();
+    await page.getByText("signs as soon as it is found").first().waitFor();
+    expect(await page.getByRole("article", { name: "DKIM signature, RSA" }).count()).toBe(2);
+    expect(await page.getByRole("button", { name: "Make new keys" }).isDisabled()).toBe(true);
+    const download = page.waitForEvent("download");
+    await page.getByRole("link", { name: "Download as a zone file" }).click();
+    expect((await download).suggestedFilename()).toBe("shop.invalid.zone");
     await page.getByRole("button", { name: "Remove", exact: true }).click();
     const dialog = page.getByRole("dialog");
     expect(await dialog.getByRole("button", { name: "Remove the domain" }).isDisabled()).toBe(true);

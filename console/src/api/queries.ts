@@ -222,6 +222,7 @@ export const commands = {
     ok(client.POST("/messages/{id}/recipients/{ordinal}/cancel", lane(ordinal, id))),
   addDomain: (name: string) => ok(client.POST("/domains", { body: { name } })),
   removeDomain: (id: string) => ok(client.DELETE("/domains/{id}", path(id))),
+  renewDomainKeys: (id: string) => ok(client.POST("/domains/{id}/keys", path(id))),
   checkDomain: (id: string) => ok(client.POST("/domains/{id}/check", path(id))),
   createKey: (body: { name: string; scopes: Scope[] }) => ok(client.POST("/keys", { body })),
   revokeKey: (id: string) => ok(client.DELETE("/keys/{id}", path(id))),

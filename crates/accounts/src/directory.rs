@@ -49,8 +49,8 @@ struct View {
     no_smtp_password: HashSet<Id>,
     credentials: Arc<HashMap<Id, Active>>,
     senders: HashSet<String>,
-    /// The DKIM keys to sign with, by verified domain.
-    domains: HashMap<Domain, Vec<Id>>,
+    /// What is needed to send from each verified domain.
+    domains: HashMap<Domain, domains::Sends>,
 }
 
 /// What was read, with the epoch it was read at; `known` says how long it counts.
@@ -220,7 +220,7 @@ impl Accounts {
         let keys = self
             .view(account)
             .await?
-            .and_then(|view| view.domains.get(domain).cloned())
+            .and_then(|view| view.domains.get(domain).map(|sends| sends.keys.clone()))
             .unwrap_or_default();
         if keys.is_empty() {
             return Ok(Arc::from([]));
@@ -231,6 +231,12 @@ impl Accounts {
         let signers: Arc<[Signer]> = domains::load_signers(&self.inner.db, domain, &keys).await?.into();
         self.inner.directory.signers.insert(keys, Arc::clone(&signers));
         Ok(signers)
+    }
+
+    /// Where bounces of mail from `domain` come back to, where the account has a name of its own for it.
+    pub async fn return_path(&self, account: Id, domain: &Domain) -> Result<Option<Domain>> {
+        let view = self.view(account).await?;
+        Ok(view.and_then(|view| view.domains.get(domain)?.return_path.clone()))
     }
 
     /// Who a client is by its address alone.
@@ -287,11 +293,13 @@ impl Accounts {
         {
             return Ok(view);
         }
+        let (name, inbound) = (self.inner.settings.hostname.clone(), self.inner.settings.inbound);
         let (seen, view) = self
             .inner
             .db
             .read("look an account up", move |tx| {
-                Ok((epoch(tx)?, read_view(tx, account)?))
+                let host = domains::Host { name: &name, inbound };
+                Ok((epoch(tx)?, read_view(tx, account, host)?))
             })
             .await?;
         let view = view.map(Arc::new);
@@ -366,7 +374,7 @@ fn read_secret(tx: &mut Tx<'_>, login_key: &str) -> store::Result<Option<LoginSe
     .transpose()
 }
 
-fn read_view(tx: &mut Tx<'_>, account: Id) -> store::Result<Option<View>> {
+fn read_view(tx: &mut Tx<'_>, account: Id, host: domains::Host<'_>) -> store::Result<Option<View>> {
     let Some(row) = tx.query_opt(
         "SELECT state, state_reason, sandbox, holds, suppresses FROM accounts WHERE id = $1",
         &[(&account).into()],
@@ -400,7 +408,7 @@ fn read_view(tx: &mut Tx<'_>, account: Id) -> store::Result<Option<View>> {
         .iter()
         .map(|row| row.id(0))
         .collect::<store::Result<_>>()?;
-    let domains = domains::read_signing_keys(tx, account)?;
+    let domains = domains::read_verified(tx, account, host)?;
     Ok(Some(View {
         state,
         sandbox,

@@ -66,6 +66,8 @@ pub enum AccountsError {
     AlreadySetUp,
     #[error("{0} is among the account's domains already")]
     DomainExists(String),
+    #[error("{0} has new keys already that wait for their records; publish those, then check the domain")]
+    KeysWait(String),
     #[error("{0} is a top-level name; add the domain that stands behind the @ of your senders")]
     TopLevelDomain(String),
     #[error("the range {0} stands for an account already")]

@@ -89,6 +89,8 @@ pub struct Settings {
     pub free_credits: i64,
     /// The name this server sends under; the SPF record that domains are asked to publish names it.
     pub hostname: String,
+    /// It takes bounces, at a name of each domain that publishes one.
+    pub inbound: bool,
     /// How much an account may send a day, where the operator gave it no limits of its own.
     pub day_limits: StandardLimits,
     pub guard: GuardSettings,

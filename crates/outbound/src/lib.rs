@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod capture;
 pub mod carry;
+pub mod domains;
 pub mod model;
 mod outbound;
 pub mod route;

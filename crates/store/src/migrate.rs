@@ -111,6 +111,11 @@ const TREE: &[Migration] = &[
         name: "suppressions",
         text: include_str!("../migrations/0020_suppressions.sql"),
     },
+    Migration {
+        version: 21,
+        name: "domain keys",
+        text: include_str!("../migrations/0021_domain_keys.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

@@ -1,11 +1,12 @@
 /** One sending domain: the records to publish, and what was found of them. */
-import { Button, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
+import { Alert, Anchor, Button, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import {
   IconCheck,
   IconCircleCheck,
   IconCircleX,
   IconHelpCircle,
+  IconKey,
   IconRefresh,
   IconTrash,
 } from "@tabler/icons-react";
@@ -17,11 +18,12 @@ import { commands, domain as domainQuery } from "../../api/queries";
 import type { Domain, DomainRecord } from "../../api/types";
 import { useAct } from "../../parts/act";
 import { Copy } from "../../parts/Copy";
+import { confirm } from "../../parts/confirm";
 import { Failure, Lines } from "../../parts/Feedback";
 import { May } from "../../parts/May";
 import { Page, Section } from "../../parts/Page";
 import { State } from "../../parts/State";
-import { Ago } from "../../parts/Time";
+import { Ago, When } from "../../parts/Time";
 import classes from "./Domain.module.css";
 
 const route = getRouteApi("/frame/domains/$id");
@@ -50,6 +52,21 @@ function Loaded({ domain, back }: { domain: Domain; back: { to: "/domains"; labe
     stale: [["domains"], ["settings"]],
     done: (checked) => cache.setQueryData(domainQuery(domain.id).queryKey, checked),
   });
+  const waiting = domain.records.some((record) => record.stage === "next");
+  const renew = useAct({
+    run: () => commands.renewDomainKeys(domain.id),
+    stale: [["domains"]],
+    said: () => t("domain.renewed"),
+    done: (renewed) => cache.setQueryData(domainQuery(domain.id).queryKey, renewed),
+  });
+  const askToRenew = () =>
+    confirm({
+      title: t("domain.renewTitle", { name: domain.name }),
+      text: t("domain.renewText"),
+      yes: t("domain.renew"),
+      danger: false,
+      act: () => renew.mutate(),
+    });
   return (
     <Page
       title={domain.name}
@@ -59,6 +76,15 @@ function Loaded({ domain, back }: { domain: Domain; back: { to: "/domains"; labe
         <May scope="domains">
           <Button variant="default" leftSection={<IconTrash size={15} aria-hidden />} onClick={dialog.open}>
             {t("common.remove")}
+          </Button>
+          <Button
+            variant="default"
+            leftSection={<IconKey size={15} aria-hidden />}
+            disabled={waiting}
+            loading={renew.isPending}
+            onClick={askToRenew}
+          >
+            {t("domain.renew")}
           </Button>
           <Button
             leftSection={<IconRefresh size={15} aria-hidden />}
@@ -74,7 +100,19 @@ function Loaded({ domain, back }: { domain: Domain; back: { to: "/domains"; labe
         <State state={domain.state} />
         <Checked domain={domain} />
       </div>
-      <Section title={t("domains.records")}>
+      {domain.missing_since && (
+        <Alert color="yellow" icon={<IconCircleX size={16} aria-hidden />} title={t("domain.missingTitle")}>
+          {t("domain.missingText")} <When at={domain.missing_since} />
+        </Alert>
+      )}
+      <Section
+        title={t("domains.records")}
+        action={
+          <Anchor href={`/api/v1/domains/${domain.id}/zone`} download size="sm">
+            {t("domain.zone")}
+          </Anchor>
+        }
+      >
         {domain.records.length === 0 && <Text c="dimmed">{t("domain.none")}</Text>}
         <div className={classes.records}>
           {domain.records.map((record) => (
@@ -95,6 +133,7 @@ function Checked({ domain }: { domain: Domain }) {
       {domain.checked_at ? (
         <>
           {t("domains.checked")}: <Ago at={domain.checked_at} />
+          {domain.resolver && <> {t("domain.by", { resolver: domain.resolver })}</>}
         </>
       ) : (
         t("domain.neverChecked")
@@ -103,7 +142,7 @@ function Checked({ domain }: { domain: Domain }) {
   );
 }
 
-const PURPOSES = ["dkim_rsa", "dkim_ed25519", "dmarc", "spf"] as const;
+const PURPOSES = ["dkim_rsa", "dkim_ed25519", "dmarc", "spf", "return_path"] as const;
 
 function Record({ record }: { record: DomainRecord }) {
   const { t } = useTranslation();
@@ -115,7 +154,9 @@ function Record({ record }: { record: DomainRecord }) {
     >
       <header className={classes.head}>
         <h3>{purpose ? t(`domain.purpose.${purpose}`) : record.purpose}</h3>
-        <span className="quiet">{record.required ? t("domain.required") : t("domain.recommended")}</span>
+        <span className="quiet">
+          <Wanted record={record} />
+        </span>
         <Verdict record={record} />
       </header>
       <dl className={classes.parts}>
@@ -150,6 +191,20 @@ function Record({ record }: { record: DomainRecord }) {
       </dl>
     </article>
   );
+}
+
+/** How much the record is needed, and until when. */
+function Wanted({ record }: { record: DomainRecord }) {
+  const { t } = useTranslation();
+  if (record.stage === "next") return t("domain.next");
+  if (record.needed_until) {
+    return (
+      <>
+        {t("domain.leaving")} <When at={record.needed_until} />
+      </>
+    );
+  }
+  return record.required ? t("domain.required") : t("domain.recommended");
 }
 
 function Verdict({ record }: { record: DomainRecord }) {

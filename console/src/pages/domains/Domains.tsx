@@ -53,11 +53,13 @@ export function Component() {
 
 function useColumns(): Column<Domain>[] {
   const { t } = useTranslation();
-  const found = (row: Domain) =>
-    t("domains.recordsOk", {
-      ok: count(row.records.filter((record) => record.ok).length),
-      n: count(row.records.length),
+  const found = (row: Domain) => {
+    const wanted = row.records.filter((record) => record.stage !== "leaving");
+    return t("domains.recordsOk", {
+      ok: count(wanted.filter((record) => record.ok).length),
+      n: count(wanted.length),
     });
+  };
   return [
     {
       id: "name",

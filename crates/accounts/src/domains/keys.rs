@@ -7,8 +7,20 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mail::time::Time;
 
-use super::records::Algorithm;
+use super::records::{Algorithm, PublicKey};
 use crate::AccountsError;
+use store::Id;
+
+/// A key as stored, without its private half.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct StoredKey {
+    pub(super) id: Id,
+    pub(super) key: PublicKey,
+    /// When its record was first found.
+    pub(super) published_at: Option<Time>,
+    /// When a newer one took over.
+    pub(super) retired_at: Option<Time>,
+}
 
 /// A new key pair.
 pub(super) struct Pair {

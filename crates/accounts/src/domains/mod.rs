@@ -1,7 +1,10 @@
 //! Sending domains: their DKIM keys, the records to publish, and when they count as verified.
 
+mod checks;
 mod keys;
 mod records;
+mod rotation;
+pub mod zone;
 
 use std::collections::HashMap;
 
@@ -11,6 +14,8 @@ use mail::time::Time;
 use store::{Db, Id, Row, Tx, Value};
 use tokio::task::spawn_blocking;
 
+use self::keys::{Pair, StoredKey};
+use self::records::StagedKey;
 use crate::audit::{self, By};
 use crate::changes::{self, bump};
 use crate::{Accounts, AccountsError, Result};
@@ -19,7 +24,8 @@ use crate::{Accounts, AccountsError, Result};
 pub(crate) const HAS_VERIFIED: &str =
     "EXISTS (SELECT 1 FROM domains d WHERE d.account = a.id AND d.state = 'verified')";
 
-pub use records::{Algorithm, Answer, Findings, PublicKey, Purpose, Record};
+pub use checks::{Due, Looked, OVERLAP};
+pub use records::{Algorithm, Answer, Findings, Host, Kind, PublicKey, Purpose, Question, Record, Stage};
 
 /// The most domains of one account.
 pub const MOST_DOMAINS: i64 = 1_000;
@@ -52,11 +58,16 @@ pub struct SendingDomain {
     pub verified: Option<(VerifiedBy, Time)>,
     pub created_at: Time,
     pub checked_at: Option<Time>,
+    /// The name servers that the last check asked.
+    pub resolver: String,
+    /// Since when no DKIM record of a verified domain is found any more.
+    pub missing_since: Option<Time>,
     /// What to publish, with what the last check found.
     pub records: Vec<Record>,
 }
 
 /// The domain with its keys, as stored.
+#[derive(Clone)]
 struct Stored {
     id: Id,
     account: Id,
@@ -64,29 +75,42 @@ struct Stored {
     verified: Option<(VerifiedBy, Time)>,
     created_at: Time,
     checked_at: Option<Time>,
+    resolver: String,
+    missing_since: Option<Time>,
     findings: Findings,
-    keys: Vec<(Id, PublicKey)>,
+    /// From the oldest to the newest.
+    keys: Vec<StoredKey>,
 }
 
 impl Stored {
-    fn public_keys(&self) -> Vec<PublicKey> {
-        self.keys.iter().map(|(_, key)| key.clone()).collect()
+    fn staged(&self) -> Vec<StagedKey> {
+        let stage = |key: &StoredKey| match key.retired_at {
+            Some(at) => Stage::Leaving(at.plus(OVERLAP)),
+            None if self
+                .unretired()
+                .any(|other| other.key.algorithm == key.key.algorithm && other.id < key.id) =>
+            {
+                Stage::Next
+            }
+            None => Stage::InUse,
+        };
+        let staged = |key: &StoredKey| StagedKey {
+            key: key.key.clone(),
+            stage: stage(key),
+        };
+        self.keys.iter().map(staged).collect()
     }
 
-    /// The keys whose records were found, or all where none was: a signature that nobody can check does no harm, and
-    /// DNS may have been down when we looked.
     fn signing_keys(&self) -> Vec<Id> {
-        let published = |(_, key): &&(Id, PublicKey)| records::is_published(&self.name, key, &self.findings);
-        let ids: Vec<Id> = self.keys.iter().filter(published).map(|(id, _)| *id).collect();
-        if ids.is_empty() {
-            self.keys.iter().map(|(id, _)| *id).collect()
-        } else {
-            ids
-        }
+        self.signing().iter().map(|key| key.id).collect()
     }
 
-    fn into_sending(self, hostname: &str) -> SendingDomain {
-        let records = records::records(&self.name, &self.public_keys(), hostname, &self.findings);
+    fn return_path(&self, host: Host<'_>) -> Option<Domain> {
+        records::return_path(&self.name, host, &self.findings)
+    }
+
+    fn into_sending(self, host: Host<'_>) -> SendingDomain {
+        let records = records::records(&self.name, &self.staged(), host, &self.findings);
         SendingDomain {
             id: self.id,
             account: self.account,
@@ -94,6 +118,8 @@ impl Stored {
             verified: self.verified,
             created_at: self.created_at,
             checked_at: self.checked_at,
+            resolver: self.resolver,
+            missing_since: self.missing_since,
             records,
         }
     }
@@ -130,23 +156,12 @@ impl Accounts {
                 }
                 let taken = taken_selectors(tx, &wanted)?;
                 insert_domain(tx, id, account, &wanted, trusted.then_some(now), now)?;
-                for (key_id, pair) in key_ids.iter().zip(&pairs) {
-                    let selector = keys::selector(now, pair.algorithm, &taken);
-                    tx.run(
-                        "INSERT INTO dkim_keys (id, domain, selector, algorithm, private_key, public_key, created_at) \
-                         VALUES ($1, $2, $3, $4, $5, $6, $7)",
-                        &[
-                            key_id.into(),
-                            (&id).into(),
-                            (&selector).into(),
-                            pair.algorithm.as_str().into(),
-                            (&pair.pkcs8).into(),
-                            (&pair.public_key).into(),
-                            now.into(),
-                        ],
-                    )?;
-                }
-                let trust = if trusted { "the operator vouches for it" } else { "" };
+                insert_keys(tx, id, (&key_ids, &pairs), &taken, now)?;
+                let trust = if trusted {
+                    "the operator vouches for it"
+                } else {
+                    ""
+                };
                 let name = wanted.to_unicode();
                 audit::note(tx, (audit, now), account, &by, "domain.added", &name, trust)?;
                 bump(tx, account)?;
@@ -166,66 +181,20 @@ impl Accounts {
             .await?;
         Ok(stored
             .into_iter()
-            .map(|domain| domain.into_sending(&self.inner.settings.hostname))
+            .map(|domain| domain.into_sending(self.host()))
             .collect())
     }
 
     /// One domain of the account; another account's is not found.
     pub async fn domain(&self, account: Id, id: Id) -> Result<SendingDomain> {
-        Ok(self
-            .stored_domain(account, id)
-            .await?
-            .into_sending(&self.inner.settings.hostname))
+        Ok(self.stored_domain(account, id).await?.into_sending(self.host()))
     }
 
-    /// The names whose TXT records a check of this domain looks up.
-    pub async fn names_to_check(&self, account: Id, id: Id) -> Result<Vec<String>> {
-        let stored = self.stored_domain(account, id).await?;
-        Ok(records::names(&stored.name, &stored.public_keys()))
-    }
-
-    /// Takes what DNS answered. The domain is verified as soon as the record of one of its DKIM keys is published; it
-    /// stays so when a later check does not find it, because DNS has bad days and mail in the queue does not wait.
-    pub async fn record_check(
-        &self,
-        account: Id,
-        id: Id,
-        findings: Findings,
-        by: &By,
-    ) -> Result<SendingDomain> {
-        let stored = self.stored_domain(account, id).await?;
-        let signed_before = stored.signing_keys();
-        let stored = Stored { findings, ..stored };
-        let published = stored
-            .keys
-            .iter()
-            .any(|(_, key)| records::is_published(&stored.name, key, &stored.findings));
-        let verify = published && stored.verified.is_none();
-        let changes = verify || stored.signing_keys() != signed_before;
-        let findings = serde_json::to_string(&stored.findings).expect("texts in a map are always JSON");
-        let now = self.inner.clock.now();
-        let (audit, by, name) = (self.id(now), by.clone(), stored.name.to_unicode().into_owned());
-        self.inner
-            .db
-            .write("note what a domain publishes", move |tx| {
-                tx.run(
-                    "UPDATE domains SET checked_at = $2, findings = $3 WHERE id = $1",
-                    &[(&id).into(), now.into(), (&findings).into()],
-                )?;
-                if verify {
-                    let verified = tx.execute(
-                        "UPDATE domains SET state = 'verified', verified_by = 'dns', verified_at = $2 \
-                         WHERE id = $1 AND state <> 'verified'",
-                        &[(&id).into(), now.into()],
-                    )?;
-                    if verified == 1 {
-                        audit::note(tx, (audit, now), account, &by, "domain.verified", &name, "")?;
-                    }
-                }
-                if changes { bump(tx, account) } else { Ok(()) }
-            })
-            .await?;
-        self.domain(account, id).await
+    pub(crate) fn host(&self) -> Host<'_> {
+        Host {
+            name: &self.inner.settings.hostname,
+            inbound: self.inner.settings.inbound,
+        }
     }
 
     /// Removes a domain with its keys; the account may no longer send from it.
@@ -318,6 +287,32 @@ fn refused(adding: Adding, name: &Domain) -> Result<()> {
     }
 }
 
+fn insert_keys(
+    tx: &mut Tx<'_>,
+    domain: Id,
+    (ids, pairs): (&[Id; 2], &[Pair; 2]),
+    taken: &[String],
+    now: Time,
+) -> store::Result<()> {
+    for (id, pair) in ids.iter().zip(pairs) {
+        let selector = keys::selector(now, pair.algorithm, taken);
+        tx.run(
+            "INSERT INTO dkim_keys (id, domain, selector, algorithm, private_key, public_key, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            &[
+                id.into(),
+                (&domain).into(),
+                (&selector).into(),
+                pair.algorithm.as_str().into(),
+                (&pair.pkcs8).into(),
+                (&pair.public_key).into(),
+                now.into(),
+            ],
+        )?;
+    }
+    Ok(())
+}
+
 fn insert_domain(
     tx: &mut Tx<'_>,
     id: Id,
@@ -331,8 +326,8 @@ fn insert_domain(
         None => ("pending", ""),
     };
     tx.run(
-        "INSERT INTO domains (id, account, name, state, verified_by, created_at, verified_at, findings) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, '{}')",
+        "INSERT INTO domains (id, account, name, state, verified_by, created_at, verified_at, findings, next_check_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, '{}', $8)",
         &[
             (&id).into(),
             (&account).into(),
@@ -341,6 +336,7 @@ fn insert_domain(
             by.into(),
             now.into(),
             trusted_at.into(),
+            now.plus(checks::FIRST).into(),
         ],
     )
 }
@@ -357,26 +353,31 @@ fn taken_selectors(tx: &mut Tx<'_>, name: &Domain) -> store::Result<Vec<String>>
 }
 
 fn read_domains(tx: &mut Tx<'_>, account: Id) -> store::Result<Vec<Stored>> {
-    let mut keys: HashMap<Id, Vec<(Id, PublicKey)>> = HashMap::new();
+    let mut keys: HashMap<Id, Vec<StoredKey>> = HashMap::new();
     let rows = tx.query(
-        "SELECT k.domain, k.id, k.selector, k.algorithm, k.public_key FROM dkim_keys k JOIN domains d ON d.id = k.domain \
-         WHERE d.account = $1 AND k.retired_at IS NULL ORDER BY k.id",
+        "SELECT k.domain, k.id, k.selector, k.algorithm, k.public_key, k.published_at, k.retired_at \
+         FROM dkim_keys k JOIN domains d ON d.id = k.domain WHERE d.account = $1 ORDER BY k.id",
         &[(&account).into()],
     )?;
     for row in rows {
         let Some(algorithm) = Algorithm::parse(&row.text(3)?) else {
             continue;
         };
-        let key = PublicKey {
-            selector: row.text(2)?,
-            algorithm,
-            public_key: row.text(4)?,
+        let key = StoredKey {
+            id: row.id(1)?,
+            key: PublicKey {
+                selector: row.text(2)?,
+                algorithm,
+                public_key: row.text(4)?,
+            },
+            published_at: row.opt_time(5)?,
+            retired_at: row.opt_time(6)?,
         };
-        keys.entry(row.id(0)?).or_default().push((row.id(1)?, key));
+        keys.entry(row.id(0)?).or_default().push(key);
     }
     let rows = tx.query(
-        "SELECT id, account, name, state, verified_by, verified_at, created_at, checked_at, findings FROM domains \
-         WHERE account = $1 ORDER BY name",
+        "SELECT id, account, name, state, verified_by, verified_at, created_at, checked_at, findings, resolver, \
+         missing_since FROM domains WHERE account = $1 ORDER BY name",
         &[(&account).into()],
     )?;
     rows.iter()
@@ -404,17 +405,35 @@ fn stored_of(row: &Row) -> store::Result<Stored> {
         created_at: row.time(6)?,
         checked_at: row.opt_time(7)?,
         findings: serde_json::from_str(&row.text(8)?).unwrap_or_default(),
+        resolver: row.text(9)?,
+        missing_since: row.opt_time(10)?,
         keys: Vec::new(),
     })
 }
 
-/// The verified domains of an account and the ids of the keys that sign for them.
-pub(crate) fn read_signing_keys(tx: &mut Tx<'_>, account: Id) -> store::Result<HashMap<Domain, Vec<Id>>> {
+/// What an account's mail from a verified domain needs.
+pub(crate) struct Sends {
+    /// The keys that sign it.
+    pub(crate) keys: Vec<Id>,
+    /// Where its bounces come back to, where the domain has a name for it.
+    pub(crate) return_path: Option<Domain>,
+}
+
+/// The verified domains of an account.
+pub(crate) fn read_verified(
+    tx: &mut Tx<'_>,
+    account: Id,
+    host: Host<'_>,
+) -> store::Result<HashMap<Domain, Sends>> {
     let domains = read_domains(tx, account)?;
+    let sends = |domain: &Stored| Sends {
+        keys: domain.signing_keys(),
+        return_path: domain.return_path(host),
+    };
     Ok(domains
-        .into_iter()
+        .iter()
         .filter(|domain| domain.verified.is_some())
-        .map(|domain| (domain.name.clone(), domain.signing_keys()))
+        .map(|domain| (domain.name.clone(), sends(domain)))
         .collect())
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use mail::address::Domain;
+use mail::time::Time;
 use serde::{Deserialize, Serialize};
 
 /// The signature algorithm of a DKIM key, as it stands in `a=`.
@@ -20,10 +21,10 @@ impl Algorithm {
         }
     }
 
+    pub(super) const ALL: [Self; 2] = [Self::RsaSha256, Self::Ed25519Sha256];
+
     pub(super) fn parse(text: &str) -> Option<Self> {
-        [Self::RsaSha256, Self::Ed25519Sha256]
-            .into_iter()
-            .find(|a| a.as_str() == text)
+        Self::ALL.into_iter().find(|a| a.as_str() == text)
     }
 
     /// The `k=` tag of the key record. RFC 8463 section 4
@@ -51,6 +52,8 @@ pub enum Purpose {
     DkimEd25519,
     Spf,
     Dmarc,
+    /// The name that bounces of the domain's mail come back to.
+    ReturnPath,
 }
 
 impl Purpose {
@@ -60,15 +63,56 @@ impl Purpose {
             Self::DkimEd25519 => "dkim_ed25519",
             Self::Spf => "spf",
             Self::Dmarc => "dmarc",
+            Self::ReturnPath => "return_path",
         }
     }
+}
+
+/// The type of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    Txt,
+    Cname,
+}
+
+impl Kind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Txt => "TXT",
+            Self::Cname => "CNAME",
+        }
+    }
+}
+
+/// What a check asks DNS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    pub name: String,
+    pub kind: Kind,
+}
+
+/// Where a record stands in the life of its key. What belongs to no key is always in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    InUse,
+    /// Signs as soon as its record is found.
+    Next,
+    /// Signed until a newer key took over; its record is needed until then, for mail that is on its way.
+    Leaving(Time),
+}
+
+/// A key and what became of its record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StagedKey {
+    pub key: PublicKey,
+    pub stage: Stage,
 }
 
 /// What DNS answered for one name, as the caller of `record_check` reports it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    /// The TXT records there are, each joined from its strings; none is an empty list.
+    /// The records there are, TXT joined from its strings, aliases without the final dot; none is an empty list.
     Found(Vec<String>),
     /// DNS gave no answer, with the reason.
     Failed(String),
@@ -77,10 +121,12 @@ pub enum Answer {
 /// DNS answers by owner name.
 pub type Findings = BTreeMap<String, Answer>;
 
-/// One TXT record to publish and what the last check found in its place.
+/// One record to publish and what the last check found in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     pub purpose: Purpose,
+    pub kind: Kind,
+    pub stage: Stage,
     /// The full owner name without the final dot.
     pub name: String,
     pub value: String,
@@ -93,28 +139,79 @@ pub struct Record {
     pub problem: Option<String>,
 }
 
-/// What `domain` publishes so that receivers trust mail which `hostname` sends for it, judged by `findings`.
-pub fn records(domain: &Domain, keys: &[PublicKey], hostname: &str, findings: &Findings) -> Vec<Record> {
+/// Who sends for the domains.
+#[derive(Clone, Copy, Debug)]
+pub struct Host<'a> {
+    /// The name that mail goes out under.
+    pub name: &'a str,
+    /// It takes bounces.
+    pub inbound: bool,
+}
+
+/// What `domain` publishes so that receivers trust mail which `host` sends for it, judged by `findings`.
+pub fn records(domain: &Domain, keys: &[StagedKey], host: Host<'_>, findings: &Findings) -> Vec<Record> {
     let mut records: Vec<Record> = keys
         .iter()
-        .map(|key| dkim_record(domain, key, findings))
+        .map(|staged| Record {
+            stage: staged.stage,
+            required: !matches!(staged.stage, Stage::Leaving(_)),
+            ..dkim_record(domain, &staged.key, findings)
+        })
         .collect();
-    records.push(spf_record(domain, hostname, findings));
+    records.push(spf_record(domain, host.name, findings));
     records.push(dmarc_record(domain, findings));
+    if host.inbound {
+        records.push(return_path_record(domain, host.name, findings));
+    }
     records
 }
 
-/// The names that a check has to look up.
-pub fn names(domain: &Domain, keys: &[PublicKey]) -> Vec<String> {
-    let mut names: Vec<String> = keys.iter().map(|key| dkim_name(domain, key)).collect();
-    names.push(domain.as_str().to_owned());
-    names.push(format!("_dmarc.{domain}", domain = domain.as_str()));
-    names
+/// What a check has to ask.
+pub fn questions(domain: &Domain, keys: &[StagedKey], host: Host<'_>) -> Vec<Question> {
+    records(domain, keys, host, &Findings::new())
+        .into_iter()
+        .map(|record| Question {
+            name: record.name,
+            kind: record.kind,
+        })
+        .collect()
 }
 
-/// Whether the record of `key` is published as it should be.
-pub fn is_published(domain: &Domain, key: &PublicKey, findings: &Findings) -> bool {
-    dkim_record(domain, key, findings).ok == Some(true)
+/// Where bounces of the domain's mail come back to, where its record leads to us.
+pub fn return_path(domain: &Domain, host: Host<'_>, findings: &Findings) -> Option<Domain> {
+    let record = return_path_record(domain, host.name, findings);
+    (host.inbound && record.ok == Some(true))
+        .then(|| Domain::parse(&record.name).ok())
+        .flatten()
+}
+
+fn return_path_record(domain: &Domain, hostname: &str, findings: &Findings) -> Record {
+    // An alias, and not an MX of its own, so that the operator's SPF and MX records hold for it as well.
+    let record = Record {
+        kind: Kind::Cname,
+        ..Record::unchecked(
+            Purpose::ReturnPath,
+            format!("bounces.{}", domain.as_str()),
+            hostname.to_owned(),
+            false,
+        )
+    };
+    judge(record, findings, |found| match found {
+        [] => Some("There is no CNAME record under this name yet.".to_owned()),
+        [alias] if alias.eq_ignore_ascii_case(hostname) => None,
+        [alias] => Some(format!("The name leads to {alias} instead of {hostname}.")),
+        _ => Some(
+            "There is more than one CNAME record under this name, which DNS forbids. Leave one.".to_owned(),
+        ),
+    })
+}
+
+/// Whether the record of `key` was found as it should be; none where DNS did not answer.
+pub fn is_found(domain: &Domain, key: &PublicKey, findings: &Findings) -> Option<bool> {
+    match findings.get(&dkim_name(domain, key)) {
+        Some(Answer::Found(_)) => dkim_record(domain, key, findings).ok,
+        _ => None,
+    }
 }
 
 fn dkim_name(domain: &Domain, key: &PublicKey) -> String {
@@ -231,6 +328,8 @@ impl Record {
     fn unchecked(purpose: Purpose, name: String, value: String, required: bool) -> Self {
         Self {
             purpose,
+            kind: Kind::Txt,
+            stage: Stage::InUse,
             name,
             value,
             required,
@@ -285,25 +384,30 @@ mod tests {
         Domain::parse("example.com").unwrap()
     }
 
-    fn keys() -> Vec<PublicKey> {
+    const HOST: Host<'_> = Host {
+        name: "mail.example.net",
+        inbound: true,
+    };
+
+    fn keys() -> Vec<StagedKey> {
+        let key = |selector: &str, algorithm, public_key: &str| StagedKey {
+            key: PublicKey {
+                selector: selector.into(),
+                algorithm,
+                public_key: public_key.into(),
+            },
+            stage: Stage::InUse,
+        };
         vec![
-            PublicKey {
-                selector: "ph2611r".into(),
-                algorithm: Algorithm::RsaSha256,
-                public_key: "MIIBabc+/=".into(),
-            },
-            PublicKey {
-                selector: "ph2611e".into(),
-                algorithm: Algorithm::Ed25519Sha256,
-                public_key: "AbCd=".into(),
-            },
+            key("ph2611r", Algorithm::RsaSha256, "MIIBabc+/="),
+            key("ph2611e", Algorithm::Ed25519Sha256, "AbCd="),
         ]
     }
 
     fn with(name: &str, found: &[&str]) -> Vec<Record> {
         let found = found.iter().map(ToString::to_string).collect();
         let findings = Findings::from([(name.to_owned(), Answer::Found(found))]);
-        records(&domain(), &keys(), "mail.example.net", &findings)
+        records(&domain(), &keys(), HOST, &findings)
     }
 
     fn problem(name: &str, found: &[&str]) -> Option<String> {
@@ -317,16 +421,46 @@ mod tests {
 
     #[test]
     fn nothing_is_judged_before_the_first_check() {
-        let records = records(&domain(), &keys(), "mail.example.net", &Findings::new());
-        assert_eq!(records.len(), 4);
+        let records = records(&domain(), &keys(), HOST, &Findings::new());
+        assert_eq!(records.len(), 5);
         assert!(records.iter().all(|r| r.ok.is_none() && r.problem.is_none()));
         assert_eq!(records[0].name, "ph2611r._domainkey.example.com");
         assert_eq!(records[0].value, "v=DKIM1; k=rsa; p=MIIBabc+/=");
         assert_eq!(records[1].value, "v=DKIM1; k=ed25519; p=AbCd=");
         assert_eq!(records[2].value, "v=spf1 a:mail.example.net ~all");
         assert_eq!(
-            names(&domain(), &keys()),
-            records.iter().map(|r| r.name.clone()).collect::<Vec<_>>()
+            (
+                records[4].kind,
+                records[4].name.as_str(),
+                records[4].value.as_str()
+            ),
+            (Kind::Cname, "bounces.example.com", "mail.example.net")
+        );
+        let silent = Host {
+            inbound: false,
+            ..HOST
+        };
+        assert_eq!(
+            questions(&domain(), &keys(), silent).len(),
+            4,
+            "nothing comes back to us"
+        );
+    }
+
+    #[test]
+    fn bounces_come_to_the_domain_where_its_alias_leads_to_us() {
+        let to = |found: &[&str]| {
+            let found = found.iter().map(ToString::to_string).collect();
+            let findings = Findings::from([("bounces.example.com".to_owned(), Answer::Found(found))]);
+            return_path(&domain(), HOST, &findings)
+        };
+        assert_eq!(to(&["MAIL.example.net"]).unwrap().as_str(), "bounces.example.com");
+        assert_eq!(to(&["mail.example.org"]), None);
+        assert_eq!(to(&[]), None);
+        let problem = problem("bounces.example.com", &["mail.example.org"]).unwrap();
+        assert!(
+            problem.contains("leads to mail.example.org instead of mail.example.net"),
+            "{problem}"
         );
     }
 
@@ -387,7 +521,7 @@ mod tests {
     fn dns_that_does_not_answer_is_told_from_a_missing_record() {
         let name = "ph2611r._domainkey.example.com".to_owned();
         let findings = Findings::from([(name, Answer::Failed("timed out".into()))]);
-        let records = records(&domain(), &keys(), "mail.example.net", &findings);
+        let records = records(&domain(), &keys(), HOST, &findings);
         assert_eq!(records[0].ok, Some(false));
         assert!(records[0].problem.as_ref().unwrap().contains("timed out"));
     }

@@ -13,6 +13,7 @@ async fn beside(test: &TestDb) -> Accounts {
     let settings = Settings {
         free_credits: 0,
         hostname: "x.example".into(),
+        inbound: false,
         day_limits: StandardLimits::default(),
         guard: accounts::GuardSettings::default(),
         sign_up: accounts::SignUpMode::Open,

@@ -102,7 +102,7 @@ both_engines! {
         let account = room.account("a@example.com").await.id;
         let settings = Settings {
             free_credits: 0,
-            hostname: "x.example".into(),
+            hostname: "x.example".into(), inbound: false,
             day_limits: StandardLimits::default(),
             guard: GuardSettings { owner_resumes: true, ..GuardSettings::default() }, sign_up: accounts::SignUpMode::Open,
         };
@@ -121,7 +121,7 @@ both_engines! {
         let account = room.account("a@example.com").await.id;
         let settings = Settings {
             free_credits: 0,
-            hostname: "x.example".into(),
+            hostname: "x.example".into(), inbound: false,
             day_limits: StandardLimits::default(),
             guard: GuardSettings { owner_resumes: true, ..GuardSettings::default() }, sign_up: accounts::SignUpMode::Open,
         };
@@ -165,7 +165,7 @@ both_engines! {
         let account = room.account("a@example.com").await.id;
         let settings = Settings {
             free_credits: 0,
-            hostname: "x.example".into(),
+            hostname: "x.example".into(), inbound: false,
             day_limits: StandardLimits::default(),
             guard: GuardSettings::default(), sign_up: accounts::SignUpMode::Open,
         };

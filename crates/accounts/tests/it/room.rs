@@ -29,6 +29,7 @@ pub fn room_with(test: &TestDb, day_limits: StandardLimits) -> Room {
     let settings = Settings {
         free_credits: 500,
         hostname: "mail.example.net".into(),
+        inbound: true,
         day_limits,
         guard: GuardSettings::default(),
         sign_up: accounts::SignUpMode::Open,

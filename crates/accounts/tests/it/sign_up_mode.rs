@@ -10,7 +10,7 @@ both_engines! {
         let room = room(&test);
         let settings = Settings {
             free_credits: 0,
-            hostname: "x.example".into(),
+            hostname: "x.example".into(), inbound: false,
             day_limits: StandardLimits::default(),
             guard: GuardSettings::default(),
             sign_up: SignUpMode::Invite,

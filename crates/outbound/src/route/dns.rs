@@ -10,6 +10,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::system_conf::read_system_conf;
 use tokio::time::{Instant, timeout};
 
 use super::answers::{Answer, MAX_ALIASES, Mx};
@@ -19,11 +20,24 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) struct Dns {
     resolver: TokioResolver,
+    /// The name servers that are asked, for people.
+    servers: String,
 }
 
 impl Dns {
     /// Without servers, those of the system.
     pub(super) fn new(servers: &[SocketAddr], wait: Duration) -> Result<Self, NetError> {
+        let named: Vec<String> = if servers.is_empty() {
+            let (system, _) = read_system_conf()?;
+            system
+                .name_servers()
+                .iter()
+                .map(|server| server.ip.to_string())
+                .collect()
+        } else {
+            servers.iter().map(ToString::to_string).collect()
+        };
+        let servers_shown = named.join(", ");
         let mut builder = if servers.is_empty() {
             TokioResolver::builder_tokio()?
         } else {
@@ -36,9 +50,24 @@ impl Dns {
         options.attempts = 2;
         options.edns0 = true;
         options.cache_size = 4_096;
+        let resolver = builder.build()?;
         Ok(Self {
-            resolver: builder.build()?,
+            resolver,
+            servers: servers_shown,
         })
+    }
+
+    pub(super) fn servers(&self) -> &str {
+        &self.servers
+    }
+
+    /// What a name is an alias of, itself and not where that leads.
+    pub(super) async fn aliases(&self, name: &str) -> Answer<String> {
+        self.ask(name, RecordType::CNAME, |data| match data {
+            RData::CNAME(target) => Some(target.to_ascii().trim_end_matches('.').to_ascii_lowercase()),
+            _ => None,
+        })
+        .await
     }
 
     pub(super) async fn mx(&self, name: &str) -> Answer<Mx> {

@@ -38,6 +38,16 @@ impl Names {
         Ok(hosts.into_iter().map(|mx| mx.exchange).collect())
     }
 
+    /// The name servers that are asked.
+    pub fn servers(&self) -> &str {
+        self.0.servers()
+    }
+
+    /// What a name is an alias of.
+    pub async fn aliases(&self, name: &str) -> Result<Vec<String>, String> {
+        plain(self.0.aliases(name).await)
+    }
+
     /// TXT records, each joined from its strings.
     pub async fn texts(&self, name: &str) -> Result<Vec<String>, String> {
         plain(self.0.texts(name).await)

@@ -61,7 +61,7 @@ both_engines! {
         assert!(sink.messages().is_empty());
         let settings = accounts::Settings {
             free_credits: 0,
-            hostname: "us.example".into(),
+            hostname: "us.example".into(), inbound: false,
             day_limits: accounts::StandardLimits::default(),
             guard: accounts::GuardSettings::default(), sign_up: accounts::SignUpMode::Open,
         };

@@ -40,6 +40,7 @@ impl World {
             accounts::Settings {
                 free_credits: 500,
                 hostname: "us.example".into(),
+                inbound: false,
                 day_limits: accounts::StandardLimits::default(),
                 guard: accounts::GuardSettings::default(),
                 sign_up: accounts::SignUpMode::Open,

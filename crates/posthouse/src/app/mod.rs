@@ -226,6 +226,11 @@ impl Server {
         tasks.spawn(notices.run(stop.clone()));
         let also = also.merge(site::router(parts.clone(), site));
         tasks.spawn(smtp.serve(sockets.take_smtp()));
+        tasks.spawn(outbound::domains::keep(
+            accounts.clone(),
+            parts.settings.resolver.clone(),
+            stop.clone().cancelled_owned(),
+        ));
         tasks.spawn(accounts.clone().keep_guard(stop.clone().cancelled_owned()));
         tasks.spawn(accounts.keep_attempts(stop.clone().cancelled_owned()));
         let listeners = web::listeners(

@@ -27,6 +27,7 @@ impl Rooms {
         let settings = accounts::Settings {
             free_credits: config.accounts.free_credits.into(),
             hostname: config.hostname.clone(),
+            inbound: !config.smtp.inbound.is_empty(),
             day_limits: day_limits(&config.accounts),
             guard: GuardSettings {
                 thresholds: Thresholds {

@@ -1,7 +1,7 @@
 //! `posthouse domain`: the domains an account sends from, and the records they publish.
 
 use crate::cli::say::say;
-use accounts::domains::SendingDomain;
+use accounts::domains::{SendingDomain, zone};
 use clap::Subcommand;
 
 use super::table::Table;
@@ -99,41 +99,8 @@ async fn list(rooms: &Rooms, email: Option<String>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// As lines of a zone file.
 fn print_records(domain: &SendingDomain) {
     for record in &domain.records {
-        let use_of = if record.required { "" } else { "  ; recommended" };
-        say!("{}. IN TXT {}{use_of}", record.name, strings(&record.value));
-    }
-}
-
-/// TXT data as quoted strings of at most 255 octets. RFC 1035 section 3.3
-fn strings(value: &str) -> String {
-    let mut text = String::new();
-    let mut length = 0;
-    for c in value.chars() {
-        if length + c.len_utf8() > 255 {
-            text.push_str("\" \"");
-            length = 0;
-        }
-        if matches!(c, '"' | '\\') {
-            text.push('\\');
-        }
-        text.push(c);
-        length += c.len_utf8();
-    }
-    format!("\"{text}\"")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::strings;
-
-    #[test]
-    fn a_long_record_is_cut_into_strings_that_a_zone_takes() {
-        assert_eq!(strings("v=DKIM1; p=abc"), "\"v=DKIM1; p=abc\"");
-        assert_eq!(strings("say \"no\""), "\"say \\\"no\\\"\"");
-        let long = strings(&"x".repeat(300));
-        assert_eq!(long, format!("\"{}\" \"{}\"", "x".repeat(255), "x".repeat(45)));
+        say!("{}", zone::line(record));
     }
 }

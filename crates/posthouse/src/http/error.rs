@@ -303,6 +303,7 @@ impl From<AccountsError> for ApiError {
             | AccountsError::LoginExists(_)
             | AccountsError::AlreadySetUp
             | AccountsError::DomainExists(_)
+            | AccountsError::KeysWait(_)
             | AccountsError::RangeExists(_)
             | AccountsError::TooMany { .. }
             | AccountsError::NoSecondStep

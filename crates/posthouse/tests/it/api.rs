@@ -3,6 +3,7 @@
 mod access;
 mod announcements;
 mod credits;
+mod domains;
 mod fresh;
 mod heavy;
 mod live;

@@ -31,7 +31,7 @@ const HEAVY: [(&str, &str); 16] = [
 ];
 
 /// The modules of `outbound`, left to right: a module uses only modules before it.
-const OUTBOUND_MODULES: [&str; 11] = [
+const OUTBOUND_MODULES: [&str; 12] = [
     "model",
     "suppressions",
     "spool",
@@ -39,6 +39,7 @@ const OUTBOUND_MODULES: [&str; 11] = [
     "settle",
     "settings",
     "route",
+    "domains",
     "carry",
     "schedule",
     "sandbox",

@@ -1,13 +1,12 @@
 //! Sending domains and the DNS records that vouch for them.
 
-use std::time::Duration;
-
 use accounts::Scope;
-use accounts::domains::{Answer, Findings, Record, SendingDomain};
+use accounts::domains::{Record, SendingDomain, Stage, zone};
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use outbound::route::Names;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use outbound::domains::CheckError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -19,14 +18,13 @@ use crate::http::error::{ApiError, ApiResult, Problem};
 use crate::http::json::{Body, Named, id};
 use crate::http::paging::Page;
 
-/// How long one name server has for one answer.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 pub fn routes() -> OpenApiRouter<Parts> {
     OpenApiRouter::new()
         .routes(routes!(list, add))
         .routes(routes!(read, remove))
         .routes(routes!(check))
+        .routes(routes!(renew_keys))
+        .routes(routes!(zone_file))
 }
 
 /// A domain that the account sends from, or wants to.
@@ -43,9 +41,15 @@ struct DomainView {
     verified_by: &'static str,
     #[schema(required = true, format = DateTime)]
     verified_at: Option<String>,
-    /// When DNS was last asked.
+    /// When DNS was last asked. It is asked again by itself, a pending domain more often than a verified one.
     #[schema(required = true, format = DateTime)]
     checked_at: Option<String>,
+    /// The name servers that were asked; empty until then.
+    #[schema(example = "192.0.2.53")]
+    resolver: String,
+    /// Since when none of the DKIM records of a verified domain is found any more. Its mail is sent all the same.
+    #[schema(required = true, format = DateTime)]
+    missing_since: Option<String>,
     #[schema(format = DateTime)]
     created_at: String,
     /// What to publish, and what was found in its place.
@@ -68,6 +72,18 @@ enum RecordPurpose {
     DkimEd25519,
     Spf,
     Dmarc,
+    ReturnPath,
+}
+
+/// Where a record stands in the life of its key; records of no key are always in use.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum RecordStage {
+    InUse,
+    /// Its key signs as soon as the record is found.
+    Next,
+    /// Its key signs no more; the record is needed for mail that is on its way.
+    Leaving,
 }
 
 /// One DNS record to publish.
@@ -75,8 +91,13 @@ enum RecordPurpose {
 #[schema(as = DomainRecord)]
 struct RecordView {
     purpose: RecordPurpose,
+    /// `TXT` or `CNAME`.
     #[schema(example = "TXT")]
     r#type: &'static str,
+    stage: RecordStage,
+    /// Until when a record that is leaving is needed.
+    #[schema(required = true, format = DateTime)]
+    needed_until: Option<String>,
     /// The full name, without a dot at its end.
     #[schema(example = "ph2611r._domainkey.shop.example")]
     name: String,
@@ -102,8 +123,18 @@ impl From<Record> for RecordView {
                 Purpose::DkimEd25519 => RecordPurpose::DkimEd25519,
                 Purpose::Spf => RecordPurpose::Spf,
                 Purpose::Dmarc => RecordPurpose::Dmarc,
+                Purpose::ReturnPath => RecordPurpose::ReturnPath,
             },
-            r#type: "TXT",
+            r#type: record.kind.as_str(),
+            needed_until: match record.stage {
+                Stage::Leaving(until) => Some(until.rfc3339()),
+                Stage::InUse | Stage::Next => None,
+            },
+            stage: match record.stage {
+                Stage::InUse => RecordStage::InUse,
+                Stage::Next => RecordStage::Next,
+                Stage::Leaving(_) => RecordStage::Leaving,
+            },
             name: record.name,
             value: record.value,
             required: record.required,
@@ -127,6 +158,8 @@ impl From<SendingDomain> for DomainView {
             verified_by: domain.verified.map_or("", |(by, _)| by.as_str()),
             verified_at: domain.verified.map(|(_, at)| at.rfc3339()),
             checked_at: domain.checked_at.map(mail::time::Time::rfc3339),
+            resolver: domain.resolver,
+            missing_since: domain.missing_since.map(mail::time::Time::rfc3339),
             created_at: domain.created_at.rfc3339(),
             records: domain.records.into_iter().map(RecordView::from).collect(),
         }
@@ -259,26 +292,74 @@ async fn check(
 ) -> ApiResult<Json<DomainView>> {
     caller.needs(Scope::Domains)?;
     let domain = id(&domain, "domain")?;
-    let names = parts.accounts.names_to_check(caller.account_id(), domain).await?;
-    // A resolver of its own remembers nothing: whoever just published a record wants to know what is there now.
-    let dns = Names::new(&parts.settings.resolver, PATIENCE).map_err(|error| ApiError::internal(&error))?;
-    let dns = &dns;
-    let lookups = names.into_iter().map(|name| async move {
-        let answer = match dns.texts(&name).await {
-            Ok(found) => Answer::Found(found),
-            Err(reason) => Answer::Failed(reason),
-        };
-        (name, answer)
-    });
-    let findings: Findings = futures_util::future::join_all(lookups)
-        .await
-        .into_iter()
-        .collect();
+    let place = (caller.account_id(), domain);
+    let resolver = &parts.settings.resolver;
+    let checked = outbound::domains::check(&parts.accounts, resolver, place, &caller.by()).await;
     Ok(Json(
-        parts
-            .accounts
-            .record_check(caller.account_id(), domain, findings, &caller.by())
-            .await?
+        checked
+            .map_err(|error| match error {
+                CheckError::Accounts(error) => error.into(),
+                CheckError::Dns(error) => ApiError::internal(&error),
+            })?
             .into(),
     ))
+}
+
+/// Make new keys for a domain
+///
+/// A new pair beside the one in use, each under a name of its own. Publish its records: from the check that finds one on, the
+/// new key signs, and the old one's record stays for seven days, for mail that is on its way.
+#[utoipa::path(
+    post, path = "/domains/{id}/keys", tag = "domains", operation_id = "renewDomainKeys",
+    params(("id" = String, Path, description = "The domain")),
+    responses(
+        (status = 201, description = "The domain with the records of its new keys", body = DomainView),
+        (status = 404, description = "The account has none of this id", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "New keys wait for their records already", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("key" = ["domains"]), ("session" = [])),
+)]
+async fn renew_keys(
+    State(parts): State<Parts>,
+    caller: Caller,
+    Named(domain): Named<String>,
+) -> ApiResult<(StatusCode, Json<DomainView>)> {
+    caller.needs(Scope::Domains)?;
+    caller.needs_fresh()?;
+    let domain = id(&domain, "domain")?;
+    let renewed = parts
+        .accounts
+        .renew_domain_keys(caller.account_id(), domain, &caller.by())
+        .await?;
+    tracing::info!(%domain, account = %caller.account_id(), "new DKIM keys made");
+    Ok((StatusCode::CREATED, Json(renewed.into())))
+}
+
+/// Read the records of a domain as a zone file
+///
+/// Lines for the zone of the domain, in the format of RFC 1035, with every record to publish.
+#[utoipa::path(
+    get, path = "/domains/{id}/zone", tag = "domains", operation_id = "getDomainZone",
+    params(("id" = String, Path, description = "The domain")),
+    responses(
+        (status = 200, description = "The lines", body = String, content_type = "text/dns"),
+        (status = 404, description = "The account has none of this id", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("key" = ["domains"]), ("key" = ["read"]), ("session" = [])),
+)]
+async fn zone_file(
+    State(parts): State<Parts>,
+    caller: Caller,
+    Named(domain): Named<String>,
+) -> ApiResult<impl IntoResponse> {
+    caller.reads(Scope::Domains)?;
+    let domain = id(&domain, "domain")?;
+    let domain = parts.accounts.domain(caller.account_id(), domain).await?;
+    let file = format!("attachment; filename=\"{}.zone\"", domain.name.as_str());
+    // RFC 4027
+    let headers = [
+        (header::CONTENT_TYPE, "text/dns; charset=us-ascii".to_owned()),
+        (header::CONTENT_DISPOSITION, file),
+    ];
+    Ok((headers, zone::zone(&domain)))
 }

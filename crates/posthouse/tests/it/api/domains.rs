@@ -1,0 +1,92 @@
+//! Sending domains over the API, with a name server that the test holds in its hands.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::signed_in;
+use crate::both_engines;
+use crate::harness::dns::Dns;
+use crate::harness::wait::eventually;
+use crate::harness::{Posthouse, Sink};
+
+fn records<'a>(domain: &'a Value, stage: &str) -> Vec<&'a Value> {
+    let all = domain["records"].as_array().unwrap();
+    all.iter().filter(|record| record["stage"] == stage).collect()
+}
+
+fn publish(dns: &Dns, record: &Value) {
+    let (name, value) = (
+        record["name"].as_str().unwrap(),
+        record["value"].as_str().unwrap(),
+    );
+    match record["type"].as_str().unwrap() {
+        "TXT" => dns.txt(name, value),
+        _ => dns.alias(name, value),
+    };
+}
+
+both_engines! {
+    fn records_that_are_published_later_are_found_without_anybody_asking(engine) {
+        let (dns, sink) = (Dns::start(), Sink::start());
+        let server = Posthouse::on(engine)
+            .resolve_with(&dns, sink.address().port())
+            .set("smtp.inbound", "\"127.0.0.1:0\"")
+            .moving_clock()
+            .start();
+        server.create_account("alice@example.com");
+        let alice = signed_in(&server, "alice@example.com");
+        let domain = alice.post("/api/v1/domains", &json!({"name": "shop.example"})).expect(201).json();
+        let path = format!("/api/v1/domains/{}", domain["id"].as_str().unwrap());
+        assert_eq!((&domain["checked_at"], &domain["resolver"]), (&json!(null), &json!("")));
+        for record in records(&domain, "in_use") {
+            publish(&dns, record);
+        }
+        server.pass(Duration::from_mins(11));
+        let verified = eventually("the domain is verified", || {
+            let now = alice.get(&path).expect(200).json();
+            (now["state"] == "verified").then_some(now)
+        });
+        assert_eq!(verified["resolver"], dns.address().to_string());
+        let wrong: Vec<_> = records(&verified, "in_use").into_iter().filter(|one| one["ok"] != true).collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+        let returns: Vec<_> = records(&verified, "in_use").into_iter().filter(|one| one["purpose"] == "return_path").collect();
+        assert_eq!((&returns[0]["type"], &returns[0]["name"]), (&json!("CNAME"), &json!("bounces.shop.example")));
+        let lines = alice.get(&format!("{path}/zone")).expect(200);
+        assert_eq!(lines.header("content-disposition"), Some("attachment; filename=\"shop.example.zone\""));
+        for line in ["._domainkey.shop.example. IN TXT \"v=DKIM1; k=rsa; p=", "bounces.shop.example. IN CNAME "] {
+            assert!(lines.text.contains(line), "{}", lines.text);
+        }
+    }
+
+    fn new_keys_take_over_when_their_records_are_found_and_mail_is_signed_with_them(engine) {
+        let (dns, sink) = (Dns::start(), Sink::start());
+        dns.mx("example.net", 10, "mx.example.net").address_of("mx.example.net", "127.0.0.1");
+        let server = Posthouse::on(engine).resolve_with(&dns, sink.address().port()).start();
+        server.create_account("alice@example.com");
+        let alice = signed_in(&server, "alice@example.com");
+        let domain = alice.post("/api/v1/domains", &json!({"name": "shop.example"})).expect(201).json();
+        let path = format!("/api/v1/domains/{}", domain["id"].as_str().unwrap());
+        let signed_by = |subject: &str| {
+            let to = format!("{}@example.net", subject.replace(' ', "."));
+            let message = json!({"from": "info@shop.example", "to": [&to], "subject": subject, "text": "t"});
+            alice.post("/api/v1/messages", &message).expect(202);
+            let signatures = sink.wait_for_recipient(&to).header("dkim-signature");
+            let selector = |field: &String| field.split(" s=").nth(1).unwrap().split(';').next().unwrap().to_owned();
+            signatures.iter().map(selector).collect::<Vec<_>>()
+        };
+        let check = || alice.post(&format!("{path}/check"), &json!({})).expect(200).json();
+        records(&domain, "in_use").into_iter().for_each(|record| publish(&dns, record));
+        check();
+        let old = signed_by("old keys");
+        let renewed = alice.post(&format!("{path}/keys"), &json!({})).expect(201).json();
+        alice.post(&format!("{path}/keys"), &json!({})).expect(409);
+        assert_eq!(signed_by("still the old keys"), old);
+        records(&renewed, "next").into_iter().for_each(|record| publish(&dns, record));
+        let replaced = check();
+        let new = signed_by("new keys");
+        assert!(new.len() == 2 && new.iter().all(|selector| !old.contains(selector)), "{old:?} {new:?}");
+        let leaving = records(&replaced, "leaving");
+        assert!(leaving.len() == 2 && leaving.iter().all(|record| record["needed_until"].is_string()), "{leaving:?}");
+    }
+}
