@@ -29,7 +29,7 @@ pub(crate) fn epoch(tx: &mut Tx<'_>) -> store::Result<Epoch> {
 
 /// Makes this transaction wait for every other that changes something, and them for it: what it finds from here on
 /// stays so until it is committed.
-pub(crate) fn alone(tx: &mut Tx<'_>) -> store::Result<()> {
+pub fn alone(tx: &mut Tx<'_>) -> store::Result<()> {
     tx.run("UPDATE changes SET version = version WHERE one = 1", &[])
 }
 

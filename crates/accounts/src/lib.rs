@@ -61,7 +61,7 @@ pub use guard::{
 };
 pub use ip_credentials::{IpCredential, MOST_RANGES};
 pub use lockout::Lockout;
-pub use notices::{ChangedBy, Letter, Requester, Says, StepChange};
+pub use notices::{ChangedBy, Letter, Requester, Says, StepChange, webhook_paused};
 pub use people::{Account, AccountFilter, AccountSort, Login, NewAccount, OwnPassword};
 pub use principal::{Principal, Validity, Via};
 pub use scopes::{Role, Scope, Scopes};

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use store::{Id, Topic, Tx};
 
 use crate::credits::{self, Left};
-use crate::guard::Pause;
+use crate::guard::{Pause, tell_owners};
 use crate::links::{self, Link, Purpose};
 use crate::state::AccountState;
 use crate::{Accounts, Result, Role, allowance, limits, second_step, sign_up, token, users};
@@ -117,6 +117,10 @@ pub(crate) enum Matter {
         reason: String,
     },
     Resumed,
+    WebhookPaused {
+        place: String,
+        gone: bool,
+    },
 }
 
 /// A mail to be written now. It comes again after a while until [`Accounts::letter_sent`] is called.
@@ -183,6 +187,11 @@ pub enum Says {
     },
     /// The account may send again.
     Resumed,
+    /// A webhook is told nothing any more: its receiver is gone for good, or failed for a week.
+    WebhookPaused {
+        place: String,
+        gone: bool,
+    },
 }
 
 impl Matter {
@@ -218,6 +227,22 @@ pub(crate) fn note(
     )?;
     tx.ring(Topic::Notices);
     Ok(())
+}
+
+/// Tells the owners of an account that a webhook is told nothing any more. `place` is where it goes, without what may be
+/// secret in it; `gone` says that its receiver asked for it.
+pub fn webhook_paused(
+    tx: &mut Tx<'_>,
+    account: Id,
+    (place, gone): (&str, bool),
+    id: &mut dyn FnMut() -> Id,
+    now: Time,
+) -> store::Result<()> {
+    let matter = Matter::WebhookPaused {
+        place: place.to_owned(),
+        gone,
+    };
+    tell_owners(tx, account, &matter, id, now)
 }
 
 /// What taking the next one up came to.
@@ -446,6 +471,9 @@ fn write(
         }
         (Matter::Suspended { reason }, Some((_, language))) => (language, None, Says::Suspended { reason }),
         (Matter::Resumed, Some((_, language))) => (language, None, Says::Resumed),
+        (Matter::WebhookPaused { place, gone }, Some((_, language))) => {
+            (language, None, Says::WebhookPaused { place, gone })
+        }
         (
             Matter::Forgotten { .. }
             | Matter::PasswordChanged { .. }
@@ -453,7 +481,8 @@ fn write(
             | Matter::SecondStep { .. }
             | Matter::Paused { .. }
             | Matter::Suspended { .. }
-            | Matter::Resumed,
+            | Matter::Resumed
+            | Matter::WebhookPaused { .. },
             None,
         )
         | (Matter::Invited { .. }, Some(_)) => return Ok(None),

@@ -4,6 +4,7 @@ pub mod accept;
 pub mod capture;
 pub mod carry;
 pub mod domains;
+pub mod feed;
 pub mod model;
 mod outbound;
 pub mod route;
@@ -13,6 +14,7 @@ pub mod settings;
 pub mod settle;
 pub mod spool;
 pub mod suppressions;
+pub mod webhooks;
 
 pub use model::{Accepted, Origin, Refused, Submission, off_the_workers};
 pub use outbound::{Imported, Outbound, Suppress, Suppressed};

@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use mail::time::Time;
 
@@ -140,6 +141,68 @@ pub fn of_message(tx: &mut Tx<'_>, message: Id, limit: i64) -> Result<Vec<Logged
     };
     let rows = tx.query(sql, &[message.into(), limit.into()])?;
     rows.iter().map(logged).collect()
+}
+
+/// Up to `limit` events of one account behind `cursor`, in the order of commits.
+pub fn of_account(tx: &mut Tx<'_>, account: Id, cursor: Cursor, limit: i64) -> Result<Vec<Logged>> {
+    let sql = match tx.engine() {
+        Engine::Sqlite => {
+            "SELECT 0, seq, at, account, message, ordinal, kind, data FROM events \
+             WHERE account = $1 AND $2 = 0 AND seq > $3 ORDER BY seq LIMIT $4"
+        }
+        Engine::Postgres => {
+            "SELECT tx, seq, at, account, message, ordinal, kind, data FROM events \
+             WHERE account = $1 AND (tx, seq) > ($2, $3) \
+             AND tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint ORDER BY tx, seq LIMIT $4"
+        }
+    };
+    let values = [account.into(), cursor.tx.into(), cursor.seq.into(), limit.into()];
+    tx.query(sql, &values)?.iter().map(logged).collect()
+}
+
+/// How far the times of events may stand out of the order of commits: clocks of nodes differ, and transactions take a while.
+const SKEW: Duration = Duration::from_mins(5);
+
+/// A place behind which everything stands that happened at `time` or later, and little that happened before.
+pub fn place_at(tx: &mut Tx<'_>, time: Time) -> Result<Cursor> {
+    let time = time.minus(SKEW);
+    // The log is searched by halves: `at` has no index, and grows with the first column of the key.
+    let (bounds, look) = match tx.engine() {
+        Engine::Sqlite => (
+            "SELECT min(seq), max(seq) FROM events",
+            "SELECT seq, at FROM events WHERE seq >= $1 ORDER BY seq LIMIT 1",
+        ),
+        Engine::Postgres => (
+            "SELECT min(tx), max(tx) FROM events",
+            "SELECT tx, at FROM events WHERE tx >= $1 ORDER BY tx, seq LIMIT 1",
+        ),
+    };
+    let row = tx.query_opt(bounds, &[])?;
+    let (Some(first), Some(last)) = (match row {
+        Some(row) => (row.opt_int(0)?, row.opt_int(1)?),
+        None => (None, None),
+    }) else {
+        return Ok(Cursor::START);
+    };
+    let (mut low, mut high) = (first, last + 1);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        match tx.query_opt(look, &[middle.into()])? {
+            // What a backup brought has the number 0, whenever it happened.
+            Some(row) if row.int(0)? > 0 && row.time(1)? < time => low = row.int(0)? + 1,
+            _ => high = middle,
+        }
+    }
+    if low == first {
+        return Ok(Cursor::START);
+    }
+    Ok(match tx.engine() {
+        Engine::Sqlite => Cursor { tx: 0, seq: low - 1 },
+        Engine::Postgres => Cursor {
+            tx: low - 1,
+            seq: i64::MAX,
+        },
+    })
 }
 
 /// Where `consumer` has come to; the start when it never was here.

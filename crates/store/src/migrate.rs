@@ -116,6 +116,11 @@ const TREE: &[Migration] = &[
         name: "domain keys",
         text: include_str!("../migrations/0021_domain_keys.sql"),
     },
+    Migration {
+        version: 22,
+        name: "webhooks",
+        text: include_str!("../migrations/0022_webhooks.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

@@ -22,6 +22,8 @@ fn is_private_v4(ip: Ipv4Addr) -> bool {
         || (a == 100 && (64..128).contains(&b))
         || (a == 192 && b == 0 && c == 0)
         || (a == 198 && matches!(b, 18 | 19))
+        // The host of a virtual machine answers there, and nobody else does.
+        || ip == Ipv4Addr::new(168, 63, 129, 16)
 }
 
 // RFC 6890 section 2.2.3
@@ -29,14 +31,13 @@ fn is_private_v6(ip: Ipv6Addr) -> bool {
     if let Some(v4) = ip.to_ipv4_mapped() {
         return is_private_v4(v4);
     }
-    let [first, second, ..] = ip.segments();
-    // NAT64 reaches the IPv4 world (RFC 6052 section 2.1), its private parts too.
-    if first == 0x64 && second == 0xff9b {
-        let [.., high, low] = ip.segments();
+    let [first, second, .., high, low] = ip.segments();
+    // NAT64 reaches the IPv4 world (RFC 6052 section 2.1), its private parts too. Other prefixes beside it are a network's own.
+    if ip.segments()[..6] == [0x64, 0xff9b, 0, 0, 0, 0] {
         return is_private_v4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)));
     }
-    // Only 2000::/3 is given out as global unicast; 2002::/16 wraps an IPv4 address.
-    first & 0xe000 != 0x2000 || first == 0x2002
+    // Only 2000::/3 is given out as global unicast; 2002::/16 and 2001::/32 wrap an IPv4 address.
+    first & 0xe000 != 0x2000 || first == 0x2002 || (first == 0x2001 && second == 0)
 }
 
 /// IPv4 and IPv6 in turn. IPv4 leads: receivers ask more of an IPv6 sender (a PTR record, SPF or DKIM) and refuse it sooner.
@@ -54,7 +55,7 @@ pub(super) fn interleaved(v4: Vec<IpAddr>, v6: Vec<IpAddr>) -> Vec<IpAddr> {
 }
 
 /// Whether the address is one of this machine's own: then the system answers it with itself as the source.
-pub(super) fn is_ours(ip: IpAddr) -> bool {
+pub fn is_ours(ip: IpAddr) -> bool {
     let any: IpAddr = if ip.is_ipv4() {
         Ipv4Addr::UNSPECIFIED.into()
     } else {
@@ -94,6 +95,11 @@ mod tests {
             "::ffff:127.0.0.1",
             "64:ff9b::7f00:1",
             "2002:7f00:1::1",
+            "2001:0:7f00:1::1",
+            "64:ff9b:1::808:808",
+            "fd00:ec2::254",
+            "100.100.100.200",
+            "168.63.129.16",
         ] {
             assert!(is_private(ip.parse().unwrap()), "{ip}");
         }

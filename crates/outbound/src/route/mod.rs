@@ -8,7 +8,7 @@ mod plan;
 mod router;
 mod setting;
 
-pub use address::is_private;
+pub use address::{is_ours, is_private};
 pub use names::Names;
 pub use plan::{Host, Plan, PlanFailure, TlsPolicy, Via};
 pub use router::{Router, RouterError, RouterSettings};

@@ -6,6 +6,7 @@ mod depth;
 pub mod history;
 mod hold;
 mod insert;
+mod names;
 mod purge;
 mod result;
 
@@ -17,6 +18,7 @@ pub use claim::{
 pub use depth::depth;
 pub use hold::{HELD, count_held, held_of, hold, next_holding, release, return_held, waiting_of};
 pub use insert::{NewMessage, NewRecipient, Place, insert};
+pub use names::{Named, named_messages, named_recipients};
 pub use purge::{Purged, first_id_at, purge};
 pub use result::{Settled, in_turn, release_body, settle};
 

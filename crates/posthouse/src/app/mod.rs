@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outbound::Outbound;
+use outbound::webhooks::Webhooks;
 use store::StoreError;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -80,6 +81,7 @@ struct Server {
     rooms: Rooms,
     certificates: Certificates,
     outbound: Outbound,
+    webhooks: Webhooks,
     sockets: Sockets,
     notices: NoticeSettings,
     http: Arc<http::HttpSettings>,
@@ -92,9 +94,6 @@ struct Server {
 pub async fn serve(config: Config) -> Result<(), AppError> {
     let held = DataDir::lock(&config.data_dir)?;
     let mut signals = Signals::listen().map_err(AppError::Signals)?;
-    for key in &config.without_effect {
-        warn!(key, "this key has no effect in this version");
-    }
     let server = Server::build(config).await?;
     // Whoever reads the welcome may have gone; that is no reason not to serve.
     let _ = writeln!(std::io::stdout(), "{}", server.welcome());
@@ -116,6 +115,7 @@ impl Server {
         let now = rooms.clock.now();
         let certificates = Certificates::open(&config, now)?;
         let parts = sending::parts(&config, &rooms)?;
+        let webhooks = sending::webhooks(&config, &rooms)?;
         let setup_token = setup_token::current(&config.data_dir, &rooms.accounts, &rooms.ids).await?;
         let sockets = Sockets::open(&config)?;
         let notices = web::notices(&config, &sockets)?;
@@ -128,6 +128,7 @@ impl Server {
             rooms,
             certificates,
             outbound,
+            webhooks,
             sockets,
             notices,
             http,
@@ -162,6 +163,7 @@ impl Server {
             rooms,
             certificates,
             outbound,
+            webhooks,
             mut sockets,
             notices,
             http: settings,
@@ -193,6 +195,7 @@ impl Server {
         let sources = metrics::Sources {
             db: rooms.db.clone(),
             outbound: outbound.clone(),
+            webhooks: webhooks.clone(),
             smtp: smtp.counters(),
             connections: smtp.connections().into_iter().chain(web).collect(),
             certificates: certificates.clone(),
@@ -208,6 +211,7 @@ impl Server {
             db: rooms.db.clone(),
             accounts: rooms.accounts,
             outbound: outbound.clone(),
+            webhooks: webhooks.clone(),
             clock: rooms.clock,
             ids: rooms.ids,
             certificates: certificates.clone(),
@@ -241,12 +245,14 @@ impl Server {
         );
         tasks.spawn(http::serve(listeners, parts, also, stop.clone()));
         tasks.close();
+        webhooks.start();
 
         signals.stop(&reload).await;
         info!("stopping");
         stop.cancel();
         let limit = config.shutdown_timeout;
-        let ended = async { tokio::join!(tasks.wait(), outbound.shut_down(limit)) };
+        let ended =
+            async { tokio::join!(tasks.wait(), outbound.shut_down(limit), webhooks.shut_down(limit)) };
         tokio::select! {
             ended = tokio::time::timeout(limit + MARGIN, ended) => if ended.is_err() {
                 warn!("not everything ended in time; what was accepted is stored and goes out at the next start");

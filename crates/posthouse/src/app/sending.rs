@@ -8,6 +8,7 @@ use outbound::carry::{CarrySettings, Transport};
 use outbound::route::{Router, RouterSettings};
 use outbound::schedule::RoutedCourier;
 use outbound::settle::Policy;
+use outbound::webhooks::{WebhookSettings, Webhooks};
 use outbound::{Parts, Settings};
 
 use super::{AppError, Rooms, node};
@@ -15,6 +16,18 @@ use crate::config::Config;
 
 /// How long one question to a name server may take.
 const RESOLVER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Webhooks, which are still to be started.
+pub fn webhooks(config: &Config, rooms: &Rooms) -> Result<Webhooks, AppError> {
+    let settings = WebhookSettings {
+        allow_private: config.webhooks.allow_private,
+        resolver: config.delivery.resolver.iter().map(|server| server.0).collect(),
+        resolver_timeout: RESOLVER_TIMEOUT,
+        ca_file: config.delivery.ca_file.clone(),
+    };
+    let parts = (rooms.db.clone(), rooms.clock.clone(), rooms.ids.clone());
+    Ok(Webhooks::new(&settings, parts)?)
+}
 
 /// What sending is built from, for a server that delivers and for a command that only accepts.
 pub fn parts(config: &Config, rooms: &Rooms) -> Result<Parts, AppError> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use store::DatabaseUrl;
 
 use super::Overrides;
-use super::keys::{Accounts, Acme, Delivery, Guard, Http, Log, Settings, Site, Smtp, Storage};
+use super::keys::{Accounts, Acme, Delivery, Guard, Http, Log, Settings, Site, Smtp, Storage, Webhooks};
 use super::problem::{ConfigError, Place, Problem};
 use super::value::{HostName, HttpUrl, Listen, Setting, Size};
 
@@ -26,10 +26,9 @@ pub struct Config {
     pub site: Site,
     pub accounts: Accounts,
     pub guard: Guard,
+    pub webhooks: Webhooks,
     pub storage: Storage,
     pub log: Log,
-    /// Keys that were set and do nothing yet; said once at start.
-    pub without_effect: Vec<&'static str>,
     settings: Settings,
 }
 
@@ -70,10 +69,6 @@ impl Config {
             .url
             .clone()
             .unwrap_or_else(|| DatabaseUrl::Sqlite(data_dir.join("posthouse.db")));
-        let mut without_effect = Vec::new();
-        if settings.webhooks.allow_private {
-            without_effect.push("webhooks.allow_private");
-        }
         Ok(Self {
             hostname: settings
                 .server
@@ -92,7 +87,7 @@ impl Config {
             guard: settings.guard.clone(),
             storage: settings.storage.clone(),
             log: settings.log.clone(),
-            without_effect,
+            webhooks: settings.webhooks.clone(),
             settings,
         })
     }

@@ -270,8 +270,9 @@ settings! {
 
     /// Calls to other people's servers.
     webhooks: Webhooks {
-        /// Whether webhooks may call private addresses. This version sends no webhooks yet; the key takes effect
-        /// when they arrive.
+        /// Whether webhooks may go to private addresses, loopback included, to any port, and without TLS (`http://`). For tests
+        /// and closed networks: whoever has an account can then reach what this server can. Otherwise a webhook has to begin
+        /// with `https://`, on port 443 or from 1024 on.
         allow_private: bool = "false",
     }
 

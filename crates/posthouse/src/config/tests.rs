@@ -43,7 +43,6 @@ fn every_default_can_be_read_and_is_a_configuration() {
     assert_eq!(config.smtp.max_message_size, Size(25 << 20));
     assert_eq!(config.delivery.retry.len(), 8);
     assert!(matches!(config.certificate, CertificateFrom::Ourselves));
-    assert!(config.without_effect.is_empty());
 }
 
 #[test]
@@ -333,16 +332,6 @@ fn a_public_url_is_made_from_the_ports_when_none_is_named() {
     ] {
         assert!(HttpUrl::parse(text).is_none(), "{text}");
     }
-}
-
-#[test]
-fn keys_that_do_nothing_yet_are_taken_and_named() {
-    let config = config(
-        "[accounts]\nsignup = \"open\"\n[webhooks]\nallow_private = true",
-        &[],
-    )
-    .unwrap();
-    assert_eq!(config.without_effect, ["webhooks.allow_private"]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use outbound::webhooks::WebhookError;
 use serde::Serialize;
 use store::{ErrorKind, StoreError};
 use utoipa::ToSchema;
@@ -314,6 +315,27 @@ impl From<AccountsError> for ApiError {
             | AccountsError::LastOwner
             | AccountsError::RedeemedBefore
             | AccountsError::Unlimited => Self::Conflict(said),
+        }
+    }
+}
+
+impl From<WebhookError> for ApiError {
+    fn from(error: WebhookError) -> Self {
+        let said = sentence(&error.to_string());
+        match error {
+            WebhookError::Store(error) => error.into(),
+            WebhookError::Url(_) => Self::invalid("url", said),
+            WebhookError::Description => Self::invalid("description", said),
+            WebhookError::Kind(_) => Self::invalid("types", said),
+            WebhookError::Stream => Self::invalid("stream", said),
+            WebhookError::EndsBefore => Self::invalid("until", said),
+            WebhookError::NotFound(what) => Self::NotFound(what),
+            WebhookError::TooMany
+            | WebhookError::Paused
+            | WebhookError::NotPaused
+            | WebhookError::ResumeFirst
+            | WebhookError::Waits
+            | WebhookError::TooManyWait => Self::Conflict(said),
         }
     }
 }

@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use accounts::Accounts;
 use outbound::Outbound;
+use outbound::webhooks::Webhooks;
 use store::{Clock, Db, Ids};
 use tokio_util::sync::CancellationToken;
 
@@ -87,6 +88,7 @@ pub enum Security {
 pub struct Parts {
     pub accounts: Accounts,
     pub outbound: Outbound,
+    pub webhooks: Webhooks,
     pub db: Db,
     pub clock: Clock,
     pub ids: Ids,

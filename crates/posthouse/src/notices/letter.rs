@@ -100,6 +100,7 @@ impl Writer {
             left => number(left),
             mark => number(mark),
             inviter => inviter(&letter.says),
+            place => webhook(&letter.says),
             ..state_facts(&letter.says)
         };
         let origin = self.env.render_str(&words.origin, &facts)?;
@@ -157,6 +158,7 @@ impl Writer {
             } => format!("{base}/app/accounts/{id}"),
             Says::Paused { account: None, .. } => format!("{base}/help/account-paused"),
             Says::Suspended { .. } | Says::Resumed => format!("{base}/app/"),
+            Says::WebhookPaused { .. } => format!("{base}/app/webhooks"),
         }
     }
 }
@@ -195,6 +197,8 @@ fn kind(says: &Says) -> &'static str {
         Says::Paused { .. } => "paused_operator",
         Says::Suspended { .. } => "suspended",
         Says::Resumed => "resumed",
+        Says::WebhookPaused { gone: true, .. } => "webhook_gone",
+        Says::WebhookPaused { gone: false, .. } => "webhook_failing",
     }
 }
 
@@ -222,6 +226,14 @@ fn state_facts(says: &Says) -> Value {
         of => pause.of,
         most => percent(pause.most),
         owner_decides,
+    }
+}
+
+/// Where the webhook goes that the mail is about.
+fn webhook(says: &Says) -> &str {
+    match says {
+        Says::WebhookPaused { place, .. } => place,
+        _ => "",
     }
 }
 
@@ -308,6 +320,14 @@ mod tests {
                 reason: "Write to us.".to_owned(),
             },
             Says::Resumed,
+            Says::WebhookPaused {
+                place: "hooks.example.org:8443".to_owned(),
+                gone: true,
+            },
+            Says::WebhookPaused {
+                place: "hooks.example.org:8443".to_owned(),
+                gone: false,
+            },
         ];
         [others.as_slice(), steps.as_slice()].concat()
     }

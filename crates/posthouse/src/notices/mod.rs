@@ -153,6 +153,7 @@ fn can_be_used(says: &Says, mode: SignUpMode) -> bool {
         | Says::SecondStep { .. }
         | Says::Paused { .. }
         | Says::Suspended { .. }
-        | Says::Resumed => true,
+        | Says::Resumed
+        | Says::WebhookPaused { .. } => true,
     }
 }

@@ -16,6 +16,7 @@ use axum::routing::get;
 use ipnet::IpNet;
 use mail::time::Time;
 use outbound::Outbound;
+use outbound::webhooks::Webhooks;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
 use prometheus_client::metrics::MetricType;
@@ -37,6 +38,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 pub struct Sources {
     pub db: Db,
     pub outbound: Outbound,
+    pub webhooks: Webhooks,
     pub smtp: Arc<smtp::Counters>,
     /// By the name of the kind of listener.
     pub connections: Arc<[(&'static str, Arc<Connections>)]>,
@@ -118,6 +120,7 @@ impl Collector for Sources {
         let mut page = Page(encoder);
         self.sending(&mut page)?;
         self.queue(&mut page)?;
+        self.webhooks(&mut page)?;
         self.connections(&mut page)?;
         self.doors(&mut page)?;
         self.commits(&mut page)?;
@@ -242,6 +245,25 @@ impl Sources {
             "outbound_connections",
             "Open connections to other servers",
             self.outbound.connections() as i64,
+        )
+    }
+
+    fn webhooks(&self, page: &mut Page<'_>) -> fmt::Result {
+        let counts = self.webhooks.counts();
+        page.counter(
+            "webhooks_delivered",
+            "Webhook messages that their receiver took",
+            counts.delivered,
+        )?;
+        page.counter(
+            "webhook_attempts_failed",
+            "Attempts at webhook messages that failed",
+            counts.failed,
+        )?;
+        page.gauge(
+            "webhooks_waiting",
+            "Webhook messages waiting for an attempt, counted every 20 seconds and up to 100,000",
+            counts.waiting as i64,
         )
     }
 

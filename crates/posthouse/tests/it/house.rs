@@ -31,7 +31,7 @@ const HEAVY: [(&str, &str); 16] = [
 ];
 
 /// The modules of `outbound`, left to right: a module uses only modules before it.
-const OUTBOUND_MODULES: [&str; 12] = [
+const OUTBOUND_MODULES: [&str; 14] = [
     "model",
     "suppressions",
     "spool",
@@ -44,10 +44,12 @@ const OUTBOUND_MODULES: [&str; 12] = [
     "schedule",
     "sandbox",
     "accept",
+    "feed",
+    "webhooks",
 ];
 
 /// Each table and the module that alone writes SQL on it.
-const TABLES: [(&str, &str); 50] = [
+const TABLES: [(&str, &str); 53] = [
     ("account_changes", "accounts/src/changes"),
     ("accounts", "accounts/src"),
     ("announcements", "accounts/src/announcements"),
@@ -98,6 +100,9 @@ const TABLES: [(&str, &str); 50] = [
     ("voucher_batches", "accounts/src/credits"),
     ("voucher_uses", "accounts/src/credits"),
     ("vouchers", "accounts/src/credits"),
+    ("webhook_attempts", "outbound/src/webhooks"),
+    ("webhook_deliveries", "outbound/src/webhooks"),
+    ("webhooks", "outbound/src/webhooks"),
 ];
 
 /// Licences that a binary may carry without asking anyone.

@@ -27,3 +27,4 @@ mod sign_up;
 mod site;
 mod smtp_raw;
 mod tls;
+mod webhooks;

@@ -48,7 +48,7 @@ fn attribute<'a>(html: &'a str, name: &str) -> Vec<&'a str> {
 }
 
 /// Text as a reader sees it.
-fn unescaped(html: &str) -> String {
+pub fn unescaped(html: &str) -> String {
     html.replace("&lt;", "<")
         .replace("&gt;", ">")
         .replace("&quot;", "\"")

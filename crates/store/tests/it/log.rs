@@ -71,6 +71,45 @@ both_engines! {
         assert_eq!(kinds(&next), ["next"]);
     }
 
+    async fn an_account_reads_its_own_events_from_a_place_or_a_moment(test: TestDb) {
+        let (mine, other) = (test.id(), test.id());
+        for hour in 0..20 {
+            let at = NOW.plus(Duration::from_hours(hour));
+            let account = if hour % 2 == 0 { mine } else { other };
+            test.db
+                .write("append", move |tx| {
+                    let event = Event { at, account, message: None, ordinal: None, kind: "x", data: "{}" };
+                    events::append(tx, &event)
+                })
+                .await
+                .unwrap();
+        }
+        let ninth = events_after(&test.db, Cursor::START, 10).await[9].cursor;
+        events_after(&test.db, ninth, 10).await;
+        let own = test.db.read("read", move |tx| events::of_account(tx, mine, Cursor::START, 50)).await.unwrap();
+        assert_eq!(own.len(), 10);
+        assert!(own.iter().all(|event| event.account == mine));
+        let after = own[6].cursor;
+        let rest = test.db.read("read", move |tx| events::of_account(tx, mine, after, 2)).await.unwrap();
+        assert_eq!(rest, own[7..9]);
+        for hour in [0, 1, 7, 19] {
+            let at = NOW.plus(Duration::from_hours(hour));
+            let place = test.db.read("find", move |tx| events::place_at(tx, at)).await.unwrap();
+            let found = test.db.read("read", move |tx| events::read_after(tx, place, 1)).await.unwrap();
+            assert_eq!(found[0].at, at, "{hour}");
+        }
+        let far = NOW.plus(Duration::from_hours(1_000));
+        let place = test.db.read("find", move |tx| events::place_at(tx, far)).await.unwrap();
+        assert_eq!(test.db.read("read", move |tx| events::read_after(tx, place, 1)).await.unwrap(), []);
+        let early = test.db.read("find", |tx| events::place_at(tx, Time::EPOCH)).await.unwrap();
+        assert_eq!(early, Cursor::START);
+    }
+
+    async fn the_beginning_of_an_empty_log_is_its_start(test: TestDb) {
+        let place = test.db.read("find", |tx| events::place_at(tx, NOW)).await.unwrap();
+        assert_eq!(place, Cursor::START);
+    }
+
     async fn a_node_without_a_heartbeat_is_dead_after_its_lease(test: TestDb) {
         let (alive, dead) = (test.id(), test.id());
         let after = |seconds| NOW.plus(Duration::from_secs(seconds));

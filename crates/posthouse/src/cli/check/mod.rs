@@ -109,9 +109,6 @@ pub fn run(common: &Common, options: &Options) -> Result<ExitCode, Failure> {
     let findings = super::runtime()?.block_on(async {
         let mut findings = Findings::default();
         findings.good("configuration");
-        for key in &config.without_effect {
-            findings.note(format!("{key} has no effect in this version"), "");
-        }
         let running = local::data_dir(&config, &mut findings);
         local::ports(&config, running, &mut findings).await;
         local::certificate(&config, Clock::system().now(), &mut findings);

@@ -9,6 +9,7 @@ mod content;
 mod credentials;
 mod credits;
 mod domains;
+mod events;
 mod guard;
 mod help;
 mod inbox;
@@ -31,6 +32,8 @@ mod smtp_credentials;
 mod suppressions;
 mod users;
 mod vouchers;
+mod webhook_deliveries;
+mod webhooks;
 
 pub use content::memory_for_reading;
 pub use session::{SignedIn, sign_in_with_code, sign_in_with_password};
@@ -75,6 +78,8 @@ use super::{Parts, live};
         (name = "messages", description = "What became of each message, recipient by recipient."),
         (name = "live", description = "News as they happen."),
         (name = "suppressions", description = "Addresses that get no mail of the account."),
+        (name = "events", description = "The log of what happened, to be read on from where one stopped."),
+        (name = "webhooks", description = "Receivers that are told what happens, as Standard Webhooks describes it."),
         (name = "domains", description = "Domains that an account sends from, and the DNS records that vouch for it."),
         (name = "account", description = "The account that is signed in."),
         (name = "credits", description = "What was granted, what was used, and what is left."),
@@ -102,6 +107,9 @@ fn operations() -> OpenApiRouter<Parts> {
         .merge(send::routes())
         .merge(messages::routes())
         .merge(live::routes())
+        .merge(events::routes())
+        .merge(webhooks::routes())
+        .merge(webhook_deliveries::routes())
         .merge(domains::routes())
         .merge(account::routes())
         .merge(credits::routes())

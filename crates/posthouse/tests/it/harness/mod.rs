@@ -19,6 +19,7 @@ pub mod disk;
 pub mod dns;
 pub mod engine;
 pub mod http;
+pub mod receiver;
 pub mod root;
 pub mod server;
 pub mod sink;
@@ -27,6 +28,7 @@ pub mod tls;
 pub mod wait;
 
 pub use engine::Engine;
+pub use receiver::{Receiver, Reply};
 pub use server::{PASSWORD, Posthouse};
 pub use sink::{Act, Sink, Verb};
 pub use smtp::Smtp;

@@ -1,0 +1,71 @@
+//! What recipients and messages are called outside, many at once.
+
+use store::{Id, Result, Tx, Value};
+
+/// Looked up in one statement: its text is always the same, so that it is prepared once.
+const STEP: usize = 40;
+
+/// A message or one recipient of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    pub message: Id,
+    pub ordinal: Option<i64>,
+    pub message_id: String,
+    pub recipient: Option<String>,
+}
+
+/// Those of these recipients that are on record.
+pub fn named_recipients(tx: &mut Tx<'_>, keys: &[(Id, i64)]) -> Result<Vec<Named>> {
+    let either: Vec<String> = (0..STEP)
+        .map(|n| format!("(r.message = ${} AND r.ordinal = ${})", 2 * n + 1, 2 * n + 2))
+        .collect();
+    let sql = format!(
+        "SELECT r.message, r.ordinal, m.message_id, r.address FROM recipients r JOIN messages m ON m.id = r.message \
+         WHERE {}",
+        either.join(" OR ")
+    );
+    let mut named = Vec::with_capacity(keys.len());
+    for step in keys.chunks(STEP) {
+        let values: Vec<Value<'_>> = filled(step)
+            .flat_map(|&(message, ordinal)| [message.into(), ordinal.into()])
+            .collect();
+        for row in tx.query(&sql, &values)? {
+            named.push(Named {
+                message: row.id(0)?,
+                ordinal: row.opt_int(1)?,
+                message_id: row.text(2)?,
+                recipient: row.opt_text(3)?,
+            });
+        }
+    }
+    Ok(named)
+}
+
+/// Those of these messages that are on record.
+pub fn named_messages(tx: &mut Tx<'_>, ids: &[Id]) -> Result<Vec<Named>> {
+    let places: Vec<String> = (1..=STEP).map(|n| format!("${n}")).collect();
+    let sql = format!(
+        "SELECT id, message_id FROM messages WHERE id IN ({})",
+        places.join(", ")
+    );
+    let mut named = Vec::with_capacity(ids.len());
+    for step in ids.chunks(STEP) {
+        let values: Vec<Value<'_>> = filled(step).map(Value::from).collect();
+        for row in tx.query(&sql, &values)? {
+            named.push(Named {
+                message: row.id(0)?,
+                ordinal: None,
+                message_id: row.text(1)?,
+                recipient: None,
+            });
+        }
+    }
+    Ok(named)
+}
+
+/// As many as a statement asks for: the last one again and again.
+fn filled<T>(step: &[T]) -> impl Iterator<Item = &T> {
+    step.iter()
+        .chain(std::iter::repeat(&step[step.len() - 1]))
+        .take(STEP)
+}
