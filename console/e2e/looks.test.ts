@@ -119,6 +119,7 @@ describe("the console looks right and is accessible", () => {
         "empty-domains": "/app/domains",
         "empty-credentials": "/app/credentials",
         "empty-keys": "/app/keys",
+        "empty-webhooks": "/app/webhooks",
         "empty-queue": "/app/queue",
         "empty-ranges": "/app/ranges",
         "empty-lockouts": "/app/lockouts",

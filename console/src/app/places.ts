@@ -20,6 +20,7 @@ import {
   IconUser,
   IconUsers,
   IconUsersGroup,
+  IconWebhook,
   IconWorldCheck,
 } from "@tabler/icons-react";
 import type { ComponentType } from "react";
@@ -35,6 +36,7 @@ type PlaceTo =
   | "/suppressions"
   | "/credentials"
   | "/keys"
+  | "/webhooks"
   | "/account"
   | "/account/attempts"
   | "/account/credits"
@@ -51,7 +53,7 @@ type PlaceTo =
 
 export interface Place {
   to: PlaceTo;
-  label: `nav.${"overview" | "messages" | "inbox" | "send" | "smtp" | "domains" | "suppressions" | "credentials" | "keys" | "account" | "attempts" | "credits" | "security" | "users" | "audit" | "auditAll" | "accounts" | "queue" | "ranges" | "lockouts" | "vouchers" | "announcements"}`;
+  label: `nav.${"overview" | "messages" | "inbox" | "send" | "smtp" | "domains" | "suppressions" | "credentials" | "keys" | "webhooks" | "account" | "attempts" | "credits" | "security" | "users" | "audit" | "auditAll" | "accounts" | "queue" | "ranges" | "lockouts" | "vouchers" | "announcements"}`;
   Icon: ComponentType<{ size?: number; stroke?: number; "aria-hidden"?: boolean }>;
   exact?: boolean;
   /** The scope that the page asks for; without one everybody may look. */
@@ -81,6 +83,7 @@ function everywhere(me: Me): Group[] {
     { to: "/suppressions", label: "nav.suppressions", Icon: IconBan },
     { to: "/credentials", label: "nav.credentials", Icon: IconPassword, needs: "credentials" },
     { to: "/keys", label: "nav.keys", Icon: IconKey, needs: "credentials" },
+    { to: "/webhooks", label: "nav.webhooks", Icon: IconWebhook },
   ];
   const own: Place[] = [
     { to: "/account", label: "nav.account", Icon: IconUser, exact: true },

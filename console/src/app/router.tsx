@@ -11,6 +11,7 @@ import {
 import { session, setup } from "../api/queries";
 import { readSearch } from "../pages/messages/filter";
 import { isReason } from "../pages/suppressions/reasons";
+import { DELIVERY_STATES, type DeliveryState } from "../pages/webhooks/words";
 import { Bare, Crashed, Missing, Waiting } from "./Bare";
 import { BASE } from "./base";
 import { cache } from "./cache";
@@ -165,6 +166,17 @@ const suppressionsPage = createRoute({
   component: lazyRouteComponent(() => import("../pages/suppressions/Suppressions"), "Component"),
 });
 
+const webhookPage = createRoute({
+  getParentRoute: () => frame,
+  path: "/webhooks/$id",
+  validateSearch: (raw: Record<string, unknown>): { state?: DeliveryState; after?: string } => {
+    const state = DELIVERY_STATES.find((one) => one === raw.state);
+    const after = typeof raw.after === "string" && raw.after !== "" ? raw.after : undefined;
+    return { ...(state && { state }), ...(after && { after }) };
+  },
+  component: lazyRouteComponent(() => import("../pages/webhooks/WebhookPage"), "Component"),
+});
+
 const tree = root.addChildren([
   bare.addChildren([setupPage, signInPage]),
   frame.addChildren([
@@ -177,6 +189,8 @@ const tree = root.addChildren([
     page("/send", () => import("../pages/send/Send")),
     page("/credentials", () => import("../pages/credentials/Credentials")),
     page("/keys", () => import("../pages/keys/Keys")),
+    page("/webhooks", () => import("../pages/webhooks/Webhooks")),
+    webhookPage,
     page("/account", () => import("../pages/account/AccountPage")),
     page("/account/security", () => import("../pages/security/Security")),
     attemptsPage,

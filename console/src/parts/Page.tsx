@@ -13,7 +13,7 @@ interface Props {
   tab?: string;
   intro?: ReactNode;
   action?: ReactNode;
-  back?: { to: "/messages" | "/inbox" | "/domains" | "/accounts"; label: string };
+  back?: { to: "/messages" | "/inbox" | "/domains" | "/accounts" | "/webhooks"; label: string };
   /** Forms and reading matter are narrower than tables. */
   narrow?: boolean;
   children: ReactNode;

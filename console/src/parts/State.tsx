@@ -39,6 +39,9 @@ export const LOOKS = {
   pending: { tone: "amber", Icon: IconAlertTriangle },
   verified: { tone: "green", Icon: IconCircleCheck },
   active: { tone: "green", Icon: IconCircleCheck },
+  waiting: { tone: "amber", Icon: IconClockPause },
+  failing: { tone: "amber", Icon: IconAlertTriangle },
+  failed: { tone: "red", Icon: IconCircleX },
   running: { tone: "grey", Icon: IconPlayerPlay },
 } as const satisfies Record<string, Look>;
 

@@ -35,6 +35,7 @@ export const frame = {
     domains: "Sending domains",
     credentials: "SMTP credentials",
     keys: "API keys",
+    webhooks: "Webhooks",
     account: "Account",
     attempts: "Sign-in attempts",
     credits: "Credits",
@@ -71,6 +72,9 @@ export const frame = {
     suspended: "Suspended",
     paused: "Paused",
     running: "Running",
+    waiting: "Waiting",
+    failing: "Failing",
+    failed: "Failed",
     accepted: "Accepted",
   },
   common: {

@@ -6,6 +6,7 @@ import { operator } from "./operator";
 import { security } from "./security";
 import { sending } from "./sending";
 import { suppressions } from "./suppressions";
+import { webhooks } from "./webhooks";
 
 export const en = {
   ...frame,
@@ -15,4 +16,5 @@ export const en = {
   ...credits,
   ...operator,
   ...suppressions,
+  ...webhooks,
 } as const;

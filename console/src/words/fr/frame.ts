@@ -38,6 +38,7 @@ export const frame: Shape<typeof english> = {
     domains: "Domaines d’envoi",
     credentials: "Identifiants SMTP",
     keys: "Clés d’API",
+    webhooks: "Webhooks",
     account: "Compte",
     security: "Sécurité",
     attempts: "Connexions tentées",
@@ -74,6 +75,9 @@ export const frame: Shape<typeof english> = {
     suspended: "Suspendu",
     paused: "En pause",
     running: "En marche",
+    waiting: "En attente",
+    failing: "En échec",
+    failed: "Échoué",
     accepted: "Accepté",
   },
   common: {

@@ -7,6 +7,7 @@ import { operator } from "./operator";
 import { security } from "./security";
 import { sending } from "./sending";
 import { suppressions } from "./suppressions";
+import { webhooks } from "./webhooks";
 
 export const fr: Words = {
   ...frame,
@@ -16,4 +17,5 @@ export const fr: Words = {
   ...credits,
   ...operator,
   ...suppressions,
+  ...webhooks,
 };
