@@ -1,6 +1,6 @@
 //! IP ranges that stand in for a password.
 
-use accounts::{IpCredential, Scope};
+use accounts::{AccountsError, IpCredential, Scope};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -90,15 +90,17 @@ struct CreateCredential {
 /// Let an IP range send without a password
 ///
 /// For devices that can neither sign in nor speak TLS. Whoever sits behind an address of the range sends as this
-/// account, so keep it narrow. Where ranges overlap, the narrower one counts.
+/// account, so keep it narrow. Where ranges overlap, the narrower one counts. For a login of another account this takes an
+/// operator in person; a key does it for its own account, with the scope `account` as well.
 #[utoipa::path(
     post, path = "/credentials", tag = "credentials", operation_id = "createCredential", request_body = CreateCredential,
     responses(
         (status = 201, description = "In force", body = CredentialView),
+        (status = 403, description = "A key lets nobody send as another account", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The range stands for an account already, or the account has as many as it can have", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The range or the address is not accepted", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("key" = ["operator"]), ("session" = [])),
+    security(("key" = ["operator", "account"]), ("session" = [])),
 )]
 async fn create(
     State(parts): State<Parts>,
@@ -107,16 +109,27 @@ async fn create(
 ) -> ApiResult<(StatusCode, Json<CredentialView>)> {
     caller.needs(Scope::Operator)?;
     caller.needs_fresh()?;
+    let unknown = |error| match error {
+        AccountsError::Address(_) | AccountsError::NoSuchLogin(_) => {
+            ApiError::invalid("account_email", error.to_string())
+        }
+        error => error.into(),
+    };
+    // Sending as somebody is a right of theirs, which a key that only operates does not hold.
+    if caller.person().is_err() {
+        let login = parts.accounts.login(&new.account_email).await.map_err(unknown)?;
+        if login.account != caller.account_id() {
+            return Err(ApiError::Forbidden(
+                "Only an operator in person lets a range send as another account; no key does.".to_owned(),
+            ));
+        }
+        caller.needs(Scope::Account)?;
+    }
     let made = parts
         .accounts
         .create_ip_credential(&new.account_email, &new.range, &new.name, &caller.by())
         .await;
-    let credential = made.map_err(|error| match error {
-        accounts::AccountsError::Address(_) | accounts::AccountsError::NoSuchLogin(_) => {
-            ApiError::invalid("account_email", error.to_string())
-        }
-        error => error.into(),
-    })?;
+    let credential = made.map_err(unknown)?;
     tracing::info!(credential = %credential.id, account = %credential.account, by = %caller.account_id(), "IP range let in");
     Ok((StatusCode::CREATED, Json(credential.into())))
 }

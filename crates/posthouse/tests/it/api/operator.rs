@@ -2,11 +2,27 @@
 
 use serde_json::{Value, json};
 
-use super::{faults, send, server, signed_in};
+use super::{faults, send, server, signed_in, with_key};
 use crate::both_engines;
 use crate::harness::{Act, PASSWORD, Posthouse, Sink, Smtp, Verb, eventually};
 
 both_engines! {
+    fn no_key_lets_a_range_send_as_another_account(engine) {
+        let server = server(engine);
+        let ops = signed_in(&server, "ops@example.com");
+        let range = |login: &str, range: &str| json!({"account_email": login, "range": range});
+        let whole = ["send", "messages", "domains", "account", "operator"];
+        for scopes in [&["operator"][..], &whole] {
+            let key = with_key(&server, &ops, scopes);
+            key.post("/api/v1/credentials", &range("alice@example.com", "192.0.2.7")).expect(403);
+        }
+        let own = range("ops@example.com", "192.0.2.7");
+        with_key(&server, &ops, &["operator"]).post("/api/v1/credentials", &own).expect(403);
+        with_key(&server, &ops, &["operator", "account"]).post("/api/v1/credentials", &own).expect(201);
+        with_key(&server, &ops, &["account"]).get("/api/v1/credentials").expect(403);
+        ops.post("/api/v1/credentials", &range("alice@example.com", "192.0.2.8")).expect(201);
+    }
+
     fn accounts_are_made_found_and_given_credits(engine) {
         let server = server(engine);
         let operator = signed_in(&server, "ops@example.com");
