@@ -49,8 +49,13 @@ function useColumns(): Column<Lockout>[] {
       id: "network",
       header: t("lockouts.network"),
       need: 2,
-      cell: (row) => <span className="mono">{row.network}</span>,
-      text: (row) => row.network,
+      cell: (row) =>
+        row.network ? (
+          <span className="mono">{row.network}</span>
+        ) : (
+          <span className="quiet">{t("lockouts.codes")}</span>
+        ),
+      text: (row) => row.network || t("lockouts.codes"),
     },
     {
       id: "until",

@@ -4,6 +4,7 @@
 //! nothing is held in memory that an attacker could push out: a row goes only when it says nothing any more, and there are
 //! no more rows than passwords that were hashed within the hours that a row lasts.
 
+mod codes;
 mod in_hand;
 mod rules;
 
@@ -13,6 +14,7 @@ use mail::address::Address;
 use mail::time::Time;
 use store::{Id, Row, Tx};
 
+pub(crate) use self::codes::Codes;
 pub(crate) use self::in_hand::InHand;
 pub(crate) use self::rules::Subject;
 
@@ -37,7 +39,7 @@ pub struct Lockout {
     pub id: Id,
     /// The login's address; `None` where a whole network is locked, for every login.
     pub login: Option<String>,
-    /// In CIDR form.
+    /// In CIDR form; empty where the codes of the login's second step are locked, from everywhere.
     pub network: String,
     pub until: Time,
     /// Locks that followed each other, this one included.
@@ -213,11 +215,12 @@ impl Accounts {
     }
 }
 
-/// Lifts every lock of a login, in the transaction that gives it a new password.
+/// Lifts every lock of a login's password, in the transaction that gives it a new one. What wrong codes locked stays: whoever
+/// reads the login's mail could otherwise guess at them for ever.
 pub(crate) fn lift(tx: &mut Tx<'_>, login: Id) -> store::Result<()> {
     tx.run(
-        "DELETE FROM sign_in_limits WHERE login_key = (SELECT login_key FROM logins WHERE id = $1)",
-        &[(&login).into()],
+        "DELETE FROM sign_in_limits WHERE login_key = (SELECT login_key FROM logins WHERE id = $1) AND network <> $2",
+        &[(&login).into(), codes::EVERYWHERE.into()],
     )
 }
 
@@ -273,19 +276,31 @@ fn record_of(row: &Row) -> store::Result<Record> {
 }
 
 fn count(tx: &mut Tx<'_>, id: Id, key: (&str, &str), rule: &Rule, now: Time) -> store::Result<()> {
-    let (network, login_key) = key;
-    // Makes the row if there is none, and holds it until the end of the transaction, against other nodes too.
+    let mut record = hold(tx, id, key, now)?;
+    record.fail(rule, now);
+    keep(tx, key, &record, rule)
+}
+
+/// The record of a key, which no other transaction reads so until this one is over. Makes its row if there is none.
+fn hold(tx: &mut Tx<'_>, id: Id, (network, login_key): (&str, &str), now: Time) -> store::Result<Record> {
     tx.run(
         "INSERT INTO sign_in_limits (id, network, login_key, failures, locks, spent_at) VALUES ($1, $2, $3, '', 0, $4) \
-         ON CONFLICT (network, login_key) DO UPDATE SET spent_at = excluded.spent_at",
+         ON CONFLICT (network, login_key) DO UPDATE SET locks = sign_in_limits.locks",
         &[(&id).into(), network.into(), login_key.into(), now.into()],
     )?;
     let row = tx.query_opt(
         "SELECT failures, locked_until, locks FROM sign_in_limits WHERE network = $1 AND login_key = $2",
         &[network.into(), login_key.into()],
     )?;
-    let mut record = row.map_or(Ok(Record::default()), |row| record_of(&row))?;
-    record.fail(rule, now);
+    row.map_or(Ok(Record::default()), |row| record_of(&row))
+}
+
+fn keep(
+    tx: &mut Tx<'_>,
+    (network, login_key): (&str, &str),
+    record: &Record,
+    rule: &Rule,
+) -> store::Result<()> {
     tx.run(
         "UPDATE sign_in_limits SET failures = $3, locked_until = $4, locks = $5, spent_at = $6 \
          WHERE network = $1 AND login_key = $2",

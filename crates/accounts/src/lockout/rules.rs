@@ -42,6 +42,15 @@ pub(crate) const NETWORK: Rule = Rule {
     grain: Duration::from_secs(15),
 };
 
+/// Wrong codes for the second step of one login, from wherever: who gives them has the password already.
+pub(crate) const CODES: Rule = Rule {
+    failures: 5,
+    window: Duration::from_hours(1),
+    first: Duration::from_mins(5),
+    longest: Duration::from_hours(1),
+    grain: Duration::ZERO,
+};
+
 /// How long after a lock ended the next one still counts as its continuation.
 const GOES_ON: Duration = Duration::from_hours(1);
 
@@ -160,7 +169,7 @@ impl Subject {
     }
 }
 
-fn login_text(login: &str) -> String {
+pub(crate) fn login_text(login: &str) -> String {
     match Address::parse(login.trim()) {
         Ok(address) => address.login_key(),
         Err(_) => token::base62(&token::hash(login)[..12]),
@@ -259,6 +268,33 @@ mod tests {
                 Row("eight late", 590, 8, None),
                 Row("the early one is out", 600, 1, None),
                 Row("ten within ten minutes, whatever minute it is", 601, 1, Some(901)),
+            ],
+        );
+    }
+
+    #[test]
+    fn the_rules_of_codes_one_after_the_other() {
+        const MIN: u64 = 60;
+        walk(
+            &CODES,
+            &[
+                Row("people mistype", 0, 4, None),
+                Row("within the hour the fifth locks", 59 * MIN, 1, Some(64 * MIN)),
+                Row("while it is locked nothing counts", 60 * MIN, 9, Some(64 * MIN)),
+                Row("it ends by itself", 64 * MIN, 4, None),
+                Row("the next lock is twice as long", 64 * MIN, 1, Some(74 * MIN)),
+                Row("the third", 74 * MIN, 5, Some(94 * MIN)),
+                Row("the fourth", 94 * MIN, 5, Some(134 * MIN)),
+                Row("the fifth is the longest", 134 * MIN, 5, Some(194 * MIN)),
+                Row("and so is the sixth", 194 * MIN, 5, Some(254 * MIN)),
+                Row(
+                    "just within the hour it still goes on",
+                    313 * MIN,
+                    5,
+                    Some(373 * MIN),
+                ),
+                Row("an hour after its end it is forgotten", 433 * MIN, 4, None),
+                Row("and begins at five minutes", 434 * MIN, 1, Some(439 * MIN)),
             ],
         );
     }

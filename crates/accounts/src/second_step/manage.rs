@@ -5,9 +5,9 @@ use std::time::Duration;
 use mail::time::Time;
 use store::{Id, Tx};
 
-use super::{OF_A_LOGIN, forget, is_on, keys, recovery, take, totp};
+use super::{forget, is_on, keys, recovery, take, totp};
 use crate::changes::{alone, bump};
-use crate::limits::Count;
+use crate::lockout::Codes;
 use crate::notices::{self, Matter, Requester, StepChange};
 use crate::typed_code::TypedCode;
 use crate::{Accounts, AccountsError, By, Login, Result, audit, users};
@@ -137,16 +137,19 @@ impl Accounts {
     /// Switches one's own second step off. The password was verified before; a code is used up here.
     pub async fn second_step_off(&self, owner: Owner, code: &str) -> Result<()> {
         let (code, change) = (code.to_owned(), self.step_change(StepChange::Off));
+        let row = self.id(change.now);
         let off = move |tx: &mut Tx<'_>| {
             alone(tx)?;
             let login = owner.login.id;
             if !is_on(tx, login)? {
                 return Ok(Err(AccountsError::NoSecondStep));
             }
-            if let Count::Over(wait) = OF_A_LOGIN.count(tx, &login.to_string(), change.now)? {
+            let codes = Codes::of(tx, &owner.login.email, row, change.now)?;
+            if let Some(wait) = codes.locked(change.now) {
                 return Ok(Err(AccountsError::TooOften(wait)));
             }
             if take(tx, login, &code, change.now)?.is_none() {
+                codes.wrong(tx, change.now)?;
                 return Ok(Err(AccountsError::WrongCode));
             }
             forget(tx, login)?;

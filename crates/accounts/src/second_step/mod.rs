@@ -22,16 +22,10 @@ pub use self::passkeys::Challenge;
 pub use self::webauthn::{ALGORITHMS, Assertion, Fault, NoPasskeys, Registration, Site};
 
 use crate::limits::{Count, Limit};
+use crate::lockout::Codes;
 use crate::notices::{self, Matter, Requester, StepChange};
 use crate::sessions::insert;
 use crate::{Accounts, Approach, By, Principal, Reason, Result, SessionOrigin, audit, token};
-
-/// Codes that one login may try in an hour, from wherever.
-const OF_A_LOGIN: Limit = Limit {
-    what: "second step of",
-    most: 20,
-    window: Duration::from_hours(1),
-};
 
 /// Wrong codes of a login within an hour that are taken for slips; with one more its owner is written to, because whoever
 /// gives them has the password.
@@ -107,7 +101,7 @@ pub enum Given {
     Wrong,
     /// There is no such half, or it is too old, or has had its tries.
     Gone,
-    /// The login has had too many tries.
+    /// The login has had too many wrong ones; none is looked at for so long.
     TooOften(Duration),
 }
 
@@ -212,7 +206,7 @@ impl Accounts {
         let token = token::base62(&self.inner.ids.secret(token::RANDOM_OCTETS));
         let (half, whole) = (token::hash(half), token::hash(&token));
         let (code, requester) = (code.to_owned(), Requester::new(from.ip, &from.client));
-        let ids = (self.id(now), self.id(now));
+        let ids = (self.id(now), self.id(now), self.id(now));
         let origin = SessionOrigin {
             ip: from.ip.to_string(),
             agent: from.client.clone(),
@@ -227,10 +221,12 @@ impl Accounts {
             let Some(login) = who.login else {
                 return Ok((Tried::Gone, None));
             };
-            if let Count::Over(wait) = OF_A_LOGIN.count(tx, &login.to_string(), now)? {
+            let codes = Codes::of(tx, &who.email, ids.2, now)?;
+            if let Some(wait) = codes.locked(now) {
                 return Ok((Tried::TooOften(wait), Some(who)));
             }
             let Some(step) = take(tx, login, &code, now)? else {
+                codes.wrong(tx, now)?;
                 if left == 0 {
                     half::close(tx, &half)?;
                 }

@@ -360,18 +360,20 @@ both_engines! {
         }
         assert_eq!(letters(&room.accounts).await, [], "people mistype");
         guess(first).await;
+        room.hand.advance(Duration::from_mins(5));
         let told = letters(&room.accounts).await;
         assert_eq!(told.len(), 1);
         assert_eq!(told[0].says, Says::SecondStep { change: StepChange::CodesGuessed });
         assert_eq!(told[0].requester.as_ref().unwrap().ip.to_string(), HERE);
         let more = |rounds: usize| {
-            let (half, guess) = (&half, &guess);
+            let (half, guess, room) = (&half, &guess, &room);
             async move {
                 for _ in 0..rounds {
                     let token = half().await;
                     for _ in 0..5 {
                         guess(token.clone()).await;
                     }
+                    room.hand.advance(Duration::from_mins(20));
                 }
             }
         };

@@ -94,6 +94,9 @@ async fn lockouts(rooms: &Rooms, email: &str, findings: &mut Findings) -> Result
     for lockout in rooms.accounts.lockouts_of(email).await.map_err(Failure::new)? {
         let until = lockout.until.rfc3339();
         let (what, whom) = match &lockout.login {
+            Some(login) if lockout.network.is_empty() => {
+                (format!("the second step of {login}"), login.clone())
+            }
             Some(login) => (format!("{login} from {}", lockout.network), login.clone()),
             None => (
                 format!("every login that was not used from {} lately", lockout.network),

@@ -26,7 +26,11 @@ pub async fn run(rooms: &Rooms, action: Action) -> Result<(), Failure> {
             for lockout in rooms.accounts.lockouts().await.map_err(Failure::new)? {
                 table.row([
                     lockout.login.unwrap_or_else(|| "every login".to_owned()),
-                    lockout.network,
+                    if lockout.network.is_empty() {
+                        "codes, from everywhere".to_owned()
+                    } else {
+                        lockout.network
+                    },
                     lockout.until.rfc3339(),
                     lockout.locks.to_string(),
                 ]);

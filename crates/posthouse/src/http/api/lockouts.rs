@@ -27,6 +27,7 @@ struct LockoutView {
     /// The login address that is locked from this network; null where the network is locked for every login.
     #[schema(required = true, example = "alice@example.com")]
     login: Option<String>,
+    /// Empty where wrong codes locked the second step of the login, from everywhere.
     #[schema(example = "192.0.2.7/32")]
     network: String,
     #[schema(format = DateTime)]
