@@ -96,6 +96,8 @@ struct Change {
     account: Id,
     by: By,
     line: (Id, Time),
+    /// Of the mail to whom it is about.
+    notice: Id,
 }
 
 impl Change {
@@ -463,6 +465,7 @@ impl Accounts {
             account,
             by: by.clone(),
             line: (self.id(now), now),
+            notice: self.id(now),
         }
     }
 }
@@ -527,6 +530,21 @@ fn give(tx: &mut Tx<'_>, change: &Change, user: &User, role: Role) -> store::Res
         &[user.id.into(), role.as_str().into()],
     )?;
     forget_invitations_of(tx, change.account, user, Some(role))?;
+    if user.role != role {
+        let inside = change.by.account == Some(change.account);
+        let matter = Matter::RoleChanged {
+            role: role.to_string(),
+            // Who runs the service is named to nobody.
+            by: inside.then(|| change.by.email.clone()),
+        };
+        notices::note(
+            tx,
+            change.notice,
+            &user.email,
+            &matter,
+            (change.line.1, Duration::ZERO),
+        )?;
+    }
     let from_to = format!("{} → {role}", user.role);
     change.note(tx, "user.role_changed", &user.email, &from_to)
 }
@@ -538,14 +556,19 @@ fn user(tx: &mut Tx<'_>, account: Id, id: Id) -> store::Result<Option<User>> {
         .transpose()
 }
 
-/// Whether the login is an owner of the account that `by` belongs to without being one.
+/// Whether the login is an owner of an operator's account, or of the one that `by` belongs to, and `by` is no owner
+/// themselves. Whoever has a shell on this machine is above both.
 pub(crate) fn is_owner_to(tx: &mut Tx<'_>, login: &Login, by: &By) -> store::Result<bool> {
-    if by.account != Some(login.account) {
+    let Some(account) = by.account else {
+        return Ok(false);
+    };
+    let operators = "SELECT id FROM accounts WHERE id = $1 AND operator = 1";
+    if account != login.account && tx.query_opt(operators, &[(&login.account).into()])?.is_none() {
         return Ok(false);
     }
     let whose = user(tx, login.account, login.id)?;
     let asker = match by.login {
-        Some(asker) => user(tx, login.account, asker)?,
+        Some(asker) => user(tx, account, asker)?,
         None => None,
     };
     let is_owner = |user: Option<User>| user.is_some_and(|user| user.role == Role::Owner);

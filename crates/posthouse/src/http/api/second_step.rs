@@ -276,7 +276,7 @@ struct Whose {
     params(("id" = String, Path, description = "The account")),
     responses(
         (status = 204, description = "The password alone signs in"),
-        (status = 403, description = "It is an owner's of your own account, and you are none", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "It is an owner's of your own or an operator's account, and you are no owner", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "The account has no such login", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It is off already", body = Problem, content_type = "application/problem+json"),
     ),
