@@ -1,5 +1,6 @@
 /** The typed client of the HTTP API, and the one error its calls throw. */
 import createClient from "openapi-fetch";
+import { BASE } from "../app/base";
 import { isFresh } from "./fresh";
 import type { components, paths } from "./schema";
 
@@ -25,23 +26,35 @@ export class ApiError extends Error {
 }
 
 const CONFIRM = "/problems/confirm-password";
+const OVER = "/problems/impersonation-over";
 
-/** Whether the server wants the password again before it does this. */
-async function wantsPassword(response: Response): Promise<boolean> {
-  if (response.status !== 403) return false;
+/** Whether the server refused with this status and this kind of problem. */
+async function refused(response: Response, status: number, type: string): Promise<boolean> {
+  if (response.status !== status) return false;
   const problem = (await response
     .clone()
     .json()
     .catch(() => ({}))) as Partial<Problem>;
-  return problem.type === CONFIRM;
+  return problem.type === type;
+}
+
+/** What was seen as another account is over: a fresh document as whoever looked, in which nothing of it stays. */
+async function beOneself(): Promise<never> {
+  await fetch("/api/v1/session/impersonation", { method: "DELETE" });
+  window.location.assign(`${BASE}/accounts`);
+  return new Promise(() => {});
 }
 
 /** Sends a request; where the server wants the password again, asks for it and sends the same request once more. */
 async function send(request: Request): Promise<Response> {
-  if (request.method === "GET") return fetch(request);
+  if (request.method === "GET") {
+    const answer = await fetch(request);
+    return (await refused(answer, 401, OVER)) ? beOneself() : answer;
+  }
   const again = request.clone();
   const response = await fetch(request);
-  if (!(await wantsPassword(response)) || !(await isFresh())) return response;
+  if (await refused(response, 401, OVER)) return beOneself();
+  if (!(await refused(response, 403, CONFIRM)) || !(await isFresh())) return response;
   return fetch(again);
 }
 

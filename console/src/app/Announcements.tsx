@@ -7,7 +7,8 @@ import { useAct } from "../parts/act";
 
 const COLOURS = { info: "blue", warning: "yellow", problem: "red" } as const;
 
-export function Announcements() {
+/** `stay`: whoever looks has no login here to put them away for. */
+export function Announcements({ stay }: { stay: boolean }) {
   const { t } = useTranslation();
   const query = useQuery(ownAnnouncements);
   const putAway = useAct({ run: putAnnouncementAway, stale: [["announcements", "own"]] });
@@ -19,7 +20,7 @@ export function Announcements() {
       role="note"
       mb="md"
       py="xs"
-      withCloseButton
+      withCloseButton={!stay}
       closeButtonLabel={t("announcements.putAway")}
       onClose={() => putAway.mutate(id)}
     >

@@ -40,6 +40,7 @@ import { BASE } from "./base";
 import { cache } from "./cache";
 import { Finder } from "./Finder";
 import classes from "./Frame.module.css";
+import { Impersonation } from "./Impersonation";
 import { groups, opens } from "./places";
 
 export function Frame() {
@@ -70,6 +71,7 @@ export function Frame() {
         <Rail me={me.data} />
       </Drawer>
       <div className={classes.right}>
+        <Impersonation me={me.data} />
         <TopBar me={me.data} openMenu={drawer.open} />
         <main id="main" ref={main} tabIndex={-1} className={classes.main}>
           <Notices me={me.data} offline={me.isError} />
@@ -86,9 +88,12 @@ function Opened({ me }: { me: Me }) {
   const { t } = useTranslation();
   const path = useRouterState({ select: (state) => state.location.pathname });
   if (opens(me, path)) return <Outlet />;
+  const [title, means] = me.impersonation
+    ? [t("impersonation.shut"), t("impersonation.shutMeans", { name: me.account.name })]
+    : [t("error.beyondRole"), t("error.beyondRoleMeans", { role: t(`users.role.${me.login.role}`) })];
   return (
-    <Page title={t("error.beyondRole")} narrow>
-      <Text maw="60ch">{t("error.beyondRoleMeans", { role: t(`users.role.${me.login.role}`) })}</Text>
+    <Page title={title} narrow>
+      <Text maw="60ch">{means}</Text>
       <Button component={Link} to="/" variant="default" mt="md" style={{ alignSelf: "flex-start" }}>
         {t("error.toOverview")}
       </Button>
@@ -208,6 +213,7 @@ const NAMES = { en: "English", fr: "Français" } as const;
 function Person({ me }: { me: Me }) {
   const { t } = useTranslation();
   const { colorScheme, setColorScheme } = useMantineColorScheme();
+  const email = me.impersonation?.by ?? me.login.email;
   const signOut = async () => {
     await commands.signOut();
     // A fresh document: nothing of what was seen stays in memory.
@@ -223,13 +229,13 @@ function Person({ me }: { me: Me }) {
           size="compact-sm"
           px={8}
           leftSection={<IconUser size={16} aria-hidden />}
-          aria-label={t("frame.signedInAs", { email: me.login.email })}
+          aria-label={t("frame.signedInAs", { email })}
         >
-          <span className={classes.email}>{me.login.email}</span>
+          <span className={classes.email}>{email}</span>
         </Button>
       </Menu.Target>
       <Menu.Dropdown>
-        <Menu.Label className={classes.who}>{t("frame.signedInAs", { email: me.login.email })}</Menu.Label>
+        <Menu.Label className={classes.who}>{t("frame.signedInAs", { email })}</Menu.Label>
         <Menu.Item component={Link} to="/account" leftSection={<IconUser size={16} aria-hidden />}>
           {t("nav.account")}
         </Menu.Item>
@@ -326,7 +332,7 @@ function Notices({ me, offline }: { me: Me; offline: boolean }) {
   const { state, state_reason, sandbox } = me.account;
   return (
     <>
-      <Announcements />
+      <Announcements stay={me.impersonation !== null} />
       {offline && (
         <Alert color="red" variant="outline" role="alert" mb="md" py="xs">
           {t("frame.offline")}

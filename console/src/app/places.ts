@@ -58,6 +58,8 @@ export interface Place {
   exact?: boolean;
   /** The scope that the page asks for; without one everybody may look. */
   needs?: Scope;
+  /** It is not shown to an operator who sees the console in the account's place. */
+  own?: true;
 }
 
 export interface Group {
@@ -83,13 +85,13 @@ function everywhere(me: Me): Group[] {
     { to: "/suppressions", label: "nav.suppressions", Icon: IconBan },
     { to: "/credentials", label: "nav.credentials", Icon: IconPassword, needs: "credentials" },
     { to: "/keys", label: "nav.keys", Icon: IconKey, needs: "credentials" },
-    { to: "/webhooks", label: "nav.webhooks", Icon: IconWebhook },
+    { to: "/webhooks", label: "nav.webhooks", Icon: IconWebhook, own: true },
   ];
   const own: Place[] = [
     { to: "/account", label: "nav.account", Icon: IconUser, exact: true },
     { to: "/account/credits", label: "nav.credits", Icon: IconCoins },
-    { to: "/account/security", label: "nav.security", Icon: IconShieldLock },
-    { to: "/account/attempts", label: "nav.attempts", Icon: IconLogin2 },
+    { to: "/account/security", label: "nav.security", Icon: IconShieldLock, own: true },
+    { to: "/account/attempts", label: "nav.attempts", Icon: IconLogin2, own: true },
     { to: "/users", label: "nav.users", Icon: IconUsersGroup, needs: "account" },
     { to: "/account/audit", label: "nav.audit", Icon: IconHistory, needs: "account" },
   ];
@@ -114,12 +116,14 @@ function everywhere(me: Me): Group[] {
   ];
 }
 
-const holds = (me: Me, scope: Scope | undefined) => scope === undefined || me.login.scopes.includes(scope);
+const holds = (me: Me, place: Pick<Place, "needs" | "own"> | undefined) =>
+  (place?.needs === undefined || me.login.scopes.includes(place.needs)) &&
+  !(place?.own && me.impersonation);
 
 /** The places that the role of whoever is signed in opens. */
 export function groups(me: Me): Group[] {
   return everywhere(me)
-    .map((group) => ({ ...group, places: group.places.filter(({ needs }) => holds(me, needs)) }))
+    .map((group) => ({ ...group, places: group.places.filter((place) => holds(me, place)) }))
     .filter(({ places }) => places.length > 0);
 }
 
@@ -129,5 +133,5 @@ export function opens(me: Me, path: string): boolean {
     .flatMap(({ places }) => places)
     .filter(({ to }) => path === to || path.startsWith(`${to}/`))
     .sort((a, b) => b.to.length - a.to.length);
-  return holds(me, above[0]?.needs);
+  return holds(me, above[0]);
 }

@@ -42,6 +42,15 @@ export function absolute(at: number, zone?: string): string {
   }).format(at);
 }
 
+/** Hour and minute, in the reader's own zone. */
+export function clock(at: number, zone?: string): string {
+  return new Intl.DateTimeFormat(locale, {
+    hour: "2-digit",
+    minute: "2-digit",
+    ...(zone ? { timeZone: zone } : {}),
+  }).format(at);
+}
+
 export function day(at: number, zone?: string): string {
   return new Intl.DateTimeFormat(locale, {
     dateStyle: "medium",

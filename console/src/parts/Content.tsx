@@ -4,11 +4,11 @@ import { IconDownload, IconPaperclip } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { useTranslation } from "react-i18next";
-import { type ContentOf, content, source } from "../api/queries";
+import { type ContentOf, content, session, source } from "../api/queries";
 import type { Content as Parsed } from "../api/types";
 import { size } from "../format/number";
 import classes from "./Content.module.css";
-import { Failure, Lines } from "./Feedback";
+import { Empty, Failure, Lines } from "./Feedback";
 
 interface Props {
   of: ContentOf;
@@ -17,7 +17,20 @@ interface Props {
   more?: { id: string; label: string; panel: ReactNode };
 }
 
+/** What is inside, or, to an operator who sees the console as the account, that it is not shown. */
 export function Content({ of, id, more }: Props) {
+  const { t } = useTranslation();
+  const me = useQuery(session).data;
+  if (!me?.impersonation) return <Inside of={of} id={id} {...(more && { more })} />;
+  return (
+    <>
+      <Empty title={t("impersonation.content")} hint={t("impersonation.contentHint")} />
+      {more?.panel}
+    </>
+  );
+}
+
+function Inside({ of, id, more }: Props) {
   const { t } = useTranslation();
   const parsed = useQuery(content(of, id));
   const [picked, pick] = useState<string | null>(null);

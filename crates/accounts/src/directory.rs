@@ -135,6 +135,8 @@ impl Accounts {
                 .await?
                 .values()
                 .any(|holder| holder.via == principal.via),
+            // It does nothing in the account's name, and whether it stands is asked of its own row.
+            Via::Impersonation => false,
             Via::System => true,
         };
         Ok(match (&view.state, signed_in) {

@@ -128,6 +128,8 @@ pub enum AccountsError {
     OwnersOnly,
     #[error("only owners and admins of the account decide about its users")]
     AdminsOnly,
+    #[error("this is an operator's account; nobody sees the console as one")]
+    OperatorsAccount,
     #[error("nobody can give a key the scope `{0}` without holding it")]
     ScopeNotHeld(Scope),
 }

@@ -18,6 +18,7 @@ mod directory;
 mod error;
 mod guard;
 mod hash;
+mod impersonation;
 mod ip_credentials;
 mod limits;
 mod links;
@@ -59,6 +60,7 @@ pub use guard::{
     CAPTURED_MAIL, Cause, Counted, Decides, GuardSettings, Guarded, OWN_MAIL, Pause, Share, Thresholds,
     Watched, percent,
 };
+pub use impersonation::{IMPERSONATION, Impersonation};
 pub use ip_credentials::{IpCredential, MOST_RANGES};
 pub use lockout::Lockout;
 pub use notices::{ChangedBy, Letter, Requester, Says, StepChange, webhook_paused};

@@ -15,7 +15,7 @@ use crate::credits::{self, Left};
 use crate::guard::{Pause, tell_owners};
 use crate::links::{self, Link, Purpose};
 use crate::state::AccountState;
-use crate::{Accounts, Result, Role, allowance, limits, second_step, sign_up, token, users};
+use crate::{Accounts, Result, Role, allowance, impersonation, limits, second_step, sign_up, token, users};
 
 /// A mail that could not be handed over is tried again after this, then after twice as long, and so on.
 const FIRST_GAP: Duration = Duration::from_mins(1);
@@ -121,6 +121,15 @@ pub(crate) enum Matter {
         place: String,
         gone: bool,
     },
+    /// An operator sees the console as the account.
+    Impersonated {
+        reason: String,
+    },
+    /// Somebody of the account, or a nameless one from outside, gave the user another role.
+    RoleChanged {
+        role: String,
+        by: Option<String>,
+    },
 }
 
 /// A mail to be written now. It comes again after a while until [`Accounts::letter_sent`] is called.
@@ -191,6 +200,15 @@ pub enum Says {
     WebhookPaused {
         place: String,
         gone: bool,
+    },
+    /// An operator sees the console as the account.
+    Impersonated {
+        reason: String,
+    },
+    /// The user has another role, from somebody of the account or, without a name, from outside.
+    RoleChanged {
+        role: Role,
+        by: Option<String>,
     },
 }
 
@@ -306,7 +324,9 @@ impl Accounts {
     /// Removes links that are too old, sign-ups that nobody confirmed, and counters whose time is over.
     pub async fn tidy(&self) -> Result<()> {
         let now = self.inner.clock.now();
+        let ids = self.inner.ids.clone();
         let tidied = self.inner.db.write("remove old links and sign-ups", move |tx| {
+            impersonation::purge(tx, &ids, now)?;
             links::purge(tx, now)?;
             sign_up::purge(tx, now)?;
             second_step::purge(tx, now)?;
@@ -474,6 +494,13 @@ fn write(
         (Matter::WebhookPaused { place, gone }, Some((_, language))) => {
             (language, None, Says::WebhookPaused { place, gone })
         }
+        (Matter::Impersonated { reason }, Some((_, language))) => {
+            (language, None, Says::Impersonated { reason })
+        }
+        (Matter::RoleChanged { role, by }, Some((_, language))) => {
+            let role = Role::from_text(&role);
+            (language, None, Says::RoleChanged { role, by })
+        }
         (
             Matter::Forgotten { .. }
             | Matter::PasswordChanged { .. }
@@ -482,7 +509,9 @@ fn write(
             | Matter::Paused { .. }
             | Matter::Suspended { .. }
             | Matter::Resumed
-            | Matter::WebhookPaused { .. },
+            | Matter::WebhookPaused { .. }
+            | Matter::Impersonated { .. }
+            | Matter::RoleChanged { .. },
             None,
         )
         | (Matter::Invited { .. }, Some(_)) => return Ok(None),

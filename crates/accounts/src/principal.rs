@@ -15,6 +15,8 @@ pub enum Via {
     Key(Id),
     /// A web session.
     Session,
+    /// An operator who sees the console as the account.
+    Impersonation,
     /// A command on this machine, whoever runs it could set the password as well.
     Command,
     /// Posthouse itself.
@@ -29,6 +31,7 @@ impl Via {
             Self::Credential(_) => "smtp_credential",
             Self::Key(_) => "api_key",
             Self::Session => "session",
+            Self::Impersonation => "impersonation",
             Self::Command => "command",
             Self::System => "system",
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mail::time::Time;
 use store::{Id, Row, Tx, Value};
 
-use crate::{Accounts, AccountsError, Principal, Result, Role, Via, token};
+use crate::{Accounts, AccountsError, Principal, Result, Role, Scope, Via, impersonation, token};
 
 const IDLE: Duration = Duration::from_hours(14 * 24);
 const ABSOLUTE: Duration = Duration::from_hours(30 * 24);
@@ -155,8 +155,9 @@ impl Accounts {
     }
 
     pub async fn close_session(&self, token: &str) -> Result<()> {
-        let hash = token::hash(token);
+        let (hash, ids, now) = (token::hash(token), self.inner.ids.clone(), self.inner.clock.now());
         let close = move |tx: &mut Tx<'_>| {
+            impersonation::end_of_session(tx, &hash, &ids, now)?;
             tx.run(
                 "DELETE FROM sessions WHERE token_hash = $1",
                 &[Value::Blob(&hash)],
@@ -251,6 +252,23 @@ fn read_session(tx: &mut Tx<'_>, hash: &[u8; 32], now: Time) -> store::Result<Op
         ))
     })
     .transpose()
+}
+
+/// Whether the session with this token's hash is this login's, with this password, and its user an operator who may act.
+pub(crate) fn operates(
+    tx: &mut Tx<'_>,
+    hash: &[u8],
+    (login, stamp): (Id, i64),
+    now: Time,
+) -> store::Result<bool> {
+    let row = tx.query_opt(
+        "SELECT l.role FROM sessions s JOIN logins l ON l.id = s.login AND l.stamp = s.stamp \
+         JOIN accounts a ON a.id = l.account WHERE s.token_hash = $1 AND s.login = $2 AND s.stamp = $3 \
+         AND s.expires_at > $4 AND a.operator = 1 AND a.state <> 'suspended'",
+        &[Value::Blob(hash), (&login).into(), stamp.into(), now.into()],
+    )?;
+    let role = row.map(|row| row.text(0)).transpose()?;
+    Ok(role.is_some_and(|role| Role::from_text(&role).scopes(true).contains(Scope::Operator)))
 }
 
 /// Ends the sessions of a login whose password just changed; the one with the token hash `keep`, where the old one was

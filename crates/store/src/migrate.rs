@@ -121,6 +121,11 @@ const TREE: &[Migration] = &[
         name: "webhooks",
         text: include_str!("../migrations/0022_webhooks.sql"),
     },
+    Migration {
+        version: 23,
+        name: "impersonations",
+        text: include_str!("../migrations/0023_impersonations.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

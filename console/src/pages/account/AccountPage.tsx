@@ -33,7 +33,7 @@ export function Component() {
         <Lines n={6} />
       )}
       {query.data && <Sending />}
-      {me && <Password email={me.login.email} />}
+      {me && !me.impersonation && <Password email={me.login.email} />}
     </Page>
   );
 }
@@ -77,7 +77,7 @@ function Sending() {
   const { t } = useTranslation();
   const day = useQuery(ownLimits).data;
   const guard = useQuery(ownGuard).data;
-  if (!day || !guard) return <Lines n={4} />;
+  if (!day) return <Lines n={4} />;
   return (
     <>
       <Section title={t("limits.title")} hint={t("limits.hint")}>
@@ -85,11 +85,13 @@ function Sending() {
           <DayFacts day={day} />
         </Paper>
       </Section>
-      <Section title={t("guard.title")} hint={t("guard.hint")}>
-        <Paper className={classes.card}>
-          <GuardFacts guard={guard} own />
-        </Paper>
-      </Section>
+      {guard && (
+        <Section title={t("guard.title")} hint={t("guard.hint")}>
+          <Paper className={classes.card}>
+            <GuardFacts guard={guard} own />
+          </Paper>
+        </Section>
+      )}
     </>
   );
 }

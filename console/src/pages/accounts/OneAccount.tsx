@@ -21,6 +21,7 @@ import { LedgerOf } from "../credits/LedgerOf";
 import classes from "./Accounts.module.css";
 import { DayLimitsOf } from "./DayLimits";
 import { Guarded } from "./Guarded";
+import { SeeAs } from "./SeeAs";
 
 const route = getRouteApi("/frame/accounts/$id");
 
@@ -61,15 +62,18 @@ function Loaded({ account, back }: { account: Account; back: { to: "/accounts"; 
         </>
       }
       action={
-        !active ? (
-          <Button loading={resume.isPending} onClick={() => resume.mutate()}>
-            {t("oneAccount.resume")}
-          </Button>
-        ) : (
-          <Button variant="default" onClick={dialog.open}>
-            {t("oneAccount.suspend")}
-          </Button>
-        )
+        <Group gap="xs">
+          {!account.operator && <SeeAs account={account} />}
+          {!active ? (
+            <Button loading={resume.isPending} onClick={() => resume.mutate()}>
+              {t("oneAccount.resume")}
+            </Button>
+          ) : (
+            <Button variant="default" onClick={dialog.open}>
+              {t("oneAccount.suspend")}
+            </Button>
+          )}
+        </Group>
       }
     >
       <Section title={t("oneAccount.details")}>

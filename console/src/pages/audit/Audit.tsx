@@ -27,6 +27,7 @@ const GROUPS = [
   "message",
   "suppression",
   "lockout",
+  "impersonation",
   "lane",
 ] as const;
 
@@ -139,7 +140,7 @@ function useColumns(): Column<AuditLine>[] {
       cell: (row) => (
         <>
           <bdi>{who(row)}</bdi>
-          {row.behind && (
+          {row.behind && row.behind !== row.who && (
             <Text size="xs" c="dimmed">
               {t("audit.behind", { email: row.behind })}
             </Text>

@@ -19,7 +19,8 @@ export function Log({ mail }: { mail: Message }) {
   const who = (ordinal?: number | null) =>
     mail.recipients.find((recipient) => recipient.ordinal === ordinal)?.address ?? "";
   return (
-    <div className={classes.logFrame}>
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
+    <section className={classes.logFrame} tabIndex={0} aria-label={t("message.tabs.log")}>
       <table className={classes.log} aria-label={t("message.tabs.log")}>
         <thead>
           <tr>
@@ -41,6 +42,6 @@ export function Log({ mail }: { mail: Message }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </section>
   );
 }

@@ -16,6 +16,7 @@ const me = (change: Partial<Me["account"]> = {}): Me => ({
     credit_mark: 500,
     ...change,
   },
+  impersonation: null,
   server: { name: "Posthouse", version: "1", hostname: "mail.example.com", route: "mx" },
 });
 const lane = (change: Partial<Lane>): Lane => ({

@@ -239,9 +239,12 @@ export const account = {
       message: "Messages",
       suppression: "Suppressions",
       lockout: "Lockouts",
+      impersonation: "Operators looking",
       lane: "The queue",
     },
     actions: {
+      impersonation_begun: "Began to see the console as",
+      impersonation_ended: "No longer sees the console as",
       user_invited: "Invited",
       user_invited_again: "Sent the invitation again to",
       user_invitation_withdrawn: "Withdrew the invitation to",

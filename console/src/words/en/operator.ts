@@ -108,6 +108,24 @@ export const operator = {
     needReason: "Say why.",
     needAmount: "How many?",
   },
+  impersonation: {
+    begin: "See the console as this account",
+    title: "See the console as {{name}}?",
+    text: "For 30 minutes this browser shows what the account’s people see. You read only, and not what messages say. The owners get a mail at once, and beginning and end stand in their audit log and in yours.",
+    help: "What owners are told",
+    reasonHint: "In the mail and in the audit log.",
+    yes: "See it",
+    label: "Seeing as another account",
+    whose: "You see the console as {{name}}.",
+    until: "{{by}}, until {{time}}.",
+    reading: "Reading only, without the content of messages.",
+    leave: "Leave",
+    shut: "This page stays shut",
+    shutMeans:
+      "How the people of {{name}} sign in, their keys, webhooks, users and audit log are not shown to somebody who sees the console in their place.",
+    content: "Not shown",
+    contentHint: "What a message says is for the account’s own people.",
+  },
   queue: {
     title: "Queue",
     intro: "Mail on its way out, by the servers it goes to.",
@@ -164,11 +182,12 @@ export const operator = {
   lockouts: {
     title: "Lockouts",
     intro:
-      "Clients that gave too many wrong passwords. Each lock ends by itself; a new password of the login lifts it, and so do you.",
+      "Clients that gave too many wrong passwords. Each lock ends by itself; a new password of the login lifts it, and so do you. Wrong codes of a second step lock as well; those locks only you lift.",
     list: "Lockouts",
     login: "Login",
     everyLogin: "Every login",
     network: "From",
+    codes: "Everywhere: codes of the second step",
     until: "Until",
     locks: "Times in a row",
     lift: "Lift",

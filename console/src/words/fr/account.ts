@@ -250,9 +250,12 @@ export const account: Shape<typeof english> = {
       message: "Messages",
       suppression: "Suppressions",
       lockout: "Blocages",
+      impersonation: "Consultations par l’exploitant",
       lane: "La file",
     },
     actions: {
+      impersonation_begun: "A commencé à voir la console comme",
+      impersonation_ended: "Ne voit plus la console comme",
       user_invited: "A invité",
       user_invited_again: "A renvoyé l’invitation à",
       user_invitation_withdrawn: "A retiré l’invitation à",

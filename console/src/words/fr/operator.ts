@@ -115,6 +115,24 @@ export const operator: Shape<typeof english> = {
     needReason: "Dites pourquoi.",
     needAmount: "Combien ?",
   },
+  impersonation: {
+    begin: "Voir la console comme ce compte",
+    title: "Voir la console comme {{name}} ?",
+    text: "Pendant 30 minutes, ce navigateur montre ce que voient les personnes du compte. Vous lisez seulement, et pas ce que disent les messages. Les propriétaires reçoivent aussitôt un message ; le début et la fin figurent dans leur journal et dans le vôtre.",
+    help: "Ce que les propriétaires apprennent",
+    reasonHint: "Dans le message et dans le journal.",
+    yes: "Voir",
+    label: "À la place d’un autre compte",
+    whose: "Vous voyez la console comme {{name}}.",
+    until: "{{by}}, jusqu’à {{time}}.",
+    reading: "Lecture seule, sans le contenu des messages.",
+    leave: "Quitter",
+    shut: "Cette page reste fermée",
+    shutMeans:
+      "La façon dont les personnes de {{name}} se connectent, leurs clés, leurs webhooks, leurs utilisateurs et leur journal ne sont pas montrés à qui voit la console à leur place.",
+    content: "Non montré",
+    contentHint: "Ce que dit un message est pour les personnes du compte.",
+  },
   queue: {
     title: "File d’attente",
     intro: "Les messages en partance, par serveur de destination.",
@@ -174,11 +192,12 @@ export const operator: Shape<typeof english> = {
   lockouts: {
     title: "Blocages",
     intro:
-      "Les clients qui ont donné trop de mauvais mots de passe. Chaque blocage finit de lui-même ; un nouveau mot de passe de l’identifiant le lève, et vous aussi.",
+      "Les clients qui ont donné trop de mauvais mots de passe. Chaque blocage finit de lui-même ; un nouveau mot de passe de l’identifiant le lève, et vous aussi. Les codes erronés d’une seconde étape bloquent aussi ; ces blocages, vous seul les levez.",
     list: "Blocages",
     login: "Identifiant",
     everyLogin: "Tous les identifiants",
     network: "Depuis",
+    codes: "Partout : codes de la seconde étape",
     until: "Jusqu’à",
     locks: "Fois de suite",
     lift: "Lever",

@@ -10,6 +10,7 @@ mod credentials;
 mod credits;
 mod domains;
 mod guard;
+mod impersonation;
 mod lockout;
 mod passkeys;
 mod people;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use accounts::{Account, Accounts, By, Door, Principal, Requester, Role, Scope, Scopes};
+use accounts::{Account, Accounts, By, Door, Impersonation, Principal, Requester, Role, Scope, Scopes, Via};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts as RequestParts;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -10,12 +10,18 @@ use store::Id;
 
 use super::Parts;
 use super::error::{ApiError, ApiResult};
+use super::impersonation::Looking;
 use super::peer::Client;
 
 /// The name of the session cookie.
 pub const COOKIE: &str = "posthouse_session";
 /// The cookie of half a session: the password was right, the second step is still to come. Nothing but that step reads it.
 pub const HALF_COOKIE: &str = "posthouse_second";
+/// The cookie of an operator who sees the console as an account, beside the one of their own session.
+pub const IMPERSONATION_COOKIE: &str = "posthouse_as";
+/// Longer than one lasts, in seconds: while the cookie is there, what comes after its end is refused instead of done in the
+/// operator's own name.
+const IMPERSONATION_COOKIE_LIFE: u32 = 24 * 3600;
 /// As long as half a session lasts, in seconds.
 const HALF_LIFE: u32 = 5 * 60;
 /// As long as a session can last, in seconds; the server decides when it is over.
@@ -32,6 +38,8 @@ pub struct Caller {
     pub account: Account,
     /// The token of the web session, where it is one.
     pub session: Option<String>,
+    /// Where it is an operator who sees the console as this account.
+    pub looking: Option<Looking>,
     /// Whether a web session proved lately who uses it.
     fresh: bool,
     /// Whether it was opened lately.
@@ -49,7 +57,7 @@ impl Caller {
         Err(match scope {
             // Somebody else's tools; that they exist is no secret, and a person cannot get the scope by asking.
             Scope::Operator => ApiError::Forbidden("Only an operator may do this.".to_owned()),
-            scope if self.session.is_some() => ApiError::BeyondRole(scope),
+            scope if self.session.is_some() || self.looking.is_some() => ApiError::BeyondRole(scope),
             scope => ApiError::MissingScope(scope),
         })
     }
@@ -82,6 +90,9 @@ impl Caller {
     /// Refuses a web session whose password was last entered a while ago: for what a browser left open must not do. A key
     /// passes, because there is nobody to ask.
     pub fn needs_fresh(&self) -> ApiResult<()> {
+        if let Some(looking) = &self.looking {
+            return Err(ApiError::Impersonating(looking.what.account_name.clone()));
+        }
         if self.session.is_none() || self.fresh {
             return Ok(());
         }
@@ -102,7 +113,10 @@ impl Caller {
 
     /// Whoever this is, for the audit log.
     pub fn by(&self) -> By {
-        By::principal(&self.principal, Some(self.ip))
+        match &self.looking {
+            Some(looking) => looking.what.by(Some(self.ip)),
+            None => By::principal(&self.principal, Some(self.ip)),
+        }
     }
 
     /// The login of a web session and the session's token, for what is a person's own matter. Refuses a key.
@@ -131,6 +145,32 @@ impl Caller {
     pub fn account_id(&self) -> Id {
         self.principal.account
     }
+
+    /// An operator in the place of an account: somebody who reads, and is none of its logins.
+    async fn looking(accounts: &Accounts, looking: Looking, ip: IpAddr) -> ApiResult<Self> {
+        let Impersonation {
+            account,
+            account_name,
+            ..
+        } = looking.what.clone();
+        Ok(Self {
+            principal: Principal {
+                account,
+                login: None,
+                email: account_name,
+                stamp: 0,
+                via: Via::Impersonation,
+            },
+            scopes: [Scope::Read].into_iter().collect(),
+            role: Role::Viewer,
+            account: accounts.account(account).await?,
+            session: None,
+            looking: Some(looking),
+            fresh: false,
+            young: false,
+            ip,
+        })
+    }
 }
 
 impl FromRequestParts<Parts> for Caller {
@@ -153,10 +193,17 @@ impl FromRequestParts<Parts> for Caller {
                 role,
                 account,
                 session: None,
+                looking: None,
                 fresh: false,
                 young: false,
                 ip: client.ip,
             });
+        }
+        if impersonation_token(&request.headers).is_some() {
+            // Without the look at what is open to it, it opens nothing.
+            let looking = request.extensions.get::<Looking>().cloned();
+            let looking = looking.ok_or(ApiError::ImpersonationOver)?;
+            return Self::looking(accounts, looking, client.ip).await;
         }
         let token = session_token(&request.headers).ok_or(ApiError::NotSignedIn)?;
         let session = accounts
@@ -171,6 +218,7 @@ impl FromRequestParts<Parts> for Caller {
             role: session.role,
             account,
             session: Some(token),
+            looking: None,
             fresh: session.fresh,
             young: session.young,
             ip: client.ip,
@@ -208,6 +256,11 @@ pub fn half_token(headers: &HeaderMap) -> Option<String> {
     cookie_named(headers, HALF_COOKIE)
 }
 
+/// The token in the cookie of an impersonation.
+pub fn impersonation_token(headers: &HeaderMap) -> Option<String> {
+    cookie_named(headers, IMPERSONATION_COOKIE)
+}
+
 fn cookie_named(headers: &HeaderMap, wanted: &str) -> Option<String> {
     headers
         .get_all(header::COOKIE)
@@ -227,6 +280,11 @@ pub fn session_cookie(token: &str, secure: bool) -> HeaderValue {
 /// The `Set-Cookie` of half a session.
 pub fn half_cookie(token: &str, secure: bool) -> HeaderValue {
     cookie((HALF_COOKIE, token), HALF_LIFE, secure)
+}
+
+/// The `Set-Cookie` of an impersonation.
+pub fn impersonation_cookie(token: &str, secure: bool) -> HeaderValue {
+    cookie((IMPERSONATION_COOKIE, token), IMPERSONATION_COOKIE_LIFE, secure)
 }
 
 /// The `Set-Cookie` that takes the token away.

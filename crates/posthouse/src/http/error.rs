@@ -64,7 +64,9 @@ impl FieldError {
 }
 
 /// The help articles about kinds of problems that have one of their own; about the others there is a common one.
-const ARTICLES: [(&str, &str); 10] = [
+const ARTICLES: [(&str, &str); 12] = [
+    ("impersonating", "operator-access"),
+    ("impersonation-over", "operator-access"),
     ("sign-in-failed", "authentication-failed"),
     ("passkey-refused", "two-step-sign-in"),
     ("sign-in-anew", "two-step-sign-in"),
@@ -101,6 +103,12 @@ pub enum ApiError {
         "Two-step sign-in is on, and you signed in more than 10 minutes ago. Sign out, sign in again with your second step, and do it then."
     )]
     SignInAnew,
+    #[error(
+        "You see the console as {0}, to read only and without the content of messages. Leave it to go on as yourself."
+    )]
+    Impersonating(String),
+    #[error("You see the console as this account no more: the time is over, or your own session is.")]
+    ImpersonationOver,
     #[error("This key lacks the scope `{0}`.")]
     MissingScope(accounts::Scope),
     #[error(
@@ -180,6 +188,12 @@ impl ApiError {
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
             Self::NotFresh => (StatusCode::FORBIDDEN, "confirm-password", "Password needed"),
             Self::SignInAnew => (StatusCode::FORBIDDEN, "sign-in-anew", "Second step needed"),
+            Self::Impersonating(_) => (StatusCode::FORBIDDEN, "impersonating", "Reading only"),
+            Self::ImpersonationOver => (
+                StatusCode::UNAUTHORIZED,
+                "impersonation-over",
+                "Impersonation over",
+            ),
             Self::MissingScope(_) => (StatusCode::FORBIDDEN, "missing-scope", "Missing scope"),
             Self::BeyondRole(_) => (StatusCode::FORBIDDEN, "beyond-role", "Beyond your role"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not-found", "Not found"),
@@ -296,9 +310,10 @@ impl From<AccountsError> for ApiError {
             AccountsError::PublicToOne => Self::invalid("public", said),
             AccountsError::NoScope => Self::invalid("scopes", said),
             AccountsError::NotFound(what) => Self::NotFound(what),
-            AccountsError::ScopeNotHeld(_) | AccountsError::OwnersOnly | AccountsError::AdminsOnly => {
-                Self::Forbidden(said)
-            }
+            AccountsError::OperatorsAccount
+            | AccountsError::ScopeNotHeld(_)
+            | AccountsError::OwnersOnly
+            | AccountsError::AdminsOnly => Self::Forbidden(said),
             AccountsError::OperatorDecides => Self::Forbidden(said),
             AccountsError::NotPaused
             | AccountsError::LoginExists(_)

@@ -357,6 +357,9 @@ impl Listener {
 
     /// Whether the session or key that opened the stream still stands.
     async fn may_listen_on(&self) -> bool {
+        if let Some(looking) = &self.caller.looking {
+            return looking.goes_on(&self.parts).await;
+        }
         let accounts = &self.parts.accounts;
         let valid = async {
             accounts.refresh().await?;

@@ -12,7 +12,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::error::ApiError;
-use super::{Parts, api, console, csrf};
+use super::{Parts, api, console, csrf, impersonation};
 
 /// The longest that a request may take until its answer begins.
 const DEADLINE: Duration = Duration::from_mins(2);
@@ -33,6 +33,10 @@ pub fn build(parts: &Parts, also: Router) -> Router {
         .layer(middleware::from_fn_with_state(
             parts.clone(),
             csrf::refuse_foreign,
+        ))
+        .layer(middleware::from_fn_with_state(
+            parts.clone(),
+            impersonation::only_look,
         ))
         // Answers belong to whoever asked; no proxy or browser keeps them.
         .layer(if_absent(header::CACHE_CONTROL, "no-store"))

@@ -90,6 +90,10 @@ impl Writer {
             Says::Credits { left, mark, .. } => (left, mark),
             _ => (0, 0),
         };
+        let (role, by) = match &letter.says {
+            Says::RoleChanged { role, by } => (role.as_str(), by.as_deref()),
+            _ => ("", None),
+        };
         let number = |n: i64| grouped(Lang::of_code(lang).unwrap_or(Lang::En), n.unsigned_abs());
         let facts = context! {
             host => &self.settings.hostname,
@@ -101,6 +105,8 @@ impl Writer {
             mark => number(mark),
             inviter => inviter(&letter.says),
             place => webhook(&letter.says),
+            role,
+            by,
             ..state_facts(&letter.says)
         };
         let origin = self.env.render_str(&words.origin, &facts)?;
@@ -157,8 +163,9 @@ impl Writer {
                 ..
             } => format!("{base}/app/accounts/{id}"),
             Says::Paused { account: None, .. } => format!("{base}/help/account-paused"),
-            Says::Suspended { .. } | Says::Resumed => format!("{base}/app/"),
+            Says::Suspended { .. } | Says::Resumed | Says::RoleChanged { .. } => format!("{base}/app/"),
             Says::WebhookPaused { .. } => format!("{base}/app/webhooks"),
+            Says::Impersonated { .. } => format!("{base}/app/account/audit"),
         }
     }
 }
@@ -199,13 +206,15 @@ fn kind(says: &Says) -> &'static str {
         Says::Resumed => "resumed",
         Says::WebhookPaused { gone: true, .. } => "webhook_gone",
         Says::WebhookPaused { gone: false, .. } => "webhook_failing",
+        Says::Impersonated { .. } => "impersonated",
+        Says::RoleChanged { .. } => "role_changed",
     }
 }
 
 /// What a mail about the state of an account names.
 fn state_facts(says: &Says) -> Value {
     let (reason, account) = match says {
-        Says::Suspended { reason } => (reason.as_str(), ""),
+        Says::Suspended { reason } | Says::Impersonated { reason } => (reason.as_str(), ""),
         Says::Paused {
             account: Some((_, name)),
             ..
@@ -327,6 +336,17 @@ mod tests {
             Says::WebhookPaused {
                 place: "hooks.example.org:8443".to_owned(),
                 gone: false,
+            },
+            Says::Impersonated {
+                reason: "Mail waits.".to_owned(),
+            },
+            Says::RoleChanged {
+                role: accounts::Role::Admin,
+                by: None,
+            },
+            Says::RoleChanged {
+                role: accounts::Role::Viewer,
+                by: Some("owner@example.org".to_owned()),
             },
         ];
         [others.as_slice(), steps.as_slice()].concat()

@@ -154,6 +154,8 @@ fn can_be_used(says: &Says, mode: SignUpMode) -> bool {
         | Says::Paused { .. }
         | Says::Suspended { .. }
         | Says::Resumed
-        | Says::WebhookPaused { .. } => true,
+        | Says::WebhookPaused { .. }
+        | Says::Impersonated { .. }
+        | Says::RoleChanged { .. } => true,
     }
 }

@@ -10,7 +10,7 @@ use minijinja::context;
 use super::Public;
 use super::lang::Visit;
 use super::render::shown;
-use crate::http::{ApiError, COOKIE, HALF_COOKIE};
+use crate::http::{ApiError, COOKIE, HALF_COOKIE, IMPERSONATION_COOKIE};
 
 /// The articles that the first page leads to.
 const QUESTIONS: [&str; 4] = [
@@ -59,7 +59,11 @@ async fn is_set_up(public: &Public) -> accounts::Result<bool> {
 }
 
 pub async fn cookies(State(public): State<Public>, visit: Visit, headers: HeaderMap) -> Response {
-    let values = context! { cookie => COOKIE, half_cookie => HALF_COOKIE };
+    let values = context! {
+        cookie => COOKIE,
+        half_cookie => HALF_COOKIE,
+        as_cookie => IMPERSONATION_COOKIE,
+    };
     public.page("cookies.html", &visit, &headers, values)
 }
 

@@ -6,6 +6,7 @@ mod credits;
 mod domains;
 mod fresh;
 mod heavy;
+mod impersonation;
 mod live;
 mod mail;
 mod operator;

@@ -49,7 +49,7 @@ const OUTBOUND_MODULES: [&str; 14] = [
 ];
 
 /// Each table and the module that alone writes SQL on it.
-const TABLES: [(&str, &str); 53] = [
+const TABLES: [(&str, &str); 54] = [
     ("account_changes", "accounts/src/changes"),
     ("accounts", "accounts/src"),
     ("announcements", "accounts/src/announcements"),
@@ -73,6 +73,7 @@ const TABLES: [(&str, &str); 53] = [
     ("guard_windows", "accounts/src/guard"),
     ("help_votes", "posthouse/src/site/help/votes"),
     ("half_sessions", "accounts/src/second_step"),
+    ("impersonations", "accounts/src/impersonation"),
     ("ip_credentials", "accounts/src"),
     ("known_clients", "accounts/src/lockout"),
     ("known_recipients", "accounts/src/allowance"),

@@ -57,7 +57,7 @@ impl LineView {
         Self {
             id: line.id.to_string(),
             at: line.at.rfc3339(),
-            operator: line.by_account.is_some() && line.by_account != line.account,
+            operator: line.behind.is_some() || (line.by_account.is_some() && line.by_account != line.account),
             account: line.account.map(|id| id.to_string()),
             who: line.actor,
             via: line.via,
@@ -75,6 +75,7 @@ impl LineView {
         if view.operator {
             view.who.clear();
             view.ip = None;
+            view.behind = None;
         }
         view
     }

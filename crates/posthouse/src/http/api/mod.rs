@@ -12,6 +12,7 @@ mod domains;
 mod events;
 mod guard;
 mod help;
+mod impersonation;
 mod inbox;
 mod keys;
 mod limits;
@@ -63,6 +64,8 @@ use super::{Parts, live};
             than its user. Owners and admins hold every scope (`operator` only in an operator's account; an admin decides \
             nothing about owners), developers `read`, `send`, `messages`, `domains` and `credentials`, marketers `read`, \
             `send` and `messages`, viewers `read`. Where an operation names two scopes, either does.\n\n\
+            **Impersonation.** An operator who sees the console as an account (`POST /accounts/{id}/impersonation`) reads \
+            what its people see and no content of messages; everything else is refused with `/problems/impersonating`.\n\n\
             **Refusals** are problem documents (RFC 9457): `application/problem+json` with `type`, `title`, `status`, \
             `detail` and, where fields of the request are at fault, `errors`. What belongs to another account is not \
             found (404).\n\n\
@@ -127,6 +130,7 @@ fn operations() -> OpenApiRouter<Parts> {
         .merge(settings::routes())
         .merge(inbox::routes())
         .merge(accounts::routes())
+        .merge(impersonation::routes())
         .merge(credentials::routes())
         .merge(queue::routes())
         .merge(help::routes())

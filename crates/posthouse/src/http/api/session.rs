@@ -13,11 +13,13 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::impersonation::ImpersonationView;
 use super::keys::ScopeName;
 use super::users::RoleName;
 use crate::http::Parts;
 use crate::http::auth::{
-    COOKIE, Caller, HALF_COOKIE, agent, half_cookie, half_token, no_cookie, session_cookie, session_token,
+    COOKIE, Caller, HALF_COOKIE, IMPERSONATION_COOKIE, agent, half_cookie, half_token, impersonation_token,
+    no_cookie, session_cookie, session_token,
 };
 use crate::http::error::{ApiError, ApiResult, Problem};
 use crate::http::json::Body;
@@ -36,6 +38,9 @@ pub struct Me {
     login: LoginView,
     account: MyAccount,
     server: ServerView,
+    /// Where an operator sees the console as this account; the login is nobody's then, its address the account's name.
+    #[schema(required = true)]
+    impersonation: Option<ImpersonationView>,
 }
 
 /// The login that signed in.
@@ -239,8 +244,8 @@ struct SecondCode {
 
 /// Give the second step's code
 ///
-/// Six digits of the app, each good once, or a recovery code. Five wrong ones end the sign-in, and a login has 20 tries an
-/// hour.
+/// Six digits of the app, each good once, or a recovery code. Five wrong ones end the sign-in and lock the codes of the login for
+/// 5 minutes; while it goes on, each lock is twice as long as the one before, up to an hour.
 #[utoipa::path(
     post, path = "/session/second", tag = "session", operation_id = "giveSecondStep", request_body = SecondCode,
     responses(
@@ -317,12 +322,14 @@ pub(super) async fn verify_again(
     security(("key" = []), ("session" = [])),
 )]
 async fn me(State(parts): State<Parts>, caller: Caller) -> Json<Me> {
-    Json(describe(
+    let impersonation = caller.looking.map(|looking| looking.what.into());
+    let me = describe(
         &parts,
         &caller.principal,
         (caller.role, &caller.scopes),
         caller.account,
-    ))
+    );
+    Json(Me { impersonation, ..me })
 }
 
 /// The password of whoever is signed in.
@@ -376,7 +383,8 @@ async fn sign_out(State(parts): State<Parts>, client: Client, headers: HeaderMap
         parts.accounts.close_half_session(&half).await?;
     }
     let secure = is_secure(&parts, &client, &headers);
-    let cookies = set([no_cookie(COOKIE, secure), no_cookie(HALF_COOKIE, secure)]);
+    let all = [COOKIE, HALF_COOKIE, IMPERSONATION_COOKIE];
+    let cookies = set(all.map(|name| no_cookie(name, secure)));
     Ok((StatusCode::NO_CONTENT, cookies).into_response())
 }
 
@@ -421,11 +429,15 @@ pub(super) async fn whole(
     }
     let secure = is_secure(parts, client, headers);
     let session = session_cookie(token, secure);
-    let Some(half) = half_token(headers) else {
-        return Ok(set([session]));
-    };
-    parts.accounts.close_half_session(&half).await?;
-    Ok(set([session, no_cookie(HALF_COOKIE, secure)]))
+    let mut cookies = vec![session];
+    if let Some(half) = half_token(headers) {
+        parts.accounts.close_half_session(&half).await?;
+        cookies.push(no_cookie(HALF_COOKIE, secure));
+    }
+    if impersonation_token(headers).is_some() {
+        cookies.push(no_cookie(IMPERSONATION_COOKIE, secure));
+    }
+    Ok(set(cookies))
 }
 
 fn origin(client: &Client, headers: &HeaderMap) -> SessionOrigin {
@@ -435,7 +447,7 @@ fn origin(client: &Client, headers: &HeaderMap) -> SessionOrigin {
     }
 }
 
-fn is_secure(parts: &Parts, client: &Client, headers: &HeaderMap) -> bool {
+pub(super) fn is_secure(parts: &Parts, client: &Client, headers: &HeaderMap) -> bool {
     // A proxy that speaks TLS for us may not say so; asked for under the public name it was https all the same.
     let public_host = parts.settings.public_url.strip_prefix("https://");
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
@@ -476,5 +488,6 @@ fn describe(parts: &Parts, principal: &Principal, (role, scopes): (Role, &Scopes
             hostname: parts.settings.hostname.clone(),
             route: parts.settings.route,
         },
+        impersonation: None,
     }
 }

@@ -33,7 +33,8 @@ const PERSONAL: [&str; 1] = ["changePassword"];
 const OWNERS: [&str; 1] = ["handAccountOver"];
 
 /// Operations that no key carries out, so that they name no scope, and that take a role with the scope `account`.
-const IN_PERSON: [&str; 5] = [
+const IN_PERSON: [&str; 6] = [
+    "beginImpersonation",
     "inviteUser",
     "sendUserInvitation",
     "setUserRole",
@@ -217,6 +218,23 @@ both_engines! {
         let waiting = ops.get("/api/v1/users/invitations").expect(200).json();
         assert_eq!(waiting["items"].as_array().unwrap().len(), 1);
         ops.post(&again, &json!({})).expect(204);
+    }
+
+    fn a_user_is_written_to_about_another_role(engine) {
+        let server = server(engine);
+        let (ops, alice) = (signed_in(&server, OPS), signed_in(&server, ALICE));
+        joins(&server, &ops, &alice, "user@example.net", "viewer");
+        gives(&alice, "user@example.net", "developer");
+        let told = mail(&ops, "user@example.net", "Your role");
+        assert!(told.contains("alice@example.com made you a developer"), "{told}");
+        gives(&alice, "user@example.net", "developer");
+        assert_eq!(inbox(&ops, "user@example.net", "Your role").len(), 1, "the same role is no news");
+        server.cli(&["account", "users", "role", "user@example.net", "owner"], "");
+        let told = || inbox(&ops, "user@example.net", "Your role").len();
+        eventually("the operator's word is told too", || (told() == 2).then_some(()));
+        alice.post(&format!("/api/v1/users/{}/hand-over", user_id(&alice, "user@example.net")), &json!({})).expect(204);
+        let told = mail(&ops, ALICE, "Your role");
+        assert!(told.contains("made you an admin"), "{told}");
     }
 
     fn only_an_owner_in_person_makes_another_operator(engine) {
