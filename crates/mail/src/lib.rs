@@ -1,6 +1,7 @@
 //! What mail is: addresses, SMTP grammar and sessions, messages, DKIM signing and delivery reports, without I/O.
 
 pub mod address;
+pub mod bounce;
 pub mod dkim;
 pub mod dsn;
 pub mod envelope;
@@ -9,6 +10,7 @@ pub mod message;
 pub mod notify;
 pub mod replies;
 pub mod reply;
+pub mod report;
 pub mod sasl;
 pub mod scram;
 pub mod smtp;

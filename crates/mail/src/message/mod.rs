@@ -17,5 +17,6 @@ pub use content::{Attachment, Content, content};
 pub use head::{Beginning, Field, Head, HeadError};
 pub use kept_back::is_kept_back;
 pub use mailbox::{Mailbox, MailboxError, mailboxes};
+pub(crate) use parts::{Leaf, leaves};
 pub use rewrite::{Appending, Own, Plan, Wanted, plan};
 pub use trace::Trace;

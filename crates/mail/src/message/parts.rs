@@ -16,7 +16,7 @@ const MAX_SEARCH: usize = 12;
 const MAX_PARAMETERS: usize = 4 * 1024;
 
 /// A part without parts.
-pub(super) struct Leaf<'a> {
+pub(crate) struct Leaf<'a> {
     pub head: Head<'a>,
     /// Offset of its first octet in the message.
     pub start: usize,
@@ -27,7 +27,7 @@ pub(super) struct Leaf<'a> {
 }
 
 /// The leaves from top to bottom, and whether some of the message was too much to look at, or too deep.
-pub(super) struct Leaves<'a> {
+pub(crate) struct Leaves<'a> {
     pub found: Vec<Leaf<'a>>,
     pub cut: bool,
 }
@@ -40,7 +40,7 @@ struct Waiting {
 }
 
 /// Walks through a message.
-pub(super) fn leaves(raw: &[u8]) -> Leaves<'_> {
+pub(crate) fn leaves(raw: &[u8]) -> Leaves<'_> {
     let mut leaves = Leaves {
         found: Vec::new(),
         cut: false,
