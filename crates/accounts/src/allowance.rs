@@ -14,7 +14,7 @@ use mail::time::Time;
 use store::{Id, Tx, Value};
 
 use crate::audit::{self, By};
-use crate::{Accounts, AccountsError, Principal, Result, Via, changes, settings};
+use crate::{Accounts, AccountsError, Principal, Result, Via, changes};
 
 /// The name under which the key of the hashes is kept.
 const KEY: &str = "recipient_key";
@@ -341,15 +341,7 @@ impl Accounts {
 
     /// The key that recipients are hashed with: the same on every node, and in every backup.
     async fn recipient_key(&self) -> Result<Arc<hmac::Key>> {
-        if let Some(key) = self.inner.recipient_key.get() {
-            return Ok(Arc::clone(key));
-        }
-        let fresh = crate::token::base62(&self.inner.ids.secret(32));
-        let kept = self.inner.db.write("keep the key of recipients", move |tx| {
-            settings::get_or_put(tx, KEY, &fresh)
-        });
-        let key = Arc::new(hmac::Key::new(hmac::HMAC_SHA256, kept.await?.as_bytes()));
-        Ok(Arc::clone(self.inner.recipient_key.get_or_init(|| key)))
+        self.kept_key(KEY, &self.inner.recipient_key).await
     }
 }
 

@@ -35,6 +35,7 @@ mod settings;
 mod sign_in;
 mod sign_up;
 mod sign_up_mode;
+mod signing;
 mod smtp_password;
 mod state;
 mod token;
@@ -124,6 +125,8 @@ struct Inner {
     touched: moka::sync::Cache<store::Id, ()>,
     /// What recipients are hashed with, once it was read.
     recipient_key: std::sync::OnceLock<Arc<aws_lc_rs::hmac::Key>>,
+    /// What return paths and links are signed with, once it was read.
+    signing_key: std::sync::OnceLock<Arc<aws_lc_rs::hmac::Key>>,
     sign_up_mode: sign_up_mode::Seen,
 }
 
@@ -152,6 +155,7 @@ impl Accounts {
                 .time_to_live(sessions::SEEN_EVERY)
                 .build(),
             recipient_key: std::sync::OnceLock::new(),
+            signing_key: std::sync::OnceLock::new(),
         };
         Self {
             inner: Arc::new(inner),

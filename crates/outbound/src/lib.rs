@@ -5,8 +5,10 @@ pub mod capture;
 pub mod carry;
 pub mod domains;
 pub mod feed;
+pub mod feedback;
 pub mod model;
 mod outbound;
+pub mod return_path;
 pub mod route;
 mod sandbox;
 pub mod schedule;
@@ -14,6 +16,7 @@ pub mod settings;
 pub mod settle;
 pub mod spool;
 pub mod suppressions;
+pub mod token;
 pub mod webhooks;
 
 pub use model::{Accepted, Origin, Refused, Submission, off_the_workers};

@@ -1,5 +1,6 @@
 //! Sending as the binary holds it: the door, the scheduler, and what can be asked of them.
 
+mod reports;
 mod suppressions;
 
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mail::address::Domain;
 use store::Id;
 
 use crate::settle::Policy;
@@ -13,6 +14,8 @@ pub struct Settings {
     pub node_name: String,
     /// The name in Received lines, Message-IDs and reports.
     pub hostname: String,
+    /// The domain of return paths where this installation receives reports itself.
+    pub return_path: Option<Domain>,
     pub retry: Policy,
     pub connections_per_lane: usize,
     /// Over all lanes.
@@ -45,6 +48,7 @@ impl Settings {
             node,
             node_name: hostname.to_owned(),
             hostname: hostname.to_owned(),
+            return_path: None,
             retry: Policy::default(),
             connections_per_lane: 20,
             connections: 500,

@@ -9,6 +9,7 @@ mod window;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use mail::bounce::Class;
 use mail::time::Time;
 use serde::{Deserialize, Serialize};
 use store::events::{self, Cursor, Logged};
@@ -283,7 +284,10 @@ struct Look {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
     End(Ending),
+    /// After it was delivered.
+    BouncedLate,
     Complained,
+    Nothing,
 }
 
 impl Look {
@@ -298,7 +302,9 @@ impl Look {
             for one in told {
                 match one {
                     Told::End(ending) => window.end(*ending),
+                    Told::BouncedLate => window.bounce_late(),
                     Told::Complained => window.complain(),
+                    Told::Nothing => {}
                 }
             }
             save(tx, *account, &window)?;
@@ -377,7 +383,7 @@ fn endings(events: &[Logged]) -> Vec<(Id, Vec<Told>)> {
     for event in events {
         let told = match event.kind.as_str() {
             "delivered" | "expired" => Told::End(Ending::Other),
-            "bounced" => Told::End(Ending::Bounced),
+            "bounced" => bounced(&event.data),
             "complained" => Told::Complained,
             _ => continue,
         };
@@ -394,6 +400,21 @@ fn endings(events: &[Logged]) -> Vec<(Id, Vec<Told>)> {
     // Two nodes lock rows in one order.
     accounts.sort_unstable_by_key(|(account, _)| *account);
     accounts
+}
+
+/// What a bounce says. One that is neither the recipient's fault nor the receiver's decision, such as a message that is too big,
+/// says nothing about whom the account writes to. One of a kind that nobody can tell counts.
+fn bounced(data: &str) -> Told {
+    let data: serde_json::Value = serde_json::from_str(data).unwrap_or_default();
+    let class = data["class"].as_str().and_then(Class::parse);
+    let tells = class.is_none_or(|class| class.tells_of_the_sender() || class == Class::Unclassified);
+    match (tells, data["late"] == true) {
+        (true, true) => Told::BouncedLate,
+        (true, false) => Told::End(Ending::Bounced),
+        // It was counted when it was delivered.
+        (false, true) => Told::Nothing,
+        (false, false) => Told::End(Ending::Other),
+    }
 }
 
 /// What the data of an event about our own mail holds. Nobody's text can hold it: quotes in texts are escaped.
@@ -453,6 +474,25 @@ mod tests {
             [percent(800), percent(30), percent(1_005), percent(5)],
             ["8", "0.3", "10.05", "0.05"]
         );
+    }
+
+    #[test]
+    fn a_bounce_counts_by_whose_fault_it_is_and_a_late_one_counts_once() {
+        let told = |class: &str, late: bool| {
+            bounced(&serde_json::json!({ "class": class, "late": late }).to_string())
+        };
+        for (class, expected) in [
+            ("unknown_mailbox", Told::End(Ending::Bounced)),
+            ("spam", Told::End(Ending::Bounced)),
+            ("unclassified", Told::End(Ending::Bounced)),
+            ("of a newer version", Told::End(Ending::Bounced)),
+            ("too_big", Told::End(Ending::Other)),
+            ("loop", Told::End(Ending::Other)),
+        ] {
+            assert_eq!(told(class, false), expected, "{class}");
+        }
+        assert_eq!(told("unknown_mailbox", true), Told::BouncedLate);
+        assert_eq!(told("too_big", true), Told::Nothing);
     }
 
     #[test]

@@ -98,6 +98,16 @@ impl Window {
         }
     }
 
+    /// Counts a bounce of a recipient that was counted as delivered before.
+    pub fn bounce_late(&mut self) {
+        if self.0.is_empty() {
+            self.0.push_back(Counted::default());
+        }
+        if let Some(slot) = self.0.back_mut() {
+            slot.bounced += 1;
+        }
+    }
+
     pub fn counted(&self) -> Counted {
         let mut sum = Counted::default();
         for slot in &self.0 {

@@ -32,6 +32,11 @@ counters! {
     /// Attempts that ended with "later".
     deferred,
     bounced,
+    /// Recipients that bounced after their server had taken the message.
+    bounced_late,
+    complained,
+    /// Reports that said nothing, or nothing new.
+    reports_of_nothing,
     expired,
     cancelled,
     /// Delivery reports sent.

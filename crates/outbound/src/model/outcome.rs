@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use mail::bounce::Said;
 use mail::reply::Enhanced;
 use mail::time::Time;
 
@@ -64,6 +65,15 @@ impl Outcome {
             duration: Duration::ZERO,
             at,
             notify_passed_on: false,
+        }
+    }
+
+    /// What was said, for telling what kind of refusal it is.
+    pub fn said(&self) -> Said<'_> {
+        Said {
+            code: self.code,
+            enhanced: self.enhanced,
+            text: &self.reply,
         }
     }
 

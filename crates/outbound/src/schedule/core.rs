@@ -35,13 +35,18 @@ pub struct Parts {
 }
 
 impl Parts {
-    fn reporter(&self) -> Arc<Reporter> {
+    pub(crate) fn reporter(&self) -> Arc<Reporter> {
         let settings = &self.settings;
         Arc::new(Reporter {
             hostname: settings.hostname.clone(),
             give_up: settings.retry.give_up,
             keep_content: settings.keep_content,
         })
+    }
+
+    /// Whether what leaves has a return path for each recipient. What stays here bounces nowhere.
+    pub fn signs_return_paths(&self) -> bool {
+        self.settings.return_path.is_some() && !self.courier.captures()
     }
 
     /// A settlement of recipients that are settled in the transaction that stores their message; who they are is still to be said.
@@ -53,6 +58,7 @@ impl Parts {
             results: Vec::new(),
             captured: None,
             reporter: self.reporter(),
+            ids: self.ids.clone(),
             report_id: self.ids.next(now),
             at: now,
         }
@@ -104,7 +110,12 @@ impl Core {
         let limits = Limits {
             connections_per_lane: settings.connections_per_lane,
             connections: settings.connections,
-            recipients_per_transaction: settings.recipients_per_transaction,
+            // Each recipient has a return path of its own, and its outcome is recorded before the next one is tried.
+            recipients_per_transaction: if parts.signs_return_paths() {
+                1
+            } else {
+                settings.recipients_per_transaction
+            },
         };
         let state = State {
             lanes: Lanes::new(limits, settings.retry.clone(), room.clone()),

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use accounts::AccountsError;
 use bytes::Bytes;
 use mail::address::Address;
+use mail::notify::{Notify, Ret};
 use mail::reply::Enhanced;
 use store::{ErrorKind, StoreError, Tx};
 
@@ -15,8 +17,10 @@ use super::lanes::Wait;
 use crate::model::{
     Job, JobRecipient, LaneKey, Link, Message, Outcome, Parcel, State, Verdict, off_the_workers,
 };
+use crate::return_path;
 use crate::settle::{self, Jitter, Recorded, Settlement, Standing};
 use crate::spool::{self, Settled};
+use crate::token::About;
 
 /// A lease seen longer ago than this is looked at again before anything is sent under it.
 const LEASE_TRUSTED: Duration = Duration::from_secs(5);
@@ -52,7 +56,7 @@ impl Core {
 
     /// Signs and hands over.
     async fn send(&self, link: &mut Box<dyn Link>, job: &Job, body: Bytes) -> Vec<Outcome> {
-        let parcel = Parcel {
+        let mut parcel = Parcel {
             reverse_path: job.message.reverse_path.clone(),
             recipients: job.recipients.clone(),
             ret: job.message.ret,
@@ -60,7 +64,51 @@ impl Core {
             prefix: self.sign(job, &body).await,
             body,
         };
+        if let Some(signed) = self.return_path(job).await {
+            parcel.reverse_path = Some(signed);
+            // Reports come to us, and we report to the sender: what he asked for is no business of the next hop. Of the message
+            // nobody needs more than its header section, because we still have it or may keep it no longer.
+            parcel.ret = Some(Ret::Headers);
+            parcel.envid = None;
+            for recipient in &mut parcel.recipients {
+                recipient.notify = Notify::default();
+            }
+        }
         link.deliver(&parcel).await
+    }
+
+    /// The signed return path of a job of one recipient. The null sender stays it: its mail is never reported on.
+    async fn return_path(&self, job: &Job) -> Option<Address> {
+        let ours = self.parts.settings.return_path.as_ref()?;
+        let [recipient] = job.recipients.as_slice() else {
+            return None;
+        };
+        if !self.parts.signs_return_paths() || job.message.reverse_path.is_none() {
+            return None;
+        }
+        let accounts = &self.parts.accounts;
+        let from = Address::parse(&job.message.header_from).ok();
+        let read = async {
+            let key = accounts.signing_key().await?;
+            // A name of the sender's own domain, where it leads here, lets SPF speak for that domain.
+            let own = match &from {
+                Some(from) => accounts.return_path(job.message.account, from.domain()).await?,
+                None => None,
+            };
+            Ok::<_, AccountsError>((key, own))
+        };
+        let (key, own) = match read.await {
+            Ok(read) => read,
+            Err(error) => {
+                tracing::warn!(id = %job.message.id, %error, "sent with the sender's own return path: the key could not be read");
+                return None;
+            }
+        };
+        let about = About {
+            message: job.message.id,
+            ordinal: recipient.ordinal,
+        };
+        return_path::make(&key, about, own.as_ref().unwrap_or(ours), self.now())
     }
 
     /// The job with its body and without the recipients that are not ours to deliver any more.
@@ -266,6 +314,7 @@ impl Core {
             results,
             captured,
             reporter: self.reporter.clone(),
+            ids: self.parts.ids.clone(),
             report_id: self.parts.ids.next(now),
             at: now,
         };

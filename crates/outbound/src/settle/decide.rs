@@ -156,6 +156,20 @@ pub fn expire(notify: Notify, why: &str) -> Next {
     }
 }
 
+/// What a report means for a recipient that its server had taken before. `None`: it was not delivered, so nothing is late.
+pub fn late(state: State, notify: Notify, outcome: &Outcome) -> Option<Next> {
+    if state != State::Delivered || outcome.verdict != Verdict::Bounced {
+        return None;
+    }
+    let who = outcome.host.as_deref().unwrap_or("another server");
+    Some(Next {
+        state: State::Bounced,
+        reason: reason(&format!("reported later by {who}: {}", outcome.summary())),
+        next_at: None,
+        report: notify.wants_failure().then_some(Report::Failed),
+    })
+}
+
 /// The fate of a recipient whose address is on the suppression list, as `why` says: it is not tried, and its sender is told as
 /// of any other that did not get the message.
 pub fn suppress(notify: Notify, why: &str) -> Next {
@@ -231,6 +245,21 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn only_what_was_delivered_bounces_late_and_only_by_a_failure() {
+        for state in State::ALL {
+            for verdict in [Verdict::Delivered, Verdict::Deferred, Verdict::Bounced] {
+                let next = late(state, Notify::default(), &outcome(verdict));
+                let expected =
+                    (state == State::Delivered && verdict == Verdict::Bounced).then_some(State::Bounced);
+                assert_eq!(next.map(|next| next.state), expected, "{state:?} {verdict:?}");
+            }
+        }
+        let never = late(State::Delivered, Notify::Never, &outcome(Verdict::Bounced)).unwrap();
+        assert_eq!(never.report, None);
+        assert_eq!(never.reason, "reported later by another server: 550 5.1.1 text");
     }
 
     #[test]

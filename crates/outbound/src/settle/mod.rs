@@ -8,8 +8,8 @@ mod record;
 mod report;
 
 pub use cancel::cancel;
-pub use decide::{Jitter, Policy, Standing, delayed, expire, next, reason, suppress};
+pub use decide::{Jitter, Policy, Standing, delayed, expire, late, next, reason, suppress};
 pub use hold::{hold, release};
 pub use lapse::{Lapsed, lapse};
-pub use record::{Recorded, Settlement, record, recording};
+pub use record::{Recorded, Settlement, bounced_late, record, recording};
 pub use report::Reporter;

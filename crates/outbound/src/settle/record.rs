@@ -5,17 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
+use mail::bounce::Class;
 use mail::time::Time;
 use store::events::{self, Event};
-use store::{Id, Result, StoreError, Topic, Tx};
+use store::{Id, Ids, Result, StoreError, Topic, Tx};
 
+use super::decide::reason;
 use super::report::{self, Reporter};
 use crate::capture;
-use crate::model::{JobRecipient, Message, State, said};
+use crate::model::{JobRecipient, Message, Outcome, State, said};
 use crate::spool::{self, Settled};
+use crate::suppressions::{self, EVERY_STREAM, New, Why};
 
 /// What became of recipients of one message, ready to be recorded.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Settlement {
     pub node: Id,
     pub message: Arc<Message>,
@@ -25,6 +28,7 @@ pub struct Settlement {
     /// Deliveries go into the local inbox under identifiers made from these.
     pub captured: Option<Vec<Id>>,
     pub reporter: Arc<Reporter>,
+    pub ids: Ids,
     /// The identifier a report gets when there is one.
     pub report_id: Id,
     pub at: Time,
@@ -98,7 +102,8 @@ pub fn record(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<Recorded> {
             continue;
         }
         count(&mut recorded, settled.next.state);
-        append_event(tx, settlement, recipient, settled)?;
+        append_event(tx, settlement, (recipient, settled), false)?;
+        suppress_the_dead(tx, settlement, (recipient, settled))?;
         if settled.next.state == State::Delivered
             && let (Some(ids), Some(body)) = (&settlement.captured, &settlement.body)
         {
@@ -119,6 +124,46 @@ pub fn record(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<Recorded> {
     Ok(recorded)
 }
 
+/// Records what follows when a recipient that was delivered bounced after all: event, suppression, and a report where one is due.
+pub fn bounced_late(
+    tx: &mut Tx<'_>,
+    settlement: &Settlement,
+    (recipient, settled): (&JobRecipient, &Settled),
+) -> Result<()> {
+    append_event(tx, settlement, (recipient, settled), true)?;
+    suppress_the_dead(tx, settlement, (recipient, settled))?;
+    if let Some(report) = report::of(settlement, &[(recipient, settled)]) {
+        spool::insert(tx, &report)?;
+        tx.ring(Topic::Due);
+    }
+    Ok(())
+}
+
+/// Puts an address on the suppression list that will never work.
+fn suppress_the_dead(
+    tx: &mut Tx<'_>,
+    settlement: &Settlement,
+    (recipient, settled): (&JobRecipient, &Settled),
+) -> Result<()> {
+    let message = &settlement.message;
+    let dead = settled.next.state == State::Bounced && settled.class().is_some_and(Class::is_hard);
+    // Mail from the null sender is ours, about an account that did not choose whom it goes to, or an answer to somebody.
+    if !dead || message.reverse_path.is_none() {
+        return Ok(());
+    }
+    let reply = settled.outcome.as_ref().map(Outcome::summary).unwrap_or_default();
+    let new = New {
+        account: message.account,
+        stream: EVERY_STREAM,
+        address: &recipient.address,
+        why: Why::HardBounce,
+        note: &reason(&reply),
+        of: Some((message.id, recipient.ordinal)),
+    };
+    suppressions::add(tx, (settlement.ids.next(settlement.at), settlement.at), &new)?;
+    Ok(())
+}
+
 fn count(recorded: &mut Recorded, state: State) {
     match state {
         State::Delivered => recorded.delivered += 1,
@@ -132,8 +177,8 @@ fn count(recorded: &mut Recorded, state: State) {
 fn append_event(
     tx: &mut Tx<'_>,
     settlement: &Settlement,
-    recipient: &JobRecipient,
-    settled: &Settled,
+    (recipient, settled): (&JobRecipient, &Settled),
+    late: bool,
 ) -> Result<()> {
     let outcome = settled.outcome.as_ref();
     let mut data = serde_json::json!({
@@ -141,6 +186,17 @@ fn append_event(
         "attempt": settled.attempts,
         "host": outcome.and_then(|outcome| outcome.host.as_deref()),
     });
+    if let Some(class) = settled.class() {
+        data["class"] = class.as_str().into();
+        data["code"] = outcome.and_then(|outcome| outcome.code).into();
+        data["enhanced"] = outcome
+            .and_then(|outcome| outcome.enhanced)
+            .map(|enhanced| enhanced.to_string())
+            .into();
+    }
+    if late {
+        data["late"] = true.into();
+    }
     if settlement.message.is_report(&settlement.reporter.address()) {
         // What became of it says nothing about whom the account writes to.
         data["own"] = true.into();

@@ -43,6 +43,17 @@ pub fn claim_due(tx: &mut Tx<'_>, node: Id, now: Time, limit: u64) -> Result<Vec
     take(tx, node, &rows)
 }
 
+/// One row with its message, wherever it stands; none when it is not there.
+pub fn find(tx: &mut Tx<'_>, (message, ordinal): RecipientKey) -> Result<Option<Claimed>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM recipients r JOIN messages m ON m.id = r.message WHERE r.message = $1 AND r.ordinal = $2"
+    );
+    tx.query_opt(&sql, &[message.into(), ordinal.into()])?
+        .as_ref()
+        .map(read)
+        .transpose()
+}
+
 /// Takes rows of one domain that had no attempt yet, the oldest first, due or not.
 pub fn claim_domain(tx: &mut Tx<'_>, node: Id, domain: &Domain, limit: u64) -> Result<Vec<Claimed>> {
     let sql = format!(

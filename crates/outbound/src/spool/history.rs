@@ -75,6 +75,8 @@ pub struct Recipient {
     pub address: String,
     pub state: String,
     pub reason: String,
+    /// What kind of bounce or deferral the last attempt came to.
+    pub class: Option<String>,
     pub attempts: Vec<Attempt>,
     /// When it is tried next, while it waits.
     pub next_at: Option<Time>,
@@ -248,7 +250,7 @@ fn recipients(tx: &mut Tx<'_>, message: Id) -> Result<Vec<Recipient>> {
             .push(attempt(&row)?);
     }
     let rows = tx.query(
-        "SELECT ordinal, address, state, reason, next_at, expires_at, node, updated_at FROM recipients \
+        "SELECT ordinal, address, state, reason, next_at, expires_at, node, updated_at, class FROM recipients \
          WHERE message = $1 ORDER BY ordinal",
         &[message.into()],
     )?;
@@ -266,6 +268,7 @@ fn recipients(tx: &mut Tx<'_>, message: Id) -> Result<Vec<Recipient>> {
                 expires_at: row.time(5)?,
                 in_hand: row.opt_id(6)?.is_some(),
                 updated_at: row.time(7)?,
+                class: row.opt_text(8)?,
                 state,
             })
         })

@@ -6,6 +6,7 @@ mod depth;
 pub mod history;
 mod hold;
 mod insert;
+pub mod late;
 mod names;
 mod purge;
 mod result;

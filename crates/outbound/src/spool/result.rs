@@ -1,10 +1,11 @@
 //! Recording what became of a recipient.
 
+use mail::bounce::{self, Class};
 use mail::time::Time;
 use store::{Id, Result, Tx};
 
 use super::waiting;
-use crate::model::{Next, Outcome, Report};
+use crate::model::{Next, Outcome, Report, State, Verdict};
 
 /// One recipient with its outcome and what follows from it.
 #[derive(Clone, Debug)]
@@ -17,6 +18,17 @@ pub struct Settled {
     pub next: Next,
 }
 
+impl Settled {
+    /// What kind of bounce or deferral it is; none where it is neither.
+    pub fn class(&self) -> Option<Class> {
+        match &self.outcome {
+            Some(outcome) if outcome.verdict != Verdict::Delivered => Some(bounce::classify(&outcome.said())),
+            None if self.next.state == State::Expired => Some(Class::Expired),
+            _ => None,
+        }
+    }
+}
+
 /// Records one recipient under the lease of `node`; false when the lease is lost, and then nothing is recorded.
 ///
 /// A COMMIT whose answer was lost is tried again. The row may have been taken up anew meanwhile, by the same node too: that its
@@ -24,8 +36,8 @@ pub struct Settled {
 pub fn settle(tx: &mut Tx<'_>, node: Id, message: Id, settled: &Settled, now: Time) -> Result<bool> {
     let next = &settled.next;
     let changed = tx.execute(
-        "UPDATE recipients SET state = $4, reason = $5, attempts = $6, next_at = $7, node = NULL, updated_at = $8 \
-         WHERE message = $1 AND ordinal = $2 AND node = $3 AND attempts = $9",
+        "UPDATE recipients SET state = $4, reason = $5, attempts = $6, next_at = $7, node = NULL, updated_at = $8, \
+         class = $10 WHERE message = $1 AND ordinal = $2 AND node = $3 AND attempts = $9",
         &[
             message.into(),
             settled.ordinal.into(),
@@ -36,6 +48,7 @@ pub fn settle(tx: &mut Tx<'_>, node: Id, message: Id, settled: &Settled, now: Ti
             next.next_at.unwrap_or(now).into(),
             now.into(),
             (settled.attempts - u32::from(settled.outcome.is_some())).into(),
+            settled.class().map(Class::as_str).into(),
         ],
     )?;
     if changed == 0 {
@@ -53,7 +66,12 @@ pub fn settle(tx: &mut Tx<'_>, node: Id, message: Id, settled: &Settled, now: Ti
     Ok(true)
 }
 
-fn insert_attempt(tx: &mut Tx<'_>, message: Id, settled: &Settled, outcome: &Outcome) -> Result<()> {
+pub(super) fn insert_attempt(
+    tx: &mut Tx<'_>,
+    message: Id,
+    settled: &Settled,
+    outcome: &Outcome,
+) -> Result<()> {
     let enhanced = outcome.enhanced.map(|enhanced| enhanced.to_string());
     let ip = outcome.ip.map(|ip| ip.to_string());
     tx.run(

@@ -121,6 +121,7 @@ both_engines! {
                 give_up: Duration::from_hours(1),
                 keep_content: Duration::ZERO,
             }),
+            ids: world.test.ids.clone(),
             report_id: world.test.id(),
             at: now,
         };

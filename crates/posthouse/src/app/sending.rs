@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mail::address::Domain;
 use outbound::carry::{CarrySettings, Transport};
 use outbound::route::{Router, RouterSettings};
 use outbound::schedule::RoutedCourier;
@@ -50,7 +51,13 @@ pub fn parts(config: &Config, rooms: &Rooms) -> Result<Parts, AppError> {
         }
     }
     let transport = Transport::new(carry, &delivery.route)?;
+    // Where nobody receives reports, the sender's own return path stays.
+    let return_path = match config.smtp.inbound.is_empty() {
+        true => None,
+        false => Domain::parse(&config.hostname).ok(),
+    };
     let settings = Settings {
+        return_path,
         retry: Policy {
             retry: delivery.retry.clone(),
             give_up: delivery.give_up,

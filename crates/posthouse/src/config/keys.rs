@@ -129,7 +129,8 @@ settings! {
         submission: Vec<Listen> = "*:2587, *:2525",
         /// The same with TLS from the first byte. In production `"*:465"`.
         submissions: Vec<Listen> = "*:2465",
-        /// Where other mail servers deliver. No sign-in is offered there. In production `"*:25"`.
+        /// Where other mail servers deliver bounces and complaints; no sign-in is offered there. In production `"*:25"`. Where it
+        /// is set, each delivery gets a signed return path at `server.hostname`, and nothing but reports to these is taken.
         inbound: Vec<Listen> = "",
         /// The largest message as sent, that is with its attachments encoded.
         max_message_size: Size = "25 MiB",

@@ -167,6 +167,21 @@ impl Sources {
             counts.bounced,
         )?;
         page.counter(
+            "recipients_bounced_late",
+            "Recipients reported as failed after their server had taken the message",
+            counts.bounced_late,
+        )?;
+        page.counter(
+            "recipients_complained",
+            "Recipients that complained",
+            counts.complained,
+        )?;
+        page.counter(
+            "reports_of_nothing",
+            "Reports that said nothing, or nothing new",
+            counts.reports_of_nothing,
+        )?;
+        page.counter(
             "recipients_expired",
             "Recipients given up because of their age",
             counts.expired,

@@ -13,6 +13,7 @@ use accounts::{Principal, Quota, RateLeft};
 use bytes::BytesMut;
 use mail::replies;
 use mail::smtp::server::{Session, Step, Tls, Verdict};
+use outbound::token::About;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -50,6 +51,8 @@ pub(super) struct Connection {
     streaming: bool,
     /// Who sends: signed in, or known by address since the last MAIL.
     pub(super) principal: Option<Principal>,
+    /// On the inbound listener: whom the return path of the open transaction stands for.
+    pub(super) about: Option<About>,
     /// What is left of the account's day, for the transaction that is open.
     pub(super) quota: Option<Quota>,
     /// How many recipients the credential that was signed in with may have in the open transaction.
@@ -109,6 +112,7 @@ impl Connection {
             input: BytesMut::with_capacity(READ),
             streaming: false,
             principal: None,
+            about: None,
             quota: None,
             rate_left: None,
             refreshed: false,

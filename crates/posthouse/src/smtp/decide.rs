@@ -124,6 +124,7 @@ impl Connection {
         if self.shared.stop.is_cancelled() {
             return Verdict::Close(replies::SHUTTING_DOWN);
         }
+        self.about = None;
         match self.may_send(reverse_path.as_ref()).await {
             Ok(verdict) => verdict,
             Err(error) => {
@@ -187,6 +188,9 @@ impl Connection {
 
     /// Each recipient by itself, so that one that is refused keeps no other out.
     pub(super) async fn rcpt(&mut self, recipient: &Address) -> Verdict {
+        if self.door.kind == Kind::Inbound {
+            return self.may_report(recipient).await;
+        }
         match self.may_receive(recipient).await {
             Ok(verdict) => verdict,
             Err(error) => {
@@ -236,6 +240,9 @@ impl Connection {
 
     /// Hands the message to the only door; the 250 follows its being on disk.
     pub(super) async fn message(&mut self, envelope: Envelope, smtputf8: bool, body: Bytes) -> Verdict {
+        if self.door.kind == Kind::Inbound {
+            return self.report(body).await;
+        }
         let Some(principal) = self.principal.clone() else {
             return Verdict::Refuse(replies::RELAY_DENIED);
         };
@@ -297,7 +304,7 @@ impl Connection {
         })
     }
 
-    fn trouble(&self, what: &str, error: &AccountsError) {
+    pub(super) fn trouble(&self, what: &str, error: &AccountsError) {
         let error: &dyn std::error::Error = error;
         let cause = error.source().map(ToString::to_string);
         warn!(connection = self.id, %error, cause, "{what}");

@@ -31,12 +31,15 @@ const HEAVY: [(&str, &str); 16] = [
 ];
 
 /// The modules of `outbound`, left to right: a module uses only modules before it.
-const OUTBOUND_MODULES: [&str; 14] = [
+const OUTBOUND_MODULES: [&str; 17] = [
     "model",
+    "token",
+    "return_path",
     "suppressions",
     "spool",
     "capture",
     "settle",
+    "feedback",
     "settings",
     "route",
     "domains",

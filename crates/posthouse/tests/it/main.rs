@@ -22,6 +22,7 @@ mod password;
 mod peers;
 mod proxied;
 mod readme;
+mod reports;
 mod scram;
 mod sign_up;
 mod site;

@@ -96,6 +96,9 @@ struct RecipientView {
     /// The same in words that need no manual; null where there is nothing to explain.
     #[schema(required = true)]
     explanation: Option<String>,
+    /// What kind of bounce or deferral it is, such as `unknown_mailbox`; null where it is neither.
+    #[schema(required = true, example = "unknown_mailbox")]
+    class: Option<String>,
     attempts: Vec<AttemptView>,
     /// When it is tried next; null where it does not wait.
     #[schema(required = true, format = DateTime)]
@@ -205,6 +208,7 @@ impl From<Recipient> for RecipientView {
             state: recipient.state,
             reason: recipient.reason,
             explanation: explanation.map(str::to_owned),
+            class: recipient.class,
             attempts: recipient.attempts.into_iter().map(AttemptView::from).collect(),
             next_at: recipient.next_at.map(Time::rfc3339),
             expires_at: recipient.expires_at.rfc3339(),
