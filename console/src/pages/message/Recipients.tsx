@@ -139,12 +139,16 @@ const TROUBLE = "waiting: ";
 
 /** The state in plain words, and when it goes on. */
 function Why({ recipient, short }: { recipient: Recipient; short?: boolean }) {
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
   const { state, reason, explanation, next_at, expires_at } = recipient;
+  // A kind that a newer server knows and this page does not is left to its codes; so is what nobody can tell the kind of.
+  const kind = `bounces.${recipient.class ?? "unclassified"}`;
+  const bounce = kind !== "bounces.unclassified" && i18n.exists(kind) ? t(kind as "bounces.policy") : null;
   const waits = state === "queued" || state === "deferred";
   // What waits behind a destination in trouble was not tried itself: what happened to the others says why.
   const trouble = state === "queued" && reason.startsWith(TROUBLE) ? reason.slice(TROUBLE.length) : null;
   const plain =
+    bounce ??
     explanation ??
     (trouble
       ? t("message.trouble", { why: trouble })
