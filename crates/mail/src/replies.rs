@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::address::AddressError;
-use crate::message::{AuthorError, AuthorFault};
+use crate::message::{AuthorError, AuthorFault, SteerError};
 use crate::reply::Reply;
 
 // Success and questions.
@@ -240,6 +240,34 @@ pub const MAIL_LOOP: Reply = Reply::new(
     "The message is in a loop: too many Received header fields",
 );
 
+pub const BAD_STEERING: Reply = Reply::new(
+    554,
+    (5, 5, 4),
+    "A header field that steers the message does not say what it has to",
+);
+pub const STREAM_NOT_ALLOWED: Reply =
+    Reply::new(554, (5, 7, 0), "This credential sends in another stream only");
+pub const KEY_USED: Reply = Reply::new(
+    554,
+    (5, 7, 0),
+    "This idempotency key stands for another message of the last 24 hours",
+);
+
+/// A header field that steers the message and cannot be followed.
+pub fn bad_steering(error: &SteerError) -> Reply {
+    BAD_STEERING.with_text(sentence(error))
+}
+
+/// The message names a stream that its account has not got, or has no more.
+pub fn no_such_stream(fault: impl fmt::Display) -> Reply {
+    BAD_STEERING.with_text(sentence(fault))
+}
+
+/// What the client signed in with sends in one stream, and the message names another.
+pub fn stream_not_allowed(fault: impl fmt::Display) -> Reply {
+    STREAM_NOT_ALLOWED.with_text(sentence(fault))
+}
+
 /// A refused sender, with the rule or limit that its address broke.
 pub fn bad_sender(error: AddressError) -> Reply {
     BAD_SENDER.with_text(sentence(error))
@@ -274,7 +302,7 @@ pub fn bad_recipient(error: AddressError) -> Reply {
 }
 
 /// The help pages that refusals name.
-pub const HELP_PAGES: [&str; 9] = [
+pub const HELP_PAGES: [&str; 10] = [
     "account-paused",
     "authentication-failed",
     "credits",
@@ -283,6 +311,7 @@ pub const HELP_PAGES: [&str; 9] = [
     "sending-limits",
     "smtp-554",
     "smtp-errors",
+    "steering-headers",
     "verify-a-domain",
 ];
 
@@ -303,6 +332,7 @@ pub fn help_page(refusal: &Reply) -> &'static str {
         (452, Some((4, 7, 1))) => "credits",
         (501, Some((5, 1, _))) => "maximum-address-length",
         (552, _) => "maximum-size",
+        (554, Some((5, 5, 4) | (5, 7, 0))) => "steering-headers",
         (554, _) => "smtp-554",
         (550 | 553, Some((5, 7, 1))) => "verify-a-domain",
         _ => "smtp-errors",
@@ -418,6 +448,9 @@ mod tests {
             (TLS_REQUIRED, "authentication-failed"),
             (FROM_NOT_ALLOWED, "verify-a-domain"),
             (SENDER_NOT_ALLOWED, "verify-a-domain"),
+            (BAD_STEERING, "steering-headers"),
+            (KEY_USED, "steering-headers"),
+            (BARE_LF, "smtp-554"),
             (bad_recipient(AddressError::NoAt), "maximum-address-length"),
             (TOO_BIG, "maximum-size"),
             (account_suspended("unpaid"), "smtp-554"),

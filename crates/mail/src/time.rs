@@ -71,6 +71,16 @@ impl Time {
         Some(Self(timestamp.as_microsecond()))
     }
 
+    /// Reads a date as header fields write it, with any offset and with the obsolete zone names; `None` when it is not a
+    /// moment.
+    // RFC 5322 sections 3.3 and 4.3
+    pub fn parse_rfc5322(text: &str) -> Option<Self> {
+        let timestamp = jiff::fmt::rfc2822::DateTimeParser::new()
+            .parse_timestamp(text)
+            .ok()?;
+        Some(Self(timestamp.as_microsecond()))
+    }
+
     /// Moments outside the years -9999 to 9999 are shown as the nearest one that has a name.
     fn timestamp(self) -> Timestamp {
         Timestamp::from_microsecond(self.0).unwrap_or(if self.0 < 0 {
@@ -113,6 +123,21 @@ mod tests {
             Some(Time::EPOCH)
         );
         assert_eq!(Time::parse_rfc3339("yesterday"), None);
+    }
+
+    #[test]
+    fn a_date_of_a_header_field_is_read_back_with_any_offset() {
+        let noon = Some(Time::from_secs(1_795_521_600));
+        for text in [
+            "Tue, 24 Nov 2026 12:00:00 +0000",
+            "24 Nov 2026 13:00 +0100",
+            "Tue, 24 Nov 2026 12:00:00 GMT",
+        ] {
+            assert_eq!(Time::parse_rfc5322(text), noon, "{text}");
+        }
+        for text in ["", "24 Nov", "Mon, 24 Nov 2026 12:00:00 +0000", "tomorrow"] {
+            assert_eq!(Time::parse_rfc5322(text), None, "{text}");
+        }
     }
 
     #[test]

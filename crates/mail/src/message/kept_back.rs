@@ -13,13 +13,14 @@ const OURS: &str = "x-posthouse-";
 /// Whether `hostname`, which is us, takes this field out before it signs and stores the message.
 pub fn is_kept_back(field: &Field<'_>, hostname: &str) -> bool {
     ALWAYS.iter().any(|name| field.is(name))
-        || starts_with(field.name, OURS)
+        || is_steering(field.name)
         || field.is("authentication-results") && claims_to_be_from(field.value, hostname)
 }
 
-fn starts_with(name: &str, start: &str) -> bool {
-    name.get(..start.len())
-        .is_some_and(|name| name.eq_ignore_ascii_case(start))
+/// Whether a field of this name steers us.
+pub fn is_steering(name: &str) -> bool {
+    name.get(..OURS.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(OURS))
 }
 
 /// Whether a reader could take these results for our own; those that cannot be read count as such.

@@ -8,6 +8,7 @@ mod kept_back;
 mod mailbox;
 mod parts;
 mod rewrite;
+pub mod steer;
 mod trace;
 mod words;
 
@@ -15,8 +16,9 @@ pub use authors::{AuthorError, AuthorFault, Authors};
 pub use compose::{ComposeError, Draft, DraftAttachment, Named, Problem, compose};
 pub use content::{Attachment, Content, content};
 pub use head::{Beginning, Field, Head, HeadError};
-pub use kept_back::is_kept_back;
+pub use kept_back::{is_kept_back, is_steering};
 pub use mailbox::{Mailbox, MailboxError, mailboxes};
 pub(crate) use parts::{Leaf, leaves};
 pub use rewrite::{Appending, Own, Plan, Wanted, plan};
+pub use steer::{SteerError, SteerFault, Steering};
 pub use trace::Trace;
