@@ -1,5 +1,7 @@
 //! API keys: shown once, stored as a hash, limited to their scopes.
 
+use std::collections::HashMap;
+
 use mail::time::Time;
 use store::{Id, Row, Tx, Value};
 
@@ -7,7 +9,9 @@ use crate::attempts::Tried;
 use crate::audit::{self, By};
 use crate::changes::{self, bump};
 use crate::error::checked_name;
-use crate::{Accounts, AccountsError, Approach, Principal, Reason, Result, Role, Scopes, Via, token};
+use crate::{
+    Accounts, AccountsError, Approach, Principal, Reason, Result, Role, Scopes, Via, streams, token,
+};
 
 /// The most keys of one account that are not revoked.
 pub const MOST_KEYS: i64 = 100;
@@ -20,10 +24,31 @@ pub struct ApiKey {
     /// The beginning of the key, to recognise it by.
     pub prefix: String,
     pub scopes: Scopes,
+    /// The only stream that it sends in.
+    pub stream: Option<String>,
     pub created_at: Time,
     pub used_at: Option<Time>,
     /// The address of the login that it belongs to.
     pub email: String,
+}
+
+/// A key to be made.
+#[derive(Clone, Debug)]
+pub struct WantedKey {
+    pub name: String,
+    pub scopes: Scopes,
+    pub stream: Option<String>,
+}
+
+impl WantedKey {
+    /// One that sends in any stream.
+    pub fn new(name: &str, scopes: Scopes) -> Self {
+        Self {
+            name: name.to_owned(),
+            scopes,
+            stream: None,
+        }
+    }
 }
 
 /// A key that was just made: the only moment at which the whole of it is known.
@@ -39,10 +64,11 @@ impl Accounts {
         &self,
         who: &Principal,
         held: &Scopes,
-        (name, scopes): (&str, Scopes),
+        wanted: WantedKey,
         by: &By,
     ) -> Result<NewKey> {
-        let name = checked_name(name)?;
+        let WantedKey { name, scopes, stream } = wanted;
+        let name = checked_name(&name)?;
         if scopes.is_empty() {
             return Err(AccountsError::NoScope);
         }
@@ -57,23 +83,32 @@ impl Accounts {
             name,
             prefix: token::shown(&secret).to_owned(),
             scopes,
+            stream,
             created_at: now,
             used_at: None,
             email: who.email.clone(),
         };
         let (made, account, hash) = (key.clone(), who.account, token::hash(&secret));
         let (audit, by) = (self.id(now), by.clone());
-        let fits = self
-            .inner
+        self.inner
             .db
             .write("create an API key", move |tx| {
                 changes::alone(tx)?;
                 if count(tx, account)? >= MOST_KEYS {
-                    return Ok(false);
+                    return Ok(Err(AccountsError::TooMany {
+                        most: MOST_KEYS,
+                        of: "API keys",
+                        remedy: "revoke one that nothing uses any more",
+                    }));
+                }
+                if let Some(slug) = &made.stream
+                    && !streams::is_open(tx, account, slug)?
+                {
+                    return Ok(Err(AccountsError::NoSuchStream(slug.clone())));
                 }
                 tx.run(
-                    "INSERT INTO api_keys (id, account, login, name, prefix, secret_hash, scopes, created_at) \
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                    "INSERT INTO api_keys (id, account, login, name, prefix, secret_hash, scopes, created_at, \
+                     stream) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
                     &[
                         (&made.id).into(),
                         (&account).into(),
@@ -83,22 +118,19 @@ impl Accounts {
                         Value::Blob(&hash),
                         (&made.scopes.to_text()).into(),
                         now.into(),
+                        made.stream.as_ref().into(),
                     ],
                 )?;
                 let named = format!("{} ({}…)", made.name, made.prefix);
-                let scopes = made.scopes.to_text();
-                audit::note(tx, (audit, now), account, &by, "key.created", &named, &scopes)?;
+                let mut detail = made.scopes.to_text();
+                if let Some(stream) = &made.stream {
+                    detail = format!("{detail}, stream {stream}");
+                }
+                audit::note(tx, (audit, now), account, &by, "key.created", &named, &detail)?;
                 bump(tx, account)?;
-                Ok(true)
+                Ok(Ok(()))
             })
-            .await?;
-        if !fits {
-            return Err(AccountsError::TooMany {
-                most: MOST_KEYS,
-                of: "API keys",
-                remedy: "revoke one that nothing uses any more",
-            });
-        }
+            .await??;
         Ok(NewKey { secret, key })
     }
 
@@ -161,7 +193,7 @@ impl Accounts {
             .db
             .read("list the API keys", move |tx| {
                 tx.query(
-                    "SELECT k.id, k.name, k.prefix, k.scopes, k.created_at, k.used_at, l.email FROM api_keys k \
+                    "SELECT k.id, k.name, k.prefix, k.scopes, k.created_at, k.used_at, l.email, k.stream FROM api_keys k \
                      JOIN logins l ON l.id = k.login WHERE k.account = $1 AND k.revoked_at IS NULL \
                      AND k.login = COALESCE($2, k.login) ORDER BY k.id DESC",
                     &[(&account).into(), login.into()],
@@ -221,6 +253,24 @@ fn count(tx: &mut Tx<'_>, account: Id) -> store::Result<i64> {
     row.map_or(Ok(0), |row| row.int(0))
 }
 
+/// The account's keys that are not revoked, each with the only stream that it sends in.
+pub(crate) fn read_active(tx: &mut Tx<'_>, account: Id) -> store::Result<HashMap<Id, Option<String>>> {
+    tx.query(
+        "SELECT id, stream FROM api_keys WHERE account = $1 AND revoked_at IS NULL",
+        &[(&account).into()],
+    )?
+    .iter()
+    .map(|row| Ok((row.id(0)?, row.opt_text(1)?)))
+    .collect()
+}
+
+/// How many keys that are not revoked send in this stream only.
+pub(crate) fn bound_to(tx: &mut Tx<'_>, account: Id, stream: &str) -> store::Result<i64> {
+    let sql = "SELECT COUNT(*) FROM api_keys WHERE account = $1 AND stream = $2 AND revoked_at IS NULL";
+    let row = tx.query_opt(sql, &[(&account).into(), stream.into()])?;
+    row.map_or(Ok(0), |row| row.int(0))
+}
+
 fn holder_of(row: &Row) -> store::Result<(Principal, Scopes, Role)> {
     let principal = Principal {
         account: row.id(1)?,
@@ -243,5 +293,6 @@ fn key_of(row: &Row) -> store::Result<ApiKey> {
         created_at: row.time(4)?,
         used_at: row.opt_time(5)?,
         email: row.text(6)?,
+        stream: row.opt_text(7)?,
     })
 }

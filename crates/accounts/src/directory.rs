@@ -17,7 +17,9 @@ use crate::changes::{self, Epoch, Known, epoch};
 use crate::ranges::RangeTable;
 use crate::smtp_credentials::{self, Active};
 use crate::state::AccountState;
-use crate::{Accounts, Principal, Result, Role, Validity, Via, domains, second_step};
+use crate::{
+    Accounts, Principal, Result, Role, Stream, Validity, Via, api_keys, domains, second_step, streams,
+};
 
 /// The password side of a login.
 pub(crate) struct LoginSecret {
@@ -44,11 +46,13 @@ struct View {
     suppresses: bool,
     /// Stamp and role of each login.
     logins: HashMap<Id, (i64, Role)>,
-    keys: HashSet<Id>,
+    /// With the only stream that each sends in.
+    keys: HashMap<Id, Option<String>>,
     /// Logins whose password does not sign in over SMTP.
     no_smtp_password: HashSet<Id>,
     credentials: Arc<HashMap<Id, Active>>,
     senders: HashSet<String>,
+    streams: Arc<HashMap<String, Arc<Stream>>>,
     /// What is needed to send from each verified domain.
     domains: HashMap<Domain, domains::Sends>,
 }
@@ -129,7 +133,7 @@ impl Accounts {
                 view.logins.contains_key(&credential.login)
                     && credential.fault(from, self.inner.clock.now()).is_none()
             }),
-            Via::Key(key) => view.keys.contains(&key),
+            Via::Key(key) => view.keys.contains_key(&key),
             Via::IpRange(_) => self
                 .ranges()
                 .await?
@@ -288,6 +292,22 @@ impl Accounts {
         Ok(view.map(|view| Arc::clone(&view.credentials)))
     }
 
+    /// The streams of an account by their slugs; none where there is no such account.
+    pub(crate) async fn streams_of(&self, account: Id) -> Result<Arc<HashMap<String, Arc<Stream>>>> {
+        let view = self.view(account).await?;
+        Ok(view.map_or_else(Arc::default, |view| Arc::clone(&view.streams)))
+    }
+
+    /// The only stream that what `principal` signed in with sends in.
+    pub(crate) async fn bound_stream(&self, principal: &Principal) -> Result<Option<String>> {
+        let view = self.view(principal.account).await?;
+        Ok(view.and_then(|view| match principal.via {
+            Via::Credential(id) => view.credentials.get(&id)?.terms.stream.clone(),
+            Via::Key(id) => view.keys.get(&id)?.clone(),
+            _ => None,
+        }))
+    }
+
     async fn view(&self, account: Id) -> Result<Option<Arc<View>>> {
         let directory = &self.inner.directory;
         if let Some((at, view)) = directory.views.get(&account)
@@ -402,14 +422,7 @@ fn read_view(tx: &mut Tx<'_>, account: Id, host: domains::Host<'_>) -> store::Re
             no_smtp_password.insert(row.id(0)?);
         }
     }
-    let keys = tx
-        .query(
-            "SELECT id FROM api_keys WHERE account = $1 AND revoked_at IS NULL",
-            &[(&account).into()],
-        )?
-        .iter()
-        .map(|row| row.id(0))
-        .collect::<store::Result<_>>()?;
+    let keys = api_keys::read_active(tx, account)?;
     let domains = domains::read_verified(tx, account, host)?;
     Ok(Some(View {
         state,
@@ -422,6 +435,7 @@ fn read_view(tx: &mut Tx<'_>, account: Id, host: domains::Host<'_>) -> store::Re
         no_smtp_password,
         credentials: Arc::new(smtp_credentials::read_active(tx, account)?),
         senders,
+        streams: Arc::new(streams::read_all(tx, account)?),
         domains,
     }))
 }

@@ -130,6 +130,18 @@ pub enum AccountsError {
     AdminsOnly,
     #[error("this is an operator's account; nobody sees the console as one")]
     OperatorsAccount,
+    #[error("a stream's short name has 1 to 40 letters, digits and inner hyphens")]
+    BadStream,
+    #[error("there is a stream {0} already, perhaps an archived one")]
+    StreamExists(String),
+    #[error("the account has no stream {0} that is in use")]
+    NoSuchStream(String),
+    #[error("this stream is there in every account and is not archived")]
+    StreamOfAll,
+    #[error(
+        "credentials or keys are bound to this stream, {0} of them; revoke them or free them from it first"
+    )]
+    StreamInUse(i64),
     #[error("nobody can give a key the scope `{0}` without holding it")]
     ScopeNotHeld(Scope),
 }

@@ -8,6 +8,7 @@ pub mod domains;
 pub mod password;
 pub mod ranges;
 pub mod smtp_credentials;
+pub mod streams;
 pub mod suppressing;
 
 mod allowance;
@@ -51,7 +52,7 @@ pub use allowance::{
     Allowance, DayLimits, DayUsage, DayView, LimitOf, OwnLimits, Quota, Reached, StandardLimits, Taken,
     Taking,
 };
-pub use api_keys::{ApiKey, MOST_KEYS, NewKey};
+pub use api_keys::{ApiKey, MOST_KEYS, NewKey, WantedKey};
 pub use attempts::{Approach, AttemptFilter, Door, Reason, SignInAttempt};
 pub use audit::{AuditFilter, AuditLine, By};
 pub use changes::Epoch;
@@ -83,6 +84,7 @@ pub use smtp_credentials::{
 };
 pub use smtp_password::SmtpPassword;
 pub use state::AccountState;
+pub use streams::{MOST_STREAMS, NewStream, Stream, StreamChange, StreamFault, StreamKind};
 pub use users::{MOST_USERS, Offer, User, UserInvitation};
 
 /// What an operator can set about accounts.

@@ -5,16 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accounts::credits::{self, Charge};
-use accounts::{Allowance, Epoch, LimitOf, Reached, Taking, Terms, Validity, Via, changes, smtp_credentials};
+use accounts::{
+    Allowance, Epoch, LimitOf, Reached, Stream, StreamFault, Taking, Terms, Validity, Via, changes,
+    smtp_credentials, streams,
+};
 use bytes::Bytes;
 use mail::address::Address;
-use mail::message::{Authors, Head, Trace, is_kept_back};
+use mail::message::{Authors, Head, Steering, Trace, is_kept_back};
 use mail::replies;
 use mail::reply::Reply;
 use mail::time::Time;
 use store::events::{self, Event};
 use store::{ErrorKind, Id, Ids, StoreError, Topic, Tx};
 
+use crate::idempotency::{self, Claim, Key};
 use crate::model::{
     Accepted, Counters, Grip, Job, JobRecipient, Message, Refused, Submission, off_the_workers,
 };
@@ -40,6 +44,10 @@ pub struct Door {
 enum Stored {
     /// But for the recipients at these places, whose addresses are suppressed.
     Yes(HashSet<usize>),
+    /// This was it already, under the same idempotency key.
+    Before(Accepted),
+    /// The idempotency key stands for something else.
+    KeyUsed,
     /// The account's rights changed since they were checked.
     Stale,
     TooFewCredits {
@@ -63,12 +71,10 @@ struct Checked {
     terms: Option<Arc<Terms>>,
     /// The account has suppressed addresses.
     suppresses: bool,
-}
-
-impl Checked {
-    fn is_sandboxed(&self) -> bool {
-        self.terms.as_ref().is_some_and(|terms| terms.sandbox)
-    }
+    stream: Arc<Stream>,
+    /// It is kept here and reaches nobody.
+    sandboxed: bool,
+    key: Option<Key>,
 }
 
 /// What is read from the header of a message on its way in.
@@ -77,6 +83,14 @@ struct Reading {
     subject: String,
     message_id: String,
     content: Bytes,
+    asks: Asks,
+}
+
+/// What its sender says about a message.
+#[derive(Clone)]
+struct Asks {
+    steering: Steering,
+    key: Option<Key>,
 }
 
 impl Door {
@@ -93,6 +107,9 @@ impl Door {
         let taken = self.check_and_store(submission).await;
         match &taken {
             Ok(accepted) => {
+                if accepted.again {
+                    return taken.map_err(Refused);
+                }
                 self.counters.accepted.add(1);
                 self.counters.accepted_recipients.add(accepted.recipients as u64);
             }
@@ -116,17 +133,26 @@ impl Door {
         })
         .await
         .map_err(|_| replies::STORAGE_ERROR)??;
-        let authors = reading.authors.clone();
+        let (authors, asks) = (reading.authors.clone(), reading.asks.clone());
         let recipients = submission.envelope.recipients.len();
         let mut new = self.new_message(&submission, reading, id, now);
         for _ in 0..ROUNDS {
-            let checked = self.check_rights(&submission, &authors).await?;
+            let checked = self.check_rights(&submission, &authors, &asks).await?;
+            new.message.stream.clone_from(&checked.stream.slug);
             // In a task of its own: a client that goes away in the middle must not leave a stored message nobody delivers.
             let door = self.clone();
             let storing = tokio::spawn(async move { door.store(new, checked, now).await });
             let (stored, same) = storing.await.map_err(|_| replies::STORAGE_ERROR)??;
             match stored {
-                Stored::Yes(_) => return Ok(Accepted { id, recipients }),
+                Stored::Yes(_) => {
+                    return Ok(Accepted {
+                        id,
+                        recipients,
+                        again: false,
+                    });
+                }
+                Stored::Before(accepted) => return Ok(accepted),
+                Stored::KeyUsed => return Err(replies::KEY_USED),
                 Stored::TooFewCredits { needed, left } => {
                     return Err(replies::too_few_credits(needed, left));
                 }
@@ -181,8 +207,10 @@ impl Door {
         };
         let top = trace.received() + &head.completion(now, &fresh_id);
         let beginning = head.rewritten(top.as_bytes(), |field| is_kept_back(field, hostname));
+        let asks = asks(submission, (&head, &body), now)?;
         Ok(Reading {
             authors,
+            asks,
             subject: head.subject().unwrap_or_default(),
             message_id: head.message_id().unwrap_or(fresh_id),
             content: beginning.put_on(body),
@@ -190,7 +218,12 @@ impl Door {
     }
 
     /// Whether this sender may send this, as of the epoch that is returned with it.
-    async fn check_rights(&self, submission: &Submission, authors: &Authors) -> Result<Checked, Reply> {
+    async fn check_rights(
+        &self,
+        submission: &Submission,
+        authors: &Authors,
+        asks: &Asks,
+    ) -> Result<Checked, Reply> {
         let accounts = &self.parts.accounts;
         let principal = &submission.principal;
         let epoch = accounts.refresh().await.map_err(|error| unavailable(&error))?;
@@ -221,30 +254,44 @@ impl Door {
                 return Err(replies::author_not_allowed(field));
             }
         }
-        let recipients = || submission.envelope.recipients.iter().map(|one| &one.address);
-        if !accounts
-            .may_send_to(principal, recipients())
-            .await
+        let stream = accounts.stream(principal, asks.steering.stream.as_deref()).await;
+        let stream = stream
             .map_err(|error| unavailable(&error))?
+            .map_err(|fault| refused_stream(&fault))?;
+        let terms = accounts.terms(principal).await;
+        let terms = terms.map_err(|error| unavailable(&error))?;
+        let sandboxed = asks.steering.sandbox || terms.as_ref().is_some_and(|terms| terms.sandbox);
+        let recipients = || submission.envelope.recipients.iter().map(|one| &one.address);
+        // What goes into the sandbox reaches nobody.
+        if !sandboxed
+            && !accounts
+                .may_send_to(principal, recipients())
+                .await
+                .map_err(|error| unavailable(&error))?
         {
             return Err(replies::SANDBOXED);
         }
         let allowance = accounts.allowance(principal, recipients()).await;
-        let terms = accounts.terms(principal).await;
         let suppresses = accounts.suppresses(principal.account).await;
         Ok(Checked {
             via: principal.via,
             at: epoch,
             allowance: allowance.map_err(|error| unavailable(&error))?,
-            terms: terms.map_err(|error| unavailable(&error))?,
             // Our own mail is no part of what the account may or may not send.
             suppresses: principal.via != Via::System && suppresses.map_err(|error| unavailable(&error))?,
+            terms,
+            stream,
+            sandboxed,
+            key: asks.key.clone(),
         })
     }
 
     fn new_message(&self, submission: &Submission, reading: Reading, id: Id, now: Time) -> NewMessage {
         let settings = &self.parts.settings;
-        let expires_at = now.plus(settings.retry.give_up);
+        let steering = reading.asks.steering;
+        let send_at = steering.send_at.filter(|at| *at > now && !steering.sandbox);
+        let leaves = send_at.unwrap_or(now);
+        let expires_at = leaves.plus(settings.retry.give_up);
         let recipients = submission
             .envelope
             .recipients
@@ -261,15 +308,19 @@ impl Door {
                     warned: false,
                     grip: Grip::default(),
                 },
-                place: Place::Waits {
-                    until: now,
-                    reason: "waiting to be taken up".to_owned(),
-                },
+                place: send_at.map_or_else(
+                    || Place::Waits {
+                        until: now,
+                        reason: "waiting to be taken up".to_owned(),
+                    },
+                    Place::Scheduled,
+                ),
             });
         NewMessage {
             message: Message {
                 id,
                 account: submission.principal.account,
+                stream: streams::DEFAULT.to_owned(),
                 reverse_path: submission.envelope.reverse_path.clone(),
                 header_from: reading.authors.from.to_string(),
                 subject: shortened(reading.subject),
@@ -280,12 +331,13 @@ impl Door {
                 created_at: now,
             },
             login: submission.principal.login,
+            tags: steering.tags,
             message_id: shortened(reading.message_id),
             origin: submission.origin.to_json(),
             content: reading.content,
             // Our own mail holds links that open something; nobody is to find one in the history.
             keep_until: (!settings.keep_content.is_zero() && submission.principal.via != Via::System)
-                .then(|| now.plus(settings.keep_content)),
+                .then(|| leaves.plus(settings.keep_content)),
             recipients: recipients.collect(),
         }
     }
@@ -300,7 +352,7 @@ impl Door {
         let mut recipients: Vec<JobRecipient> =
             new.recipients.iter().map(|one| one.recipient.clone()).collect();
         let kept = checked
-            .is_sandboxed()
+            .sandboxed
             .then(|| sandbox::keep(&self.parts, &mut new, now));
         let standby = (checked.suppresses && kept.is_none()).then(|| {
             self.parts
@@ -309,7 +361,7 @@ impl Door {
         let reservation = self
             .scheduler
             .as_ref()
-            .filter(|_| kept.is_none())
+            .filter(|_| kept.is_none() && new.send_at().is_none())
             .map(|core| core.reserve((new.message.id, &mut recipients), new.message.size, now));
         if let Some(reservation) = &reservation {
             for (recipient, place) in new.recipients.iter_mut().zip(&reservation.places) {
@@ -382,6 +434,13 @@ fn write(
     if checked.via != Via::System && changes::changed_since(tx, message.account, checked.at)? {
         return Ok(Stored::Stale);
     }
+    if let Some(key) = &checked.key {
+        match idempotency::claim(tx, key, message)? {
+            Claim::Ours => {}
+            Claim::Before(accepted) => return Ok(Stored::Before(accepted)),
+            Claim::Other => return Ok(Stored::KeyUsed),
+        }
+    }
     let suppressed = match &at_once.standby {
         Some(standby) => suppressed(tx, new, standby)?,
         None => None,
@@ -390,16 +449,13 @@ fn write(
     if checked.via != Via::System
         && let Some(refused) = draw(tx, ids, message, checked, places)?
     {
+        if let Some(key) = &checked.key {
+            idempotency::give_back(tx, key, message)?;
+        }
         return Ok(refused);
     }
     spool::insert(tx, suppressed.as_ref().map_or(new, |one| &one.new))?;
-    let mut data = serde_json::json!({ "recipients": message.recipients, "size": message.size });
-    if at_once.kept.is_some() {
-        data["sandbox"] = true.into();
-    }
-    if let Some(suppressed) = &suppressed {
-        data["suppressed"] = suppressed.places.len().into();
-    }
+    let data = accepted_data(new, at_once, places);
     events::append(
         tx,
         &Event {
@@ -438,7 +494,7 @@ struct LeftOut {
 fn suppressed(tx: &mut Tx<'_>, new: &NewMessage, standby: &Settlement) -> store::Result<Option<LeftOut>> {
     let addresses = new.recipients.iter().map(|one| &one.recipient.address);
     let found: HashMap<usize, String> =
-        suppressions::filter(tx, new.message.account, suppressions::DEFAULT_STREAM, addresses)?;
+        suppressions::filter(tx, new.message.account, &new.message.stream, addresses)?;
     if found.is_empty() {
         return Ok(None);
     }
@@ -487,7 +543,7 @@ fn draw(
         return Ok(Some(Stored::TooFast(wait)));
     }
     // What reaches nobody costs nothing.
-    if checked.is_sandboxed() {
+    if checked.sandboxed {
         return Ok(None);
     }
     let refused = draw_of_account(tx, ids, (account, paying), allowance, now)?;
@@ -497,6 +553,29 @@ fn draw(
         smtp_credentials::give_back(tx, account, terms, mail)?;
     }
     Ok(refused)
+}
+
+/// What the `accepted` event says: only what there is.
+fn accepted_data(new: &NewMessage, at_once: &AtOnce, suppressed: Option<&HashSet<usize>>) -> serde_json::Value {
+    let message = &new.message;
+    let mut data = serde_json::json!({
+        "recipients": message.recipients,
+        "size": message.size,
+        "stream": message.stream,
+    });
+    if !new.tags.is_empty() {
+        data["tags"] = serde_json::json!(new.tags);
+    }
+    if let Some(at) = new.send_at() {
+        data["send_at"] = at.rfc3339().into();
+    }
+    if at_once.kept.is_some() {
+        data["sandbox"] = true.into();
+    }
+    if let Some(places) = suppressed {
+        data["suppressed"] = places.len().into();
+    }
+    data
 }
 
 fn draw_of_account(
@@ -522,6 +601,31 @@ fn draw_of_account(
 
 fn day_used_up(reached: Reached) -> Reply {
     replies::day_used_up(reached.most, reached.of == LimitOf::FirstTime, reached.opens_in)
+}
+
+/// What a message says about itself, in its header or beside it; what we write ourselves says nothing.
+fn asks(submission: &Submission, (head, body): (&Head<'_>, &[u8]), now: Time) -> Result<Asks, Reply> {
+    let steering = match &submission.given {
+        Some(given) => given.steering.clone(),
+        None if submission.principal.via == Via::System => Steering::default(),
+        None => Steering::parse(head, now).map_err(|error| replies::bad_steering(&error))?,
+    };
+    let key = steering.idempotency_key.as_ref().map(|name| Key {
+        name: name.clone(),
+        digest: submission
+            .given
+            .as_ref()
+            .and_then(|given| given.digest)
+            .unwrap_or_else(|| idempotency::digest(&submission.envelope, head, body)),
+    });
+    Ok(Asks { steering, key })
+}
+
+fn refused_stream(fault: &StreamFault) -> Reply {
+    match fault {
+        StreamFault::Bound(_) => replies::stream_not_allowed(fault),
+        StreamFault::Unknown(_) | StreamFault::Archived(_) => replies::no_such_stream(fault),
+    }
 }
 
 /// What a list shows of a text; the message itself keeps all of it.

@@ -6,6 +6,7 @@ pub mod carry;
 pub mod domains;
 pub mod feed;
 pub mod feedback;
+pub mod idempotency;
 pub mod model;
 mod outbound;
 pub mod return_path;
@@ -19,7 +20,7 @@ pub mod suppressions;
 pub mod token;
 pub mod webhooks;
 
-pub use model::{Accepted, Origin, Refused, Submission, off_the_workers};
+pub use model::{Accepted, Given, Origin, Refused, Submission, off_the_workers};
 pub use outbound::{Imported, Outbound, Suppress, Suppressed};
 pub use schedule::Parts;
 pub use settings::Settings;

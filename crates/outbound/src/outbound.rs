@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accounts::By;
+use mail::time::Time;
 use store::{Id, Result, Topic};
 
 use crate::accept::Door;
@@ -91,15 +92,28 @@ impl Outbound {
     /// Makes waiting recipients of a message due now.
     pub async fn retry(&self, message: Id, ordinal: Option<u32>, by: &By) -> Result<Changed> {
         let asked = self.asked(by);
+        let give_up = self.0.parts.settings.retry.give_up;
         let changed = self.0.parts.db.write("retry", move |tx| {
             tx.ring(Topic::Due);
-            let changed = spool::retry(tx, message, ordinal)?;
+            let changed = spool::retry(tx, message, ordinal, asked.at.plus(give_up))?;
             if let Some(account) = changed.account {
                 asked.note(tx, Some(account), "message.retried", &message.to_string())?;
             }
             Ok(changed)
         });
         changed.await
+    }
+
+    /// Lets a message leave at another time: what of it is scheduled, or held because its time passed long ago. Says how many
+    /// recipients that are.
+    pub async fn reschedule(&self, message: Id, at: Time, by: &By) -> Result<u64> {
+        let asked = self.asked(by);
+        let give_up = self.0.parts.settings.retry.give_up;
+        let db = &self.0.parts.db;
+        db.write("reschedule", move |tx| {
+            settle::reschedule(tx, message, (at, at.plus(give_up)), &asked)
+        })
+        .await
     }
 
     /// Gives waiting recipients of a message up.

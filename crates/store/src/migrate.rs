@@ -126,6 +126,11 @@ const TREE: &[Migration] = &[
         name: "impersonations",
         text: include_str!("../migrations/0023_impersonations.sql"),
     },
+    Migration {
+        version: 24,
+        name: "streams",
+        text: include_str!("../migrations/0024_streams.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

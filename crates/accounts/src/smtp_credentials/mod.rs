@@ -17,7 +17,7 @@ pub(crate) use self::read::{Active, Found, read_active};
 use crate::audit::{self, By};
 use crate::changes::{self, bump};
 use crate::error::checked_name;
-use crate::{Accounts, AccountsError, Principal, Result, ranges, token};
+use crate::{Accounts, AccountsError, Principal, Result, ranges, streams, token};
 
 /// The most credentials of one account that are not revoked.
 pub const MOST_SMTP_CREDENTIALS: i64 = 100;
@@ -55,6 +55,8 @@ pub struct CredentialLimits {
     pub rate: Option<u32>,
     /// When it stops.
     pub expires_at: Option<Time>,
+    /// The only stream that it sends in.
+    pub stream: Option<String>,
 }
 
 /// A credential to be made.
@@ -82,7 +84,7 @@ pub struct NewSmtpCredential {
 }
 
 impl CredentialLimits {
-    /// Limits that somebody typed.
+    /// Limits that somebody typed, in any stream.
     pub fn parse<'a>(
         networks: impl IntoIterator<Item = &'a str>,
         rate: Option<u32>,
@@ -104,6 +106,7 @@ impl CredentialLimits {
             networks,
             rate,
             expires_at,
+            stream: None,
         })
     }
 }
@@ -136,27 +139,26 @@ impl Accounts {
         };
         let (made, hash) = (credential.clone(), token::hash(&secret));
         let (audit, by) = (self.id(now), by.clone());
-        let fits = self
-            .inner
+        self.inner
             .db
             .write("create an SMTP credential", move |tx| {
                 changes::alone(tx)?;
                 if count(tx, made.account)? >= MOST_SMTP_CREDENTIALS {
-                    return Ok(false);
+                    return Ok(Err(AccountsError::TooMany {
+                        most: MOST_SMTP_CREDENTIALS,
+                        of: "SMTP credentials",
+                        remedy: "revoke one that nothing uses any more",
+                    }));
+                }
+                if let Some(closed) = closed_stream(tx, made.account, &made.limits)? {
+                    return Ok(Err(closed));
                 }
                 insert(tx, &made, &hash)?;
                 note(tx, (audit, now), &by, "smtp_credential.created", &made)?;
                 bump(tx, made.account)?;
-                Ok(true)
+                Ok(Ok(()))
             })
-            .await?;
-        if !fits {
-            return Err(AccountsError::TooMany {
-                most: MOST_SMTP_CREDENTIALS,
-                of: "SMTP credentials",
-                remedy: "revoke one that nothing uses any more",
-            });
-        }
+            .await??;
         Ok(NewSmtpCredential { secret, credential })
     }
 
@@ -187,31 +189,34 @@ impl Accounts {
         let change = move |tx: &mut Tx<'_>| {
             changes::alone(tx)?;
             let Some(mut credential) = find(tx, account, id)? else {
-                return Ok(None);
+                return Ok(Err(AccountsError::NotFound("SMTP credential")));
             };
             if let Some(name) = &name {
                 credential.name.clone_from(name);
             }
             if let Some(limits) = &change.limits {
+                if let Some(closed) = closed_stream(tx, account, limits)? {
+                    return Ok(Err(closed));
+                }
                 credential.limits.clone_from(limits);
             }
             let limits = &credential.limits;
             tx.run(
-                "UPDATE smtp_credentials SET name = $2, ranges = $3, rate = $4, expires_at = $5 WHERE id = $1",
+                "UPDATE smtp_credentials SET name = $2, ranges = $3, rate = $4, expires_at = $5, stream = $6 WHERE id = $1",
                 &[
                     (&id).into(),
                     (&credential.name).into(),
                     (&read::networks_to_text(&limits.networks)).into(),
                     limits.rate.into(),
                     limits.expires_at.into(),
+                    limits.stream.as_ref().into(),
                 ],
             )?;
             note(tx, (audit, now), &by, "smtp_credential.changed", &credential)?;
             bump(tx, account)?;
-            Ok(Some(credential))
+            Ok(Ok(credential))
         };
-        let changed = self.inner.db.write("change an SMTP credential", change).await?;
-        changed.ok_or(AccountsError::NotFound("SMTP credential"))
+        self.inner.db.write("change an SMTP credential", change).await?
     }
 
     /// Revokes a credential of the account; it stops working at once, on open sessions too.
@@ -236,6 +241,28 @@ impl Accounts {
     }
 }
 
+/// The stream that these limits name, where nothing can be bound to it.
+fn closed_stream(
+    tx: &mut Tx<'_>,
+    account: Id,
+    limits: &CredentialLimits,
+) -> store::Result<Option<AccountsError>> {
+    Ok(match &limits.stream {
+        Some(slug) if !streams::is_open(tx, account, slug)? => {
+            Some(AccountsError::NoSuchStream(slug.clone()))
+        }
+        _ => None,
+    })
+}
+
+/// How many credentials that are not revoked send in this stream only.
+pub(crate) fn bound_to(tx: &mut Tx<'_>, account: Id, stream: &str) -> store::Result<i64> {
+    let sql =
+        "SELECT COUNT(*) FROM smtp_credentials WHERE account = $1 AND stream = $2 AND revoked_at IS NULL";
+    let row = tx.query_opt(sql, &[(&account).into(), stream.into()])?;
+    row.map_or(Ok(0), |row| row.int(0))
+}
+
 fn future(expires_at: Option<Time>, now: Time) -> Result<()> {
     if expires_at.is_some_and(|at| at <= now) {
         return Err(AccountsError::PastExpiry);
@@ -244,7 +271,7 @@ fn future(expires_at: Option<Time>, now: Time) -> Result<()> {
 }
 
 const SELECT: &str = "SELECT c.id, c.account, c.login, l.email, c.name, c.prefix, c.ranges, c.rate, c.expires_at, c.sandbox, \
-     c.created_at, c.used_at, c.used_from FROM smtp_credentials c JOIN logins l ON l.id = c.login";
+     c.created_at, c.used_at, c.used_from, c.stream FROM smtp_credentials c JOIN logins l ON l.id = c.login";
 
 fn count(tx: &mut Tx<'_>, account: Id) -> store::Result<i64> {
     let sql = "SELECT COUNT(*) FROM smtp_credentials WHERE account = $1 AND revoked_at IS NULL";
@@ -281,6 +308,7 @@ fn note(
     detail.extend(limits.networks.iter().map(ToString::to_string));
     detail.extend(limits.rate.map(|rate| format!("{rate} an hour")));
     detail.extend(limits.expires_at.map(|at| format!("until {}", at.rfc3339())));
+    detail.extend(limits.stream.as_ref().map(|stream| format!("stream {stream}")));
     detail.extend(credential.sandbox.then(|| "sandbox".to_owned()));
     audit::note(
         tx,
@@ -296,7 +324,7 @@ fn note(
 fn insert(tx: &mut Tx<'_>, made: &SmtpCredential, hash: &[u8; 32]) -> store::Result<()> {
     tx.run(
         "INSERT INTO smtp_credentials (id, account, login, name, prefix, secret_hash, ranges, rate, expires_at, sandbox, \
-         created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+         created_at, stream) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         &[
             (&made.id).into(),
             (&made.account).into(),
@@ -309,6 +337,7 @@ fn insert(tx: &mut Tx<'_>, made: &SmtpCredential, hash: &[u8; 32]) -> store::Res
             made.limits.expires_at.into(),
             made.sandbox.into(),
             made.created_at.into(),
+            made.limits.stream.as_ref().into(),
         ],
     )
 }
@@ -325,6 +354,7 @@ fn credential_of(row: &Row) -> store::Result<SmtpCredential> {
             networks: read::networks_from_text(&row.text(6)?),
             rate: read::rate(row.opt_int(7)?),
             expires_at: row.opt_time(8)?,
+            stream: row.opt_text(13)?,
         },
         sandbox: row.bool(9)?,
         created_at: row.time(10)?,

@@ -20,6 +20,8 @@ pub struct Terms {
     pub rate: Option<u32>,
     /// Mail is kept in the local inbox, costs nothing and reaches nobody.
     pub sandbox: bool,
+    /// The only stream that it sends in.
+    pub stream: Option<String>,
 }
 
 /// A credential in force, as the directory keeps it.
@@ -139,7 +141,7 @@ impl Accounts {
 /// The account's credentials that are not revoked.
 pub(crate) fn read_active(tx: &mut Tx<'_>, account: Id) -> store::Result<HashMap<Id, Active>> {
     tx.query(
-        "SELECT id, login, name, secret_hash, ranges, rate, expires_at, sandbox FROM smtp_credentials \
+        "SELECT id, login, name, secret_hash, ranges, rate, expires_at, sandbox, stream FROM smtp_credentials \
          WHERE account = $1 AND revoked_at IS NULL",
         &[(&account).into()],
     )?
@@ -151,6 +153,7 @@ pub(crate) fn read_active(tx: &mut Tx<'_>, account: Id) -> store::Result<HashMap
             name: row.text(2)?,
             rate: rate(row.opt_int(5)?),
             sandbox: row.bool(7)?,
+            stream: row.opt_text(8)?,
         };
         let active = Active {
             terms: Arc::new(terms),

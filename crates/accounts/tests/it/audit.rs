@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use accounts::{AuditFilter, AuditLine, By, Role, Scope, Scopes};
+use accounts::{AuditFilter, AuditLine, By, Role, Scope, Scopes, WantedKey};
 use store::both_engines;
 
 use crate::room::{OTHER, PASSWORD, Room, room};
@@ -33,7 +33,7 @@ both_engines! {
         let by = By::principal(&alice, Some("::ffff:192.0.2.7".parse().unwrap()));
         let held = Role::Owner.scopes(false);
         let scopes: Scopes = [Scope::Send].into_iter().collect();
-        let key = room.accounts.create_key(&alice, &held, ("shop", scopes), &by).await.unwrap().key;
+        let key = room.accounts.create_key(&alice, &held, WantedKey::new("shop", scopes), &by).await.unwrap().key;
         room.accounts.revoke_key(account.id, key.id, None, &by).await.unwrap();
         let domain = room.accounts.add_domain(account.id, "alice.example", false, &by).await.unwrap();
         room.accounts.remove_domain(account.id, domain.id, &by).await.unwrap();

@@ -2,7 +2,9 @@
 
 use accounts::By;
 use accounts::changes::changed_since;
-use accounts::{Accounts, Epoch, Outcome, Principal, Role, Scope, Settings, StandardLimits, Validity};
+use accounts::{
+    Accounts, Epoch, Outcome, Principal, Role, Scope, Settings, StandardLimits, Validity, WantedKey,
+};
 use store::testing::TestDb;
 use store::{Clock, Id, both_engines};
 
@@ -25,7 +27,7 @@ async fn make_key(room: &Room, who: &Principal) -> Id {
     let (held, scopes) = (Role::Owner.scopes(false), [Scope::Send].into_iter().collect());
     let made = room
         .accounts
-        .create_key(who, &held, ("loop", scopes), &By::system())
+        .create_key(who, &held, WantedKey::new("loop", scopes), &By::system())
         .await;
     made.unwrap().key.id
 }

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use accounts::{AccountsError, By, MOST_KEYS, MOST_RANGES, Principal, Role, Scope, Scopes, Validity, Via};
+use accounts::{
+    AccountsError, By, MOST_KEYS, MOST_RANGES, Principal, Role, Scope, Scopes, Validity, Via, WantedKey,
+};
 use store::both_engines;
 
 use crate::room::room;
@@ -21,7 +23,7 @@ both_engines! {
         let account = room.account("alice@example.com").await;
         let alice = room.sign_in("alice@example.com").await;
         let held = Role::Owner.scopes(false);
-        let made = room.accounts.create_key(&alice, &held, ("shop", scopes(&[Scope::Send])), &By::system()).await.unwrap();
+        let made = room.accounts.create_key(&alice, &held, WantedKey::new("shop", scopes(&[Scope::Send])), &By::system()).await.unwrap();
         assert!(made.secret.starts_with("ph_") && made.secret.starts_with(&made.key.prefix));
         let (principal, found, _) = room.accounts.find_key(&made.secret).await.unwrap().expect("the key is known");
         assert_eq!((principal.account, principal.via), (account.id, Via::Key(made.key.id)));
@@ -40,14 +42,14 @@ both_engines! {
         room.account("alice@example.com").await;
         let alice = room.sign_in("alice@example.com").await;
         let held = scopes(&[Scope::Account, Scope::Send]);
-        let beyond = room.accounts.create_key(&alice, &held, ("k", scopes(&[Scope::Domains])), &By::system()).await;
+        let beyond = room.accounts.create_key(&alice, &held, WantedKey::new("k", scopes(&[Scope::Domains])), &By::system()).await;
         assert!(matches!(beyond, Err(AccountsError::ScopeNotHeld(Scope::Domains))));
         let person = Role::Owner.scopes(false);
-        let operator = room.accounts.create_key(&alice, &person, ("k", scopes(&[Scope::Operator])), &By::system()).await;
+        let operator = room.accounts.create_key(&alice, &person, WantedKey::new("k", scopes(&[Scope::Operator])), &By::system()).await;
         assert!(matches!(operator, Err(AccountsError::ScopeNotHeld(Scope::Operator))));
-        let none = room.accounts.create_key(&alice, &person, ("k", scopes(&[])), &By::system()).await;
+        let none = room.accounts.create_key(&alice, &person, WantedKey::new("k", scopes(&[])), &By::system()).await;
         assert!(matches!(none, Err(AccountsError::NoScope)));
-        let nameless = room.accounts.create_key(&alice, &person, (" ", scopes(&[Scope::Send])), &By::system()).await;
+        let nameless = room.accounts.create_key(&alice, &person, WantedKey::new(" ", scopes(&[Scope::Send])), &By::system()).await;
         assert!(matches!(nameless, Err(AccountsError::BadName)));
     }
 
@@ -58,7 +60,7 @@ both_engines! {
         let alice = room.sign_in("alice@example.com").await;
         let made = room
             .accounts
-            .create_key(&alice, &Role::Owner.scopes(false), ("k", scopes(&[Scope::Send])), &By::system())
+            .create_key(&alice, &Role::Owner.scopes(false), WantedKey::new("k", scopes(&[Scope::Send])), &By::system())
             .await
             .unwrap();
         let refused = room.accounts.revoke_key(bob.id, made.key.id, None, &By::system()).await;
@@ -102,7 +104,7 @@ both_engines! {
         room.account("bob@example.com").await;
         let (alice, bob) = (room.sign_in("alice@example.com").await, room.sign_in("bob@example.com").await);
         let make = async |who: &Principal| {
-            room.accounts.create_key(who, &Role::Owner.scopes(false), ("k", scopes(&[Scope::Send])), &By::system()).await
+            room.accounts.create_key(who, &Role::Owner.scopes(false), WantedKey::new("k", scopes(&[Scope::Send])), &By::system()).await
         };
         // Many at once make no more than one after the other.
         let wanted: Vec<_> = (0..MOST_KEYS + 20)
@@ -110,7 +112,7 @@ both_engines! {
                 let (accounts, alice) = (room.accounts.clone(), alice.clone());
                 tokio::spawn(async move {
                     let held = Role::Owner.scopes(false);
-                    accounts.create_key(&alice, &held, ("k", scopes(&[Scope::Send])), &By::system()).await.is_ok()
+                    accounts.create_key(&alice, &held, WantedKey::new("k", scopes(&[Scope::Send])), &By::system()).await.is_ok()
                 })
             })
             .collect();

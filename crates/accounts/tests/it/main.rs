@@ -21,5 +21,6 @@ mod sign_in;
 mod sign_up;
 mod sign_up_mode;
 mod smtp_credentials;
+mod streams;
 mod users;
 mod vouchers;

@@ -256,7 +256,7 @@ both_engines! {
     async fn a_sandbox_has_a_limit_of_the_whole_account(test: TestDb) {
         let room = room(&test);
         let account = room.account(ALICE).await;
-        let terms = |id| Terms { id, name: "s".into(), rate: None, sandbox: true };
+        let terms = |id| Terms { id, name: "s".into(), rate: None, sandbox: true, stream: None };
         let send = async |recipients: u64, octets: u64| {
             let (terms, now) = (terms(test.id()), room.clock.now());
             let work = move |tx: &mut store::Tx<'_>| charge(tx, account.id, &terms, (recipients, octets), now);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use accounts::{
     Account, AccountsError, By, Letter, MOST_USERS, NewAccount, Outcome, Principal, Role, Says, Scope,
-    SessionOrigin, Validity,
+    SessionOrigin, Validity, WantedKey,
 };
 use store::{Id, both_engines};
 
@@ -232,7 +232,7 @@ both_engines! {
         let accounts = &world.room.accounts;
         let session = accounts.open_session(&bob, SessionOrigin::default()).await.unwrap().unwrap();
         let scopes = [Scope::Send].into_iter().collect();
-        let key = accounts.create_key(&bob, &Role::Developer.scopes(false), ("k", scopes), &By::system()).await.unwrap();
+        let key = accounts.create_key(&bob, &Role::Developer.scopes(false), WantedKey::new("k", scopes), &By::system()).await.unwrap();
         accounts.create_ip_credential("bob@example.com", "10.0.0.0/8", "", &By::system()).await.unwrap();
         let range = accounts.by_ip("10.1.1.1".parse().unwrap()).await.unwrap().unwrap();
         world.removes("owner@example.com", "bob@example.com").await.unwrap();
@@ -267,7 +267,7 @@ both_engines! {
         let bob = world.joins("bob@example.com", Role::Admin).await;
         let accounts = &world.room.accounts;
         let scopes = [Scope::Send, Scope::Account].into_iter().collect();
-        let key = accounts.create_key(&bob, &Role::Admin.scopes(false), ("k", scopes), &By::system()).await.unwrap();
+        let key = accounts.create_key(&bob, &Role::Admin.scopes(false), WantedKey::new("k", scopes), &By::system()).await.unwrap();
         let session = accounts.open_session(&bob, SessionOrigin::default()).await.unwrap().unwrap();
         for (role, left) in [
             (Role::Developer, vec![Scope::Send, Scope::Credentials]),
@@ -291,7 +291,7 @@ both_engines! {
             let email = format!("{role}@ops.example");
             let who = world.joins(&email, Role::Admin).await;
             let scopes = [Scope::Operator].into_iter().collect();
-            let key = world.room.accounts.create_key(&who, &held, ("k", scopes), &By::system()).await.unwrap();
+            let key = world.room.accounts.create_key(&who, &held, WantedKey::new("k", scopes), &By::system()).await.unwrap();
             world.gives("owner@example.com", &email, role).await.unwrap();
             let (_, scopes, _) = world.room.accounts.find_key(&key.secret).await.unwrap().unwrap();
             assert_eq!(scopes.contains(Scope::Operator), matches!(role, Role::Owner | Role::Admin), "{role}");

@@ -36,6 +36,8 @@ impl fmt::Display for LaneKey {
 pub struct Message {
     pub id: Id,
     pub account: Id,
+    /// The slug of the stream that it went in.
+    pub stream: String,
     /// None is the null sender: no report about such a message is ever sent.
     pub reverse_path: Option<Address>,
     /// The address of the header From; its domain chooses the DKIM keys. Empty where there is none.

@@ -27,5 +27,5 @@ pub use outcome::{Outcome, Verdict};
 pub use room::{Held, Room};
 pub(crate) use said::said;
 pub use state::State;
-pub use submission::{Accepted, Credential, Origin, Refused, Submission};
+pub use submission::{Accepted, Credential, Given, Origin, Refused, Submission};
 pub use unrecorded::{Taken, Unrecorded, Window};

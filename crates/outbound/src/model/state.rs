@@ -3,6 +3,8 @@
 /// State of one recipient of one message, as it is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
+    /// Waits for the time that its sender chose.
+    Scheduled,
     /// Waits for its first attempt.
     Queued,
     /// Waits for another attempt.
@@ -19,7 +21,8 @@ pub enum State {
 }
 
 impl State {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
+        Self::Scheduled,
         Self::Queued,
         Self::Deferred,
         Self::Delivered,
@@ -32,6 +35,7 @@ impl State {
 
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Scheduled => "scheduled",
             Self::Queued => "queued",
             Self::Deferred => "deferred",
             Self::Delivered => "delivered",
@@ -47,7 +51,7 @@ impl State {
         Self::ALL.into_iter().find(|state| state.as_str() == text)
     }
 
-    /// Whether delivery may still be tried without anybody's decision.
+    /// Whether delivery may be tried now or soon, without anybody's decision.
     pub fn is_waiting(self) -> bool {
         matches!(self, Self::Queued | Self::Deferred)
     }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use accounts::Principal;
 use bytes::Bytes;
 use mail::envelope::Envelope;
+use mail::message::Steering;
 use mail::reply::Reply;
 use serde::{Deserialize, Serialize};
 use store::Id;
@@ -17,6 +18,17 @@ pub struct Submission {
     pub envelope: Envelope,
     /// The message as it came in: CRLF line ends, dot-stuffing already undone.
     pub body: Bytes,
+    /// What its sender says about it, where that does not stand in its header.
+    pub given: Option<Given>,
+}
+
+/// What a sender says beside the message.
+#[derive(Clone, Debug)]
+pub struct Given {
+    pub steering: Steering,
+    /// What tells its content from another's, where it has an idempotency key: a message that is composed here never has the
+    /// same octets twice.
+    pub digest: Option<[u8; 32]>,
 }
 
 /// How and from where a message came in.
@@ -80,6 +92,8 @@ impl Origin {
 pub struct Accepted {
     pub id: Id,
     pub recipients: usize,
+    /// It had been accepted before, under the same idempotency key; nothing happened this time.
+    pub again: bool,
 }
 
 /// A message that was not taken, with the answer for whoever brought it.

@@ -223,7 +223,7 @@ impl Core {
             .iter()
             .zip(outcomes)
             .filter_map(|(recipient, outcome)| {
-                let standing = standing(&job.message, recipient);
+                let standing = standing(&job.message, recipient, self.parts.settings.retry.give_up);
                 let attempts = recipient.attempts + 1;
                 let jitter = Jitter::of(job.message.id.as_bytes(), recipient.ordinal, attempts);
                 let next = settle::next(&standing, &outcome, &self.parts.settings.retry, jitter, now)?;
@@ -246,7 +246,7 @@ impl Core {
         for (mut job, wait) in waits {
             let mut told = Vec::new();
             job.recipients.retain(|recipient| {
-                let standing = standing(&job.message, recipient);
+                let standing = standing(&job.message, recipient, self.parts.settings.retry.give_up);
                 let policy = &self.parts.settings.retry;
                 let Some(next) = settle::delayed(&standing, &wait.reason, wait.until, policy, now) else {
                     return true;
@@ -390,7 +390,7 @@ impl Core {
     }
 }
 
-fn standing(message: &Message, recipient: &JobRecipient) -> Standing {
+fn standing(message: &Message, recipient: &JobRecipient, give_up: Duration) -> Standing {
     Standing {
         state: if recipient.attempts == 0 {
             State::Queued
@@ -398,7 +398,8 @@ fn standing(message: &Message, recipient: &JobRecipient) -> Standing {
             State::Deferred
         },
         attempts: recipient.attempts,
-        created_at: message.created_at,
+        // What was scheduled waits from its time on, which its expiry tells.
+        created_at: message.created_at.max(recipient.expires_at.minus(give_up)),
         expires_at: recipient.expires_at,
         notify: recipient.notify,
         warned: recipient.warned,

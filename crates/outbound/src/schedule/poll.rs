@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use mail::address::Domain;
+use mail::time::Time;
 use store::{Id, Topic};
 
 use super::core::Core;
 use crate::model::{Job, LaneKey};
+use crate::settle::{self, Started};
 use crate::spool::{self, Claimed};
 
 /// The poller looks at least this often.
@@ -62,10 +64,12 @@ impl Core {
                 }
             };
             let now = self.now();
-            match due {
-                None => return EVERY,
-                Some(due) if due > now => return due.since(now).clamp(PAUSE, EVERY),
-                Some(_) => {}
+            if due.scheduled.is_some_and(|at| at <= now) && self.start_scheduled().await {
+                continue;
+            }
+            let pause = |at: Option<Time>| at.map_or(EVERY, |at| at.since(now).clamp(PAUSE, EVERY));
+            if due.waiting.is_none_or(|at| at > now) {
+                return pause(due.waiting).min(pause(due.scheduled));
             }
             if self.stop.is_cancelled() || !self.claim_due().await {
                 return EVERY;
@@ -98,6 +102,33 @@ impl Core {
             }
             Err(error) => {
                 tracing::warn!(%error, "what is due could not be taken up");
+                false
+            }
+        }
+    }
+
+    /// Lets scheduled rows go whose time has come; false when there is no use in going on now.
+    async fn start_scheduled(self: &Arc<Self>) -> bool {
+        let (now, give_up) = (self.now(), self.parts.settings.retry.give_up);
+        let started = self
+            .parts
+            .db
+            .write("start what was scheduled", move |tx| {
+                settle::start_scheduled(tx, now, give_up, CLAIM)
+            })
+            .await;
+        match started {
+            Ok(Started { begun, held }) => {
+                if held > 0 {
+                    tracing::warn!(
+                        recipients = held,
+                        "scheduled mail is held: its time passed long ago, and a person has to say whether it still goes"
+                    );
+                }
+                begun + held > 0
+            }
+            Err(error) => {
+                tracing::warn!(%error, "what was scheduled could not be started");
                 false
             }
         }

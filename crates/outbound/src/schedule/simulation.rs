@@ -185,6 +185,7 @@ impl World {
         let message = Message {
             id,
             account: Id::from_bytes([id.as_bytes()[15] % 3; 16]),
+            stream: String::new(),
             reverse_path: None,
             header_from: String::new(),
             subject: String::new(),

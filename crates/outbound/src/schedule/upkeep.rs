@@ -8,7 +8,7 @@ use store::nodes::{self, HEARTBEAT, Heartbeat, LEASE};
 use store::{Id, Tx, events};
 
 use super::core::Core;
-use crate::{capture, settle, spool};
+use crate::{capture, idempotency, settle, spool};
 
 /// Pause between two looks for what is old.
 const PURGE_EVERY: Duration = Duration::from_mins(1);
@@ -176,7 +176,8 @@ impl Core {
                     let purged = spool::purge(tx, now, oldest, after, PURGE_STEP)?;
                     let captured = capture::purge(tx, oldest, inbox, PURGE_STEP)?;
                     let events = events::prune(tx, oldest, i64::from(PURGE_STEP))?;
-                    Ok((purged, captured + events))
+                    let keys = idempotency::prune(tx, now, PURGE_STEP)?;
+                    Ok((purged, captured + events + keys))
                 })
                 .await;
             match step {

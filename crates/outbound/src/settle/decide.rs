@@ -235,7 +235,7 @@ mod tests {
                     (Queued | State::Deferred, V::Delivered) => Some(Delivered),
                     (Queued | State::Deferred, V::Deferred) => Some(State::Deferred),
                     (Queued | State::Deferred, V::Bounced) => Some(Bounced),
-                    (Delivered | Bounced | Suppressed | Held | Cancelled | Expired, _) => None,
+                    (Scheduled | Delivered | Bounced | Suppressed | Held | Cancelled | Expired, _) => None,
                 };
                 let next = step(&standing(state), verdict);
                 assert_eq!(next.as_ref().map(|n| n.state), expected, "{state:?} {verdict:?}");

@@ -6,6 +6,7 @@ mod hold;
 mod lapse;
 mod record;
 mod report;
+mod scheduled;
 
 pub use cancel::cancel;
 pub use decide::{Jitter, Policy, Standing, delayed, expire, late, next, reason, suppress};
@@ -13,3 +14,4 @@ pub use hold::{hold, release};
 pub use lapse::{Lapsed, lapse};
 pub use record::{Recorded, Settlement, bounced_late, record, recording};
 pub use report::Reporter;
+pub use scheduled::{Started, reschedule, start_scheduled};

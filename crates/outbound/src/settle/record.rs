@@ -170,7 +170,7 @@ fn count(recorded: &mut Recorded, state: State) {
         State::Deferred | State::Queued => recorded.deferred += 1,
         State::Bounced => recorded.bounced += 1,
         State::Expired => recorded.expired += 1,
-        State::Suppressed | State::Held | State::Cancelled => {}
+        State::Suppressed | State::Scheduled | State::Held | State::Cancelled => {}
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use accounts::streams;
 use mail::dsn::{self, Action, Reported};
 use mail::message::Head;
 use mail::notify::Notify;
@@ -64,6 +65,7 @@ pub fn of(settlement: &Settlement, kept: &[(&JobRecipient, &Settled)]) -> Option
         message: Message {
             id: settlement.report_id,
             account: settlement.message.account,
+            stream: streams::DEFAULT.to_owned(),
             reverse_path: None,
             header_from: reporter.address(),
             subject,
@@ -74,6 +76,7 @@ pub fn of(settlement: &Settlement, kept: &[(&JobRecipient, &Settled)]) -> Option
             created_at: settlement.at,
         },
         login: None,
+        tags: Vec::new(),
         message_id,
         origin: origin.to_json(),
         content: content.into(),

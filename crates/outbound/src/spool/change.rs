@@ -6,7 +6,8 @@ use store::{Id, Result, Tx};
 
 use super::claim::AT_ONCE;
 use super::result::{in_turn, release_body};
-use super::waiting;
+use super::scheduled::OVERDUE;
+use super::{open, waiting};
 
 /// What a request found and did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,18 +27,25 @@ pub struct InHand<'a> {
     pub withdrawn: &'a [u32],
 }
 
-/// Makes waiting and held recipients of a message due at once. Those in hand are on their way already; those that are held
-/// because their account is paused are held again.
-pub fn retry(tx: &mut Tx<'_>, message: Id, ordinal: Option<u32>) -> Result<Changed> {
+/// Makes waiting, scheduled and held recipients of a message due at once. Those in hand are on their way already; those that
+/// are held because their account is paused are held again. What was to leave at a time is given up at `expires_at`.
+pub fn retry(tx: &mut Tx<'_>, message: Id, ordinal: Option<u32>, expires_at: Time) -> Result<Changed> {
     let rows = tx.execute(
         concat!(
-            "UPDATE recipients SET next_at = $3, reason = 'asked to try now', state = CASE WHEN state <> 'held' THEN state ",
+            "UPDATE recipients SET next_at = $3, reason = 'asked to try now', ",
+            "expires_at = CASE WHEN state = 'scheduled' OR reason = $5 THEN $4 ELSE expires_at END, ",
+            "state = CASE WHEN state NOT IN ('held', 'scheduled') THEN state ",
             "WHEN attempts = 0 THEN 'queued' ELSE 'deferred' END WHERE message = $1 ",
-            "AND ordinal = COALESCE($2, ordinal) AND node IS NULL AND (",
-            waiting!(),
-            " OR state = 'held')"
+            "AND ordinal = COALESCE($2, ordinal) AND node IS NULL AND ",
+            open!()
         ),
-        &[message.into(), ordinal.into(), AT_ONCE.into()],
+        &[
+            message.into(),
+            ordinal.into(),
+            AT_ONCE.into(),
+            expires_at.into(),
+            OVERDUE.into(),
+        ],
     )?;
     let in_hand = tx.query(
         "SELECT ordinal FROM recipients WHERE message = $1 AND ordinal = COALESCE($2, ordinal) AND node IS NOT NULL",
@@ -67,7 +75,7 @@ pub struct Cancelled {
     pub on_the_wire: u64,
 }
 
-/// Gives up waiting and held recipients of a message.
+/// Gives up waiting, scheduled and held recipients of a message.
 ///
 /// Who has one of them in hand elsewhere loses its lease: the settlement or the cancellation counts, never both.
 pub fn cancel(
@@ -80,9 +88,8 @@ pub fn cancel(
     in_turn(tx, message)?;
     let rows = tx.query(
         concat!(
-            "SELECT ordinal, node, account FROM recipients WHERE message = $1 AND ordinal = COALESCE($2, ordinal) AND (",
-            waiting!(),
-            " OR state = 'held')"
+            "SELECT ordinal, node, account FROM recipients WHERE message = $1 AND ordinal = COALESCE($2, ordinal) AND ",
+            open!()
         ),
         &[message.into(), ordinal.into()],
     )?;
@@ -96,9 +103,8 @@ pub fn cancel(
         let changed = tx.execute(
             concat!(
                 "UPDATE recipients SET state = 'cancelled', reason = 'cancelled by hand', node = NULL, ",
-                "updated_at = $3 WHERE message = $1 AND ordinal = $2 AND (",
-                waiting!(),
-                " OR state = 'held')"
+                "updated_at = $3 WHERE message = $1 AND ordinal = $2 AND ",
+                open!()
             ),
             &[message.into(), ordinal.into(), now.into()],
         )?;

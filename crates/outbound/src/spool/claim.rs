@@ -26,7 +26,7 @@ pub(super) const AT_ONCE: Time = Time::EPOCH;
 
 const COLUMNS: &str = "r.message, r.ordinal, r.address, r.notify, r.orcpt, r.attempts, r.expires_at, r.state, r.reason, \
      r.next_at, m.account, m.reverse_path, m.header_from, m.subject, m.ret, m.envid, m.size, m.recipients, m.created_at, \
-     r.warned_at";
+     r.warned_at, m.stream";
 
 /// Takes rows that are due and nobody's, the longest due first.
 pub fn claim_due(tx: &mut Tx<'_>, node: Id, now: Time, limit: u64) -> Result<Vec<Claimed>> {
@@ -165,6 +165,7 @@ fn read(row: &Row) -> Result<Claimed> {
         message: Message {
             id: row.id(0)?,
             account: row.id(10)?,
+            stream: row.text(20)?,
             reverse_path,
             header_from: row.text(12)?,
             subject: row.text(13)?,
@@ -186,16 +187,31 @@ pub(super) fn state(text: &str) -> Result<State> {
         .ok_or_else(|| StoreError::other("read a stored state", "it is none that this version knows"))
 }
 
-/// When the next row is due, whoever's turn it is to take it.
-pub fn first_due(tx: &mut Tx<'_>) -> Result<Option<Time>> {
+/// When there is something to do next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NextDue {
+    /// For a row that waits, whoever's turn it is to take it.
+    pub waiting: Option<Time>,
+    /// For one that its sender scheduled.
+    pub scheduled: Option<Time>,
+}
+
+pub fn first_due(tx: &mut Tx<'_>) -> Result<NextDue> {
     let row = tx.query_opt(
         concat!(
-            "SELECT MIN(next_at) FROM recipients WHERE node IS NULL AND ",
-            waiting!()
+            "SELECT (SELECT MIN(next_at) FROM recipients WHERE node IS NULL AND ",
+            waiting!(),
+            "), (SELECT MIN(next_at) FROM recipients WHERE state = 'scheduled')"
         ),
         &[],
     )?;
-    row.map_or(Ok(None), |row| row.opt_time(0))
+    let Some(row) = row else {
+        return Ok(NextDue::default());
+    };
+    Ok(NextDue {
+        waiting: row.opt_time(0)?,
+        scheduled: row.opt_time(1)?,
+    })
 }
 
 /// Gives back everything a node has in hand.

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use accounts::streams;
 use bytes::Bytes;
 use mail::time::Time;
 use store::events::{self, Logged};
-use store::search::{Conditions, containing};
+use store::search::{Conditions, containing, literal};
 use store::{Id, Result, Row, StoreError, Tx};
 
 use super::first_id_at;
+use super::insert::tags_from_text;
 use crate::model::{Origin, State};
 
 /// Recipients that a list names before it says "and 12 more".
@@ -25,6 +27,10 @@ pub struct Filter {
     pub text: Option<String>,
     /// Only messages with a recipient in this state.
     pub state: Option<State>,
+    /// Only messages that went in this stream.
+    pub stream: Option<String>,
+    /// Only messages with this tag.
+    pub tag: Option<String>,
     /// Accepted at this moment or later.
     pub since: Option<Time>,
     /// Accepted before this moment.
@@ -44,6 +50,8 @@ pub struct Summary {
     /// The address in the From header.
     pub from: String,
     pub subject: String,
+    pub stream: String,
+    pub tags: Vec<String>,
     /// In octets.
     pub size: u64,
     pub recipient_count: u64,
@@ -101,7 +109,8 @@ pub struct Attempt {
     pub tls: Option<String>,
 }
 
-const COLUMNS: &str = "m.id, m.account, m.created_at, m.header_from, m.subject, m.size, m.recipients";
+const COLUMNS: &str =
+    "m.id, m.account, m.created_at, m.header_from, m.subject, m.size, m.recipients, m.stream, m.tags";
 
 /// A page of messages, by the time they were accepted.
 pub fn list(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<Summary>> {
@@ -130,6 +139,21 @@ pub fn list(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<Summary>> {
         "EXISTS (SELECT 1 FROM recipients r WHERE r.message = m.id AND r.state = $)",
         filter.state.map(State::as_str),
     );
+    conditions.add("m.stream = $", filter.stream.as_deref());
+    if filter
+        .stream
+        .as_deref()
+        .is_some_and(|stream| stream != streams::DEFAULT)
+    {
+        // Says nothing new, but a partial index is found by its own words only.
+        conditions.demand("m.stream <> 'transactional'");
+    }
+    let tag = filter.tag.as_deref().map(|tag| tag.trim().to_lowercase());
+    let tag = tag.filter(|tag| !tag.is_empty()).map(|tag| containing_tag(&tag));
+    if tag.is_some() {
+        conditions.demand("m.tags <> ''");
+    }
+    conditions.add("m.tags LIKE $ ESCAPE '\\'", tag.as_deref());
     // Identifiers are ordered by time, so a range of time is a range of the index.
     conditions.add("m.id >= $", filter.since.map(first_id_at));
     conditions.add("m.id < $", filter.until.map(first_id_at));
@@ -142,6 +166,11 @@ pub fn list(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<Summary>> {
     );
     let rows = tx.query(&sql, conditions.values())?;
     rows.iter().map(|row| summary(tx, row)).collect()
+}
+
+/// A LIKE pattern for the column of tags.
+fn containing_tag(tag: &str) -> String {
+    format!("%\n{}\n%", literal(tag))
 }
 
 /// One message; none when it is not there or another account's.
@@ -158,10 +187,10 @@ pub fn detail(tx: &mut Tx<'_>, account: Option<Id>, id: Id) -> Result<Option<Det
     let body = tx.query_opt("SELECT keep_until FROM bodies WHERE message = $1", &[id.into()])?;
     Ok(Some(Detail {
         summary,
-        reverse_path: row.text(7)?,
-        message_id: row.text(8)?,
-        envid: row.opt_text(9)?,
-        origin: origin(&row.text(10)?)?,
+        reverse_path: row.text(9)?,
+        message_id: row.text(10)?,
+        envid: row.opt_text(11)?,
+        origin: origin(&row.text(12)?)?,
         content_available: body.is_some(),
         content_kept_until: body.map(|row| row.opt_time(0)).transpose()?.flatten(),
         recipients: recipients(tx, id)?,
@@ -231,6 +260,8 @@ fn summary(tx: &mut Tx<'_>, row: &Row) -> Result<Summary> {
         subject: row.text(4)?,
         size: row.int(5)? as u64,
         recipient_count: row.int(6)? as u64,
+        stream: row.text(7)?,
+        tags: tags_from_text(&row.text(8)?),
         recipients: recipients.iter().map(|row| row.text(0)).collect::<Result<_>>()?,
         states,
     })
@@ -258,7 +289,8 @@ fn recipients(tx: &mut Tx<'_>, message: Id) -> Result<Vec<Recipient>> {
         .map(|row| {
             let ordinal = row.int(0)? as u32;
             let state = row.text(2)?;
-            let waits = State::parse(&state).is_some_and(State::is_waiting);
+            let waits =
+                State::parse(&state).is_some_and(|state| state.is_waiting() || state == State::Scheduled);
             Ok(Recipient {
                 ordinal,
                 address: row.text(1)?,

@@ -1,9 +1,12 @@
 //! A new message: one row, one body, one row a recipient.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use mail::time::Time;
 use store::{Id, Result, Tx};
 
+use super::scheduled::scheduled_for;
 use crate::model::{JobRecipient, Message, State};
 
 /// A message about to be stored.
@@ -11,6 +14,7 @@ use crate::model::{JobRecipient, Message, State};
 pub struct NewMessage {
     pub message: Message,
     pub login: Option<Id>,
+    pub tags: Vec<String>,
     /// Message-ID without its brackets.
     pub message_id: String,
     /// The [`crate::model::Origin`] as JSON.
@@ -19,6 +23,16 @@ pub struct NewMessage {
     /// Until when the content stays; none: as soon as nobody waits for it any more it goes.
     pub keep_until: Option<Time>,
     pub recipients: Vec<NewRecipient>,
+}
+
+impl NewMessage {
+    /// When it is to leave, where that is not at once.
+    pub fn send_at(&self) -> Option<Time> {
+        match self.recipients.first()?.place {
+            Place::Scheduled(at) => Some(at),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -34,6 +48,8 @@ pub enum Place {
     InHand(Id),
     /// In the database.
     Waits { until: Time, reason: String },
+    /// In the database, until the time that its sender chose.
+    Scheduled(Time),
 }
 
 /// The reason of a recipient that goes straight to its lane.
@@ -48,7 +64,8 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewMessage) -> Result<()> {
         .unwrap_or_default();
     tx.run(
         "INSERT INTO messages (id, account, login, reverse_path, header_from, subject, message_id, size, recipients, \
-         origin, ret, envid, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+         origin, ret, envid, created_at, stream, tags) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
         &[
             message.id.into(),
             message.account.into(),
@@ -63,6 +80,8 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewMessage) -> Result<()> {
             message.ret.map(mail::notify::Ret::as_str).into(),
             message.envid.as_ref().into(),
             message.created_at.into(),
+            (&message.stream).into(),
+            (&tags_to_text(&new.tags)).into(),
         ],
     )?;
     tx.run(
@@ -75,12 +94,33 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewMessage) -> Result<()> {
     Ok(())
 }
 
+/// As the column holds them: between line ends, so that a whole one is found among them.
+pub(super) fn tags_to_text(tags: &[String]) -> String {
+    if tags.is_empty() {
+        String::new()
+    } else {
+        format!("\n{}\n", tags.join("\n"))
+    }
+}
+
+pub(super) fn tags_from_text(text: &str) -> Vec<String> {
+    text.split_terminator('\n')
+        .filter(|tag| !tag.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
 fn insert_recipient(tx: &mut Tx<'_>, message: &Message, new: &NewRecipient) -> Result<()> {
     let one = &new.recipient;
-    let (node, next_at, reason) = match &new.place {
-        Place::InHand(node) => (Some(*node), message.created_at, FRESH),
-        Place::Waits { until, reason } => (None, (*until).min(one.expires_at), reason.as_str()),
+    let (state, node, next_at, reason) = match &new.place {
+        Place::InHand(node) => (State::Queued, Some(*node), message.created_at, FRESH.into()),
+        Place::Waits { until, reason } => {
+            let until = (*until).min(one.expires_at);
+            (State::Queued, None, until, reason.as_str().into())
+        }
+        Place::Scheduled(at) => (State::Scheduled, None, *at, scheduled_for(*at).into()),
     };
+    let reason: Cow<'_, str> = reason;
     tx.run(
         "INSERT INTO recipients (message, ordinal, account, address, domain, notify, orcpt, state, reason, attempts, \
          next_at, expires_at, node, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
@@ -92,8 +132,8 @@ fn insert_recipient(tx: &mut Tx<'_>, message: &Message, new: &NewRecipient) -> R
             one.domain().as_str().into(),
             (&one.notify.as_text()).into(),
             one.orcpt.as_ref().into(),
-            State::Queued.as_str().into(),
-            reason.into(),
+            state.as_str().into(),
+            (&*reason).into(),
             0.into(),
             next_at.into(),
             one.expires_at.into(),

@@ -10,11 +10,12 @@ pub mod late;
 mod names;
 mod purge;
 mod result;
+mod scheduled;
 
 pub use change::{Cancelled, Changed, InHand, cancel, hurry, resume, retry};
 pub use claim::{
-    Claimed, body, claim_domain, claim_due, claim_lapsed, first_due, free, give_back, give_up, in_hand,
-    leased, wait,
+    Claimed, NextDue, body, claim_domain, claim_due, claim_lapsed, first_due, free, give_back, give_up,
+    in_hand, leased, wait,
 };
 pub use depth::depth;
 pub use hold::{HELD, count_held, held_of, hold, next_holding, release, return_held, waiting_of};
@@ -22,6 +23,7 @@ pub use insert::{NewMessage, NewRecipient, Place, insert};
 pub use names::{Named, named_messages, named_recipients};
 pub use purge::{Purged, first_id_at, purge};
 pub use result::{Settled, in_turn, release_body, settle};
+pub use scheduled::{OVERDUE, due_scheduled, hold_overdue, reschedule, start_scheduled};
 
 /// The states in which rows wait, as the partial indexes spell them.
 macro_rules! waiting {
@@ -30,3 +32,11 @@ macro_rules! waiting {
     };
 }
 pub(crate) use waiting;
+
+/// The states from which a recipient may yet be delivered, whoever has to decide that.
+macro_rules! open {
+    () => {
+        "state IN ('queued', 'deferred', 'held', 'scheduled')"
+    };
+}
+pub(crate) use open;

@@ -3,7 +3,7 @@
 use mail::time::Time;
 use store::{Id, Result, Tx};
 
-use super::waiting;
+use super::open;
 
 /// What one step removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,9 +70,9 @@ fn is_waited_for(tx: &mut Tx<'_>, message: Id) -> Result<bool> {
     let waiting = tx.query_opt(
         concat!(
             // What is held is given up first, so that somebody hears of it.
-            "SELECT 1 FROM recipients WHERE message = $1 AND (",
-            waiting!(),
-            " OR state = 'held') LIMIT 1"
+            "SELECT 1 FROM recipients WHERE message = $1 AND ",
+            open!(),
+            " LIMIT 1"
         ),
         &[message.into()],
     )?;

@@ -4,7 +4,7 @@ use mail::bounce::{self, Class};
 use mail::time::Time;
 use store::{Id, Result, Tx};
 
-use super::waiting;
+use super::open;
 use crate::model::{Next, Outcome, Report, State, Verdict};
 
 /// One recipient with its outcome and what follows from it.
@@ -102,7 +102,7 @@ pub fn release_body(tx: &mut Tx<'_>, message: Id, all: bool) -> Result<()> {
         let waiting = tx.query_opt(
             concat!(
                 "SELECT 1 FROM recipients WHERE message = $1 AND ",
-                waiting!(),
+                open!(),
                 " LIMIT 1"
             ),
             &[message.into()],

@@ -13,8 +13,6 @@ pub use sheet::{Line, MOST_LINES, Sheet, SheetError, heading, line, read as read
 
 /// In place of a stream: every stream of the account.
 pub const EVERY_STREAM: &str = "";
-/// What mail belongs to that names no stream.
-pub const DEFAULT_STREAM: &str = "transactional";
 /// The most addresses that the people of an account may put on its list; what bounces and complains comes on top of them.
 pub const MOST: i64 = 1_000_000;
 /// How many addresses stand in one statement at most, and the steps that their number is rounded up to: each text of a statement

@@ -95,7 +95,7 @@ both_engines! {
     async fn what_only_we_may_say_and_what_steers_us_is_removed_but_not_inside_of_a_forwarded_message(test: TestDb) {
         let world = World::new(test).await;
         let outbound = Outbound::idle(world.parts(&Route::Capture));
-        let fields = "authentication-results: US.example;\r\n dkim=pass header.d=bank.example\r\nX-Posthouse-Stream: marketing\r\n";
+        let fields = "authentication-results: US.example;\r\n dkim=pass header.d=bank.example\r\nX-Posthouse-Tag: a\r\n";
         let inner = format!("Content-Type: message/rfc822\r\n\r\n{fields}Subject: inner\r\n\r\nHi.\r\n");
         let others = "Authentication-Results: mx.there.example; spf=pass\r\n";
         let body = format!("{fields}{others}From: ann@sender.example\r\n{fields}{inner}");
@@ -103,7 +103,7 @@ both_engines! {
         let source = outbound.source(None, accepted.id).await.unwrap().unwrap();
         let text = String::from_utf8(source.to_vec()).unwrap();
         assert!(text.ends_with(&format!("{others}From: ann@sender.example\r\n{inner}")), "{text}");
-        assert_eq!(text.matches("X-Posthouse-Stream").count(), 1, "{text}");
+        assert_eq!(text.matches("X-Posthouse-Tag").count(), 1, "{text}");
     }
 
     async fn what_stands_behind_a_line_that_is_no_field_is_text_and_nobodys_name(test: TestDb) {

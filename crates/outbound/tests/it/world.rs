@@ -149,6 +149,7 @@ impl World {
                 ..Envelope::default()
             },
             body: Bytes::copy_from_slice(body.as_bytes()),
+            given: None,
         }
     }
 

@@ -159,10 +159,11 @@ async fn list(config: &Config, rooms: &Rooms, outbound: &Outbound) -> Result<(),
         }
         table.print("");
     }
-    let messages = page(rooms, None, NAMED).await?;
+    let listed = [State::Queued, State::Deferred, State::Held, State::Scheduled];
+    let messages = page(rooms, &listed, None, NAMED).await?;
     if !messages.is_empty() {
         say!();
-        let mut table = Table::new(&["MESSAGE", "CAME IN", "FROM", "TO"]);
+        let mut table = Table::new(&["MESSAGE", "CAME IN", "STATE", "FROM", "TO"]);
         for message in &messages {
             let more = message
                 .recipient_count
@@ -174,6 +175,7 @@ async fn list(config: &Config, rooms: &Rooms, outbound: &Outbound) -> Result<(),
             table.row([
                 message.id.to_string(),
                 message.created_at.rfc3339(),
+                states(message),
                 message.from.clone(),
                 to,
             ]);
@@ -183,10 +185,24 @@ async fn list(config: &Config, rooms: &Rooms, outbound: &Outbound) -> Result<(),
     Ok(())
 }
 
-/// Messages with a recipient that waits or is held, the oldest first, each once.
-async fn page(rooms: &Rooms, after: Option<Id>, limit: u32) -> Result<Vec<Summary>, Failure> {
+/// In what its recipients wait.
+fn states(message: &Summary) -> String {
+    let open = ["scheduled", "queued", "deferred", "held"];
+    let states = open
+        .into_iter()
+        .filter(|state| message.states.contains_key(*state));
+    states.collect::<Vec<_>>().join(", ")
+}
+
+/// Messages with a recipient in one of these states, the oldest first, each once.
+async fn page(
+    rooms: &Rooms,
+    states: &[State],
+    after: Option<Id>,
+    limit: u32,
+) -> Result<Vec<Summary>, Failure> {
     let mut messages = Vec::new();
-    for state in [State::Queued, State::Deferred, State::Held] {
+    for state in states.iter().copied() {
         let filter = Filter {
             state: Some(state),
             oldest_first: true,
@@ -206,11 +222,12 @@ async fn page(rooms: &Rooms, after: Option<Id>, limit: u32) -> Result<Vec<Summar
     Ok(messages)
 }
 
-/// Every message that waits.
+/// Every message that waits; one that is scheduled waits for its time, and is sent before it only where it is named.
 async fn waiting(rooms: &Rooms) -> Result<Vec<Id>, Failure> {
     let mut ids = Vec::new();
     loop {
-        let page = page(rooms, ids.last().copied(), PAGE).await?;
+        let states = [State::Queued, State::Deferred, State::Held];
+        let page = page(rooms, &states, ids.last().copied(), PAGE).await?;
         if page.is_empty() {
             return Ok(ids);
         }

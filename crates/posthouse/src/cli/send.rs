@@ -146,6 +146,7 @@ async fn submit(config: &Config, rooms: &Rooms, wanted: &Wanted, mut message: Ve
         origin,
         envelope,
         body: Bytes::from(message),
+        given: None,
     };
     match Outbound::idle(parts).accept(submission).await {
         Ok(_) => Ok(()),

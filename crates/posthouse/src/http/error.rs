@@ -296,6 +296,8 @@ impl From<AccountsError> for ApiError {
             AccountsError::WrongCode | AccountsError::UselessCode => Self::invalid("code", said),
             AccountsError::Passkey(_) | AccountsError::ChallengeGone => Self::invalid("passkey", said),
             AccountsError::TopLevelDomain(_) | AccountsError::BadName => Self::invalid("name", said),
+            AccountsError::BadStream => Self::invalid("slug", said),
+            AccountsError::NoSuchStream(_) => Self::invalid("stream", said),
             AccountsError::NoAmount | AccountsError::BelowZero(_) | AccountsError::TooMuch => {
                 Self::invalid("amount", said)
             }
@@ -328,6 +330,9 @@ impl From<AccountsError> for ApiError {
             | AccountsError::UserExists(_)
             | AccountsError::Invited(_)
             | AccountsError::LastOwner
+            | AccountsError::StreamExists(_)
+            | AccountsError::StreamOfAll
+            | AccountsError::StreamInUse(_)
             | AccountsError::RedeemedBefore
             | AccountsError::Unlimited => Self::Conflict(said),
         }

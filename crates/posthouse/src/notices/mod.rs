@@ -125,6 +125,7 @@ impl Notices {
                 envid: None,
             },
             body: Bytes::from(body),
+            given: None,
         };
         let accepted = self
             .outbound

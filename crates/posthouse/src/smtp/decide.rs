@@ -260,6 +260,7 @@ impl Connection {
             origin,
             envelope,
             body,
+            given: None,
         };
         match self.shared.outbound.accept(submission).await {
             Ok(accepted) => {

@@ -35,6 +35,7 @@ const OUTBOUND_MODULES: [&str; 17] = [
     "model",
     "token",
     "return_path",
+    "idempotency",
     "suppressions",
     "spool",
     "capture",
@@ -52,7 +53,7 @@ const OUTBOUND_MODULES: [&str; 17] = [
 ];
 
 /// Each table and the module that alone writes SQL on it.
-const TABLES: [(&str, &str); 54] = [
+const TABLES: [(&str, &str); 56] = [
     ("account_changes", "accounts/src/changes"),
     ("accounts", "accounts/src"),
     ("announcements", "accounts/src/announcements"),
@@ -76,6 +77,7 @@ const TABLES: [(&str, &str); 54] = [
     ("guard_windows", "accounts/src/guard"),
     ("help_votes", "posthouse/src/site/help/votes"),
     ("half_sessions", "accounts/src/second_step"),
+    ("idempotency_keys", "outbound/src/idempotency"),
     ("impersonations", "accounts/src/impersonation"),
     ("ip_credentials", "accounts/src"),
     ("known_clients", "accounts/src/lockout"),
@@ -98,6 +100,7 @@ const TABLES: [(&str, &str); 54] = [
     ("scram_keys", "accounts/src/scram"),
     ("scram_salts", "accounts/src/scram"),
     ("smtp_credentials", "accounts/src/smtp_credentials"),
+    ("streams", "accounts/src/streams"),
     ("suppressions", "outbound/src/suppressions"),
     ("totp", "accounts/src/second_step"),
     ("velocity", "accounts/src/limits"),

@@ -27,5 +27,6 @@ mod scram;
 mod sign_up;
 mod site;
 mod smtp_raw;
+mod steering;
 mod tls;
 mod webhooks;

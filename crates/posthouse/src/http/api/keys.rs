@@ -1,6 +1,6 @@
 //! API keys of the account.
 
-use accounts::{ApiKey, Scope, Scopes};
+use accounts::{ApiKey, Scope, WantedKey};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -80,6 +80,9 @@ struct KeyView {
     #[schema(example = "ph_4fZk1q")]
     prefix: String,
     scopes: Vec<ScopeName>,
+    /// The only stream that it sends in; null where it may name any.
+    #[schema(required = true, example = "receipts")]
+    stream: Option<String>,
     /// Whose it is. A key never may more than the role of its user, whatever its scopes.
     #[schema(example = "alice@example.com")]
     user: String,
@@ -108,6 +111,7 @@ impl From<ApiKey> for KeyView {
             name: key.name,
             prefix: key.prefix,
             scopes: key.scopes.iter().map(ScopeName::from).collect(),
+            stream: key.stream,
             user: key.email,
             created_at: key.created_at.rfc3339(),
             used_at: key.used_at.map(mail::time::Time::rfc3339),
@@ -144,6 +148,9 @@ struct CreateKey {
     /// What it may do. Nobody can give a scope that he does not hold himself.
     #[schema(min_items = 1)]
     scopes: Vec<ScopeName>,
+    /// The only stream that it is to send in; any without.
+    #[schema(example = "receipts")]
+    stream: Option<String>,
 }
 
 /// Create a key
@@ -166,15 +173,14 @@ async fn create(
 ) -> ApiResult<(StatusCode, Json<CreatedKey>)> {
     caller.needs(Scope::Credentials)?;
     caller.needs_fresh()?;
-    let scopes: Scopes = new.scopes.into_iter().map(Scope::from).collect();
+    let wanted = WantedKey {
+        name: new.name,
+        scopes: new.scopes.into_iter().map(Scope::from).collect(),
+        stream: new.stream,
+    };
     let made = parts
         .accounts
-        .create_key(
-            &caller.principal,
-            &caller.scopes,
-            (&new.name, scopes),
-            &caller.by(),
-        )
+        .create_key(&caller.principal, &caller.scopes, wanted, &caller.by())
         .await?;
     tracing::info!(key = %made.key.id, account = %caller.account_id(), "API key created");
     Ok((

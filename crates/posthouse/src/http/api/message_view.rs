@@ -21,6 +21,12 @@ pub struct MessageView {
     #[schema(example = "alice@example.com")]
     from: String,
     subject: String,
+    /// The slug of the stream that it went in.
+    #[schema(example = "transactional")]
+    stream: String,
+    /// In lower case.
+    #[schema(example = json!(["order"]))]
+    tags: Vec<String>,
     /// In bytes.
     size: u64,
     recipient_count: u64,
@@ -161,6 +167,8 @@ impl From<Detail> for MessageView {
             created_at: summary.created_at.rfc3339(),
             from: summary.from,
             subject: summary.subject,
+            stream: summary.stream,
+            tags: summary.tags,
             size: summary.size,
             recipient_count: summary.recipient_count,
             states: summary.states,

@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use mail::message::steer;
 use mail::time::Time;
 use outbound::history::{Detail, Filter, Summary};
 use outbound::model::State as RecipientState;
@@ -21,8 +22,8 @@ use super::content::{self, ContentView, Stored, may_read, whose};
 use super::message_view::MessageView;
 use crate::http::Parts;
 use crate::http::auth::Caller;
-use crate::http::error::{ApiError, ApiResult, Problem};
-use crate::http::json::{Named, Params, cursor, id};
+use crate::http::error::{ApiError, ApiResult, Problem, sentence};
+use crate::http::json::{Body, Named, Params, cursor, id};
 use crate::http::paging::{Page, limit};
 
 pub fn routes() -> OpenApiRouter<Parts> {
@@ -34,6 +35,7 @@ pub fn routes() -> OpenApiRouter<Parts> {
         .routes(routes!(read_html))
         .routes(routes!(retry))
         .routes(routes!(cancel))
+        .routes(routes!(schedule))
         .routes(routes!(retry_recipient))
         .routes(routes!(cancel_recipient))
 }
@@ -48,12 +50,17 @@ pub struct MessageSummary {
     #[schema(example = "alice@example.com")]
     from: String,
     subject: String,
+    #[schema(example = "transactional")]
+    stream: String,
+    /// In lower case.
+    #[schema(example = json!(["order"]))]
+    tags: Vec<String>,
     /// In bytes.
     size: u64,
     recipient_count: u64,
     /// The first three of them.
     recipients: Vec<String>,
-    /// How many recipients are in each state: `queued`, `deferred`, `delivered`, `bounced`, `suppressed`, `held`,
+    /// How many recipients are in each state: `scheduled`, `queued`, `deferred`, `delivered`, `bounced`, `suppressed`, `held`,
     /// `cancelled`, `expired`.
     #[schema(example = json!({"delivered": 2, "deferred": 1}))]
     states: BTreeMap<String, u64>,
@@ -69,6 +76,8 @@ impl MessageSummary {
             created_at: summary.created_at.rfc3339(),
             from: summary.from,
             subject: summary.subject,
+            stream: summary.stream,
+            tags: summary.tags,
             size: summary.size,
             recipient_count: summary.recipient_count,
             recipients: summary.recipients,
@@ -94,6 +103,12 @@ struct ListMessages {
     /// Only messages with a recipient in this state.
     #[param(example = "deferred")]
     state: Option<String>,
+    /// Only messages that went in this stream.
+    #[param(example = "transactional")]
+    stream: Option<String>,
+    /// Only messages with this tag; its case makes no difference.
+    #[param(example = "order")]
+    tag: Option<String>,
     /// Accepted at this time or later (RFC 3339).
     #[param(format = DateTime)]
     since: Option<String>,
@@ -123,6 +138,8 @@ impl ListMessages {
             account,
             text: self.q,
             state: state.transpose()?,
+            stream: self.stream.filter(|stream| !stream.is_empty()),
+            tag: self.tag,
             since: time(self.since, "since")?,
             until: time(self.until, "until")?,
             oldest_first: self.sort == MessageSort::Oldest,
@@ -282,7 +299,7 @@ async fn read_html(
 
 /// Try a message now
 ///
-/// Makes all its waiting recipients due at once. Those that wait for nothing are left alone.
+/// Makes all its waiting recipients due at once, scheduled and held ones too. Those that wait for nothing are left alone.
 #[utoipa::path(
     post, path = "/messages/{id}/retry", tag = "messages", operation_id = "retryMessage",
     params(("id" = String, Path, description = "The message")),
@@ -320,6 +337,52 @@ async fn cancel(
     Named(message): Named<String>,
 ) -> ApiResult<StatusCode> {
     change(&parts, &caller, &message, (None, Change::Cancel)).await
+}
+
+/// Another time for a message.
+#[derive(Deserialize, ToSchema)]
+struct Reschedule {
+    /// RFC 3339 with its offset, at most 30 days ahead.
+    #[schema(format = DateTime, example = "2027-01-31T09:00:00+01:00")]
+    send_at: String,
+}
+
+/// Let a message leave at another time
+///
+/// For one that is scheduled, or that is held because its time passed long before the server could send it.
+#[utoipa::path(
+    post, path = "/messages/{id}/schedule", tag = "messages", operation_id = "rescheduleMessage",
+    params(("id" = String, Path, description = "The message")), request_body = Reschedule,
+    responses(
+        (status = 204, description = "It leaves at that time"),
+        (status = 404, description = "The account has none of this id", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "None of it is scheduled any more", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The time is none that it can leave at", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("key" = ["messages"]), ("session" = [])),
+)]
+async fn schedule(
+    State(parts): State<Parts>,
+    caller: Caller,
+    Named(message): Named<String>,
+    Body(asked): Body<Reschedule>,
+) -> ApiResult<StatusCode> {
+    caller.needs(Scope::Messages)?;
+    let found = find(&parts, &caller, &message).await?;
+    let at = send_at(&asked.send_at, parts.clock.now())?;
+    let moved = parts
+        .outbound
+        .reschedule(found.summary.id, at, &caller.by())
+        .await?;
+    if moved == 0 {
+        return Err(ApiError::Conflict("None of it is scheduled any more.".to_owned()));
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Reads the time at which a message is to leave.
+pub(super) fn send_at(text: &str, now: Time) -> ApiResult<Time> {
+    steer::send_at(text, now).map_err(|fault| ApiError::invalid("send_at", sentence(&format!("it {fault}"))))
 }
 
 /// Try one recipient now

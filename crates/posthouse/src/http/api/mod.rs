@@ -30,6 +30,7 @@ mod settings;
 mod setup;
 mod sign_up;
 mod smtp_credentials;
+mod streams;
 mod suppressions;
 mod users;
 mod vouchers;
@@ -79,6 +80,7 @@ use super::{Parts, live};
     tags(
         (name = "send", description = "Hand a message over for delivery."),
         (name = "messages", description = "What became of each message, recipient by recipient."),
+        (name = "streams", description = "What the account's mail is sorted into, so that receipts and newsletters stay apart."),
         (name = "live", description = "News as they happen."),
         (name = "suppressions", description = "Addresses that get no mail of the account."),
         (name = "events", description = "The log of what happened, to be read on from where one stopped."),
@@ -120,6 +122,7 @@ fn operations() -> OpenApiRouter<Parts> {
         .merge(announcements::routes())
         .merge(keys::routes())
         .merge(smtp_credentials::routes())
+        .merge(streams::routes())
         .merge(session::routes())
         .merge(sessions::routes())
         .merge(second_step::routes())

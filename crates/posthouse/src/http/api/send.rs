@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, HashSet};
 use accounts::{AccountState, Scope};
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use mail::envelope::{Envelope, Recipient};
-use mail::message::{Draft, DraftAttachment, Named, compose};
+use mail::message::{Draft, DraftAttachment, Named, SteerFault, Steering, compose, is_steering, steer};
 use mail::notify::Notify;
 use mail::replies;
 use mail::reply::Reply;
 use mail::time::Time;
-use outbound::{Origin, Submission, off_the_workers};
+use outbound::{Given, Origin, Submission, idempotency, off_the_workers};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -32,7 +32,7 @@ pub fn routes() -> OpenApiRouter<Parts> {
 }
 
 /// A message to be sent.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, Serialize, ToSchema)]
 struct SendMessage {
     /// An address of the account, with or without a name.
     #[schema(example = "Alice <alice@example.com>")]
@@ -64,10 +64,28 @@ struct SendMessage {
     #[serde(default)]
     #[schema(required = false)]
     attachments: Vec<AttachmentIn>,
+    /// The slug of the stream that it goes in; without, the key's own or `transactional`.
+    #[schema(example = "receipts")]
+    stream: Option<String>,
+    /// To find it by: up to 10, each of up to 64 bytes and without a comma. Their case makes no difference.
+    #[serde(default)]
+    #[schema(required = false, example = json!(["order"]))]
+    tags: Vec<String>,
+    /// When it is to leave, RFC 3339 with its offset, at most 30 days ahead; at once without.
+    #[schema(format = DateTime, example = "2027-01-31T09:00:00+01:00")]
+    send_at: Option<String>,
+    /// Keeps it in the local inbox: nobody receives it, and it costs nothing.
+    #[serde(default)]
+    #[schema(required = false)]
+    sandbox: bool,
+    /// Sent again within 24 hours with the same content, it answers as the first time and sends nothing. Up to 255 bytes; the
+    /// header `Idempotency-Key` says the same.
+    #[schema(example = "order-4711")]
+    idempotency_key: Option<String>,
 }
 
 /// A file to go with a message.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, Serialize, ToSchema)]
 #[schema(as = SendAttachment)]
 struct AttachmentIn {
     #[schema(example = "invoice.pdf")]
@@ -96,10 +114,12 @@ struct Accepted {
 /// `cc` and `bcc` is a delivery of its own and takes one credit.
 #[utoipa::path(
     post, path = "/messages", tag = "send", operation_id = "sendMessage", request_body = SendMessage,
+    params(("Idempotency-Key" = Option<String>, Header, description = "As the field `idempotency_key`")),
     responses(
         (status = 202, description = "Accepted", body = Accepted),
         (status = 402, description = "The account has too few credits for all recipients, so nobody was sent anything", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The account may not send as this sender, is suspended or paused, or is in the sandbox and this goes elsewhere", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The idempotency key stands for another message of the last 24 hours", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The message is too big", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The message is not valid; `errors` says where", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "The account has used up its recipients of today; `Retry-After` says when the next day begins", body = Problem, content_type = "application/problem+json"),
@@ -111,7 +131,8 @@ async fn send(
     State(parts): State<Parts>,
     caller: Caller,
     client: Client,
-    Heavy { value, mut share }: Heavy<SendMessage>,
+    headers: HeaderMap,
+    Heavy { mut value, mut share }: Heavy<SendMessage>,
 ) -> ApiResult<(StatusCode, Json<Accepted>)> {
     caller.needs(Scope::Send)?;
     match &caller.account.state {
@@ -122,8 +143,9 @@ async fn send(
     let now = parts.clock.now();
     let message_id = format!("{}@{}", parts.ids.next(now), parts.settings.hostname);
     let limit = parts.settings.max_message_size;
+    value.take_key_of(&headers)?;
     let composing = off_the_workers(value.size(), move || {
-        let checked = Checked::of(value, limit)?;
+        let checked = Checked::of(value, limit, now)?;
         let raw = checked.compose(now, &message_id)?;
         let envelope = Envelope {
             reverse_path: Some(checked.from.address),
@@ -132,10 +154,10 @@ async fn send(
             envid: None,
         };
         share.resize(raw.capacity());
-        Ok::<_, ApiError>((envelope, raw, share))
+        Ok::<_, ApiError>((envelope, raw, checked.given, share))
     });
     let composed = composing.await.map_err(|error| ApiError::internal(&error))?;
-    let (envelope, raw, share) = composed?;
+    let (envelope, raw, given, share) = composed?;
     let submission = Submission {
         origin: Origin {
             via: "api".to_owned(),
@@ -147,6 +169,7 @@ async fn send(
         principal: caller.principal,
         envelope,
         body: Bytes::from(raw),
+        given: Some(given),
     };
     // In a task of its own: a client that goes away must not take the share from under what is still being stored.
     let accepting = tokio::spawn(async move {
@@ -174,6 +197,12 @@ fn refusal(reply: &Reply, now: Time) -> ApiError {
     } else if is(&replies::DAY_USED_UP) {
         let next_day = Time::from_secs((now.day() + 1) * 24 * 3600);
         ApiError::DayUsedUp(format!("{}.", reply.text), next_day.since(now).as_secs().max(1))
+    } else if *reply == replies::KEY_USED {
+        ApiError::Conflict(format!("{}.", reply.text))
+    } else if is(&replies::STREAM_NOT_ALLOWED) {
+        ApiError::Forbidden(format!("{}.", reply.text))
+    } else if is(&replies::BAD_STEERING) {
+        ApiError::invalid("stream", format!("{}.", reply.text))
     } else if *reply == replies::SANDBOXED {
         ApiError::Sandboxed
     } else if is(&replies::SENDER_NOT_ALLOWED) || is(&replies::FROM_NOT_ALLOWED) {
@@ -202,6 +231,7 @@ struct Checked {
     recipients: Vec<Recipient>,
     /// Decoded, in the order of the request.
     files: Vec<Vec<u8>>,
+    given: Given,
     message: SendMessage,
 }
 
@@ -212,11 +242,29 @@ impl SendMessage {
         let files = self.attachments.iter().map(|file| file.content.len());
         parts.chain(files).sum()
     }
+
+    /// Takes the idempotency key from the header of the request.
+    fn take_key_of(&mut self, headers: &HeaderMap) -> ApiResult<()> {
+        let Some(value) = headers.get("idempotency-key") else {
+            return Ok(());
+        };
+        let key = value.to_str().map_err(|_| {
+            ApiError::BadRequest("The header Idempotency-Key is not printable ASCII.".to_owned())
+        })?;
+        if self.idempotency_key.as_ref().is_some_and(|given| given != key) {
+            return Err(ApiError::invalid(
+                "idempotency_key",
+                "The header Idempotency-Key names another one.",
+            ));
+        }
+        self.idempotency_key = Some(key.to_owned());
+        Ok(())
+    }
 }
 
 impl Checked {
     /// `limit` is the size of a message: what passes it already here is not composed first.
-    fn of(mut message: SendMessage, limit: usize) -> ApiResult<Self> {
+    fn of(mut message: SendMessage, limit: usize, now: Time) -> ApiResult<Self> {
         if message.size() > limit {
             return Err(ApiError::TooLarge);
         }
@@ -227,6 +275,12 @@ impl Checked {
         let bcc = faults.mailboxes("bcc", &message.bcc);
         let reply_to = message.reply_to.as_deref().filter(|text| !text.trim().is_empty());
         let reply_to = reply_to.and_then(|text| faults.mailbox("reply_to", text));
+        let steering = faults.steering(&message, now);
+        // Before the files are taken out of it.
+        let digest = message
+            .idempotency_key
+            .is_some()
+            .then(|| idempotency::digest_of(&message));
         let files = faults.files(&mut message.attachments);
         if message.to.is_empty() && message.cc.is_empty() && message.bcc.is_empty() {
             faults.add("to", "Give at least one recipient.");
@@ -241,6 +295,7 @@ impl Checked {
                     reply_to,
                     recipients,
                     files,
+                    given: Given { steering, digest },
                     message,
                 })
             }
@@ -317,6 +372,45 @@ impl Faults {
             .collect()
     }
 
+    /// What the request says about the message beside it.
+    fn steering(&mut self, message: &SendMessage, now: Time) -> Steering {
+        let mut steering = Steering {
+            sandbox: message.sandbox,
+            ..Steering::default()
+        };
+        let mut read = |field: &str, fault: SteerFault| self.add(field, &format!("it {fault}"));
+        for (n, tag) in message.tags.iter().enumerate() {
+            if let Err(fault) = steering.add_tag(tag) {
+                read(&format!("tags[{n}]"), fault);
+            }
+        }
+        if let Some(text) = &message.stream {
+            match steer::stream(text) {
+                Ok(stream) => steering.stream = Some(stream),
+                Err(fault) => read("stream", fault),
+            }
+        }
+        if let Some(text) = &message.idempotency_key {
+            match steer::idempotency_key(text) {
+                Ok(key) => steering.idempotency_key = Some(key),
+                Err(fault) => read("idempotency_key", fault),
+            }
+        }
+        if let Some(text) = &message.send_at {
+            match steer::send_at(text, now) {
+                Ok(at) => steering.send_at = Some(at),
+                Err(fault) => read("send_at", fault),
+            }
+        }
+        if message.headers.keys().any(|name| is_steering(name)) {
+            self.add(
+                "headers",
+                "what steers the message stands in fields of their own: stream, tags, send_at, sandbox, idempotency_key",
+            );
+        }
+        steering
+    }
+
     /// Takes each file's text out while it is decoded, so that not all of it is there twice.
     fn files(&mut self, attachments: &mut [AttachmentIn]) -> Vec<Vec<u8>> {
         let mut files = Vec::with_capacity(attachments.len());
@@ -341,7 +435,7 @@ mod tests {
         });
         change(&mut json);
         let now = Time::from_secs(1_795_000_000);
-        let composed = Checked::of(serde_json::from_value(json).unwrap(), 10_000).and_then(|checked| {
+        let composed = Checked::of(serde_json::from_value(json).unwrap(), 10_000, now).and_then(|checked| {
             checked
                 .compose(now, "1@mail.example.com")
                 .map(|raw| (checked, raw))
@@ -419,7 +513,7 @@ mod tests {
     fn what_is_too_big_as_it_comes_is_not_composed() {
         let message =
             serde_json::json!({"from": "a@b.example", "to": [], "subject": "", "html": "x".repeat(101)});
-        let refused = Checked::of(serde_json::from_value(message).unwrap(), 100);
+        let refused = Checked::of(serde_json::from_value(message).unwrap(), 100, Time::EPOCH);
         assert!(matches!(refused, Err(ApiError::TooLarge)));
     }
 

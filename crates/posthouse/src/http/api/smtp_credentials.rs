@@ -45,6 +45,9 @@ struct CredentialView {
     /// When it stops; null for never.
     #[schema(required = true, format = DateTime)]
     expires_at: Option<String>,
+    /// The only stream that it sends in; null where a message may name any.
+    #[schema(required = true, example = "receipts")]
+    stream: Option<String>,
     /// What it sends is kept in the local inbox: nobody receives it, and it costs nothing.
     sandbox: bool,
     #[schema(format = DateTime)]
@@ -68,6 +71,7 @@ impl From<SmtpCredential> for CredentialView {
             networks: limits.networks.iter().map(ToString::to_string).collect(),
             rate: limits.rate,
             expires_at: limits.expires_at.map(Time::rfc3339),
+            stream: limits.stream,
             sandbox: credential.sandbox,
             created_at: credential.created_at.rfc3339(),
             used_at: credential.used_at.map(Time::rfc3339),
@@ -125,6 +129,9 @@ struct CreateSmtpCredential {
     /// When it stops.
     #[schema(format = DateTime)]
     expires_at: Option<String>,
+    /// The only stream that it is to send in; any without.
+    #[schema(example = "receipts")]
+    stream: Option<String>,
     /// Keeps what it sends in the local inbox. Cannot be changed later.
     #[serde(default)]
     #[schema(required = false)]
@@ -164,7 +171,10 @@ async fn create(
     let wanted = WantedCredential {
         email: new.username,
         name: new.name,
-        limits: limits(&new.networks, new.rate, new.expires_at.as_deref())?,
+        limits: CredentialLimits {
+            stream: new.stream,
+            ..limits(&new.networks, new.rate, new.expires_at.as_deref())?
+        },
         sandbox: new.sandbox,
     };
     let made = parts
@@ -198,6 +208,8 @@ struct NewLimits {
     rate: Option<u32>,
     #[schema(format = DateTime)]
     expires_at: Option<String>,
+    #[schema(example = "receipts")]
+    stream: Option<String>,
 }
 
 /// Change an SMTP credential
@@ -225,7 +237,13 @@ async fn change(
     must_be_theirs(&parts, &caller, credential).await?;
     let limits = change
         .limits
-        .map(|new| limits(&new.networks, new.rate, new.expires_at.as_deref()))
+        .map(|new| {
+            let limits = limits(&new.networks, new.rate, new.expires_at.as_deref())?;
+            Ok::<_, ApiError>(CredentialLimits {
+                stream: new.stream,
+                ..limits
+            })
+        })
         .transpose()?;
     let change = CredentialChange {
         name: change.name,
