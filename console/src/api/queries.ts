@@ -1,11 +1,21 @@
 /** Every question and every command the console puts to the server, one place each. */
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { client, ok } from "./client";
-import type { Account, CreateSmtpCredential, Me, Scope, SendMessage, SmtpPassword } from "./types";
+import type {
+  Account,
+  CreateKey,
+  CreateSmtpCredential,
+  CreateStream,
+  Me,
+  SendMessage,
+  SmtpPassword,
+} from "./types";
 
 export interface MessageFilter {
   q?: string | undefined;
   state?: string | undefined;
+  stream?: string | undefined;
+  tag?: string | undefined;
   since?: string | undefined;
   until?: string | undefined;
   sort?: "newest" | "oldest" | undefined;
@@ -95,6 +105,14 @@ export const domain = (id: string) =>
 export const keys = queryOptions({
   queryKey: ["keys"],
   queryFn: () => ok(client.GET("/keys")),
+});
+
+export const streams = queryOptions({
+  queryKey: ["streams"],
+  queryFn: async () => {
+    const { items } = await ok(client.GET("/streams"));
+    return { items: items.map((stream) => ({ ...stream, id: stream.slug })) };
+  },
 });
 
 export const smtpCredentials = queryOptions({
@@ -216,6 +234,8 @@ export const commands = {
   send: (body: SendMessage) => ok(client.POST("/messages", { body })),
   retryMessage: (id: string) => ok(client.POST("/messages/{id}/retry", path(id))),
   cancelMessage: (id: string) => ok(client.POST("/messages/{id}/cancel", path(id))),
+  rescheduleMessage: (id: string, body: { send_at: string }) =>
+    ok(client.POST("/messages/{id}/schedule", { ...path(id), body })),
   retryRecipient: (id: string, ordinal: number) =>
     ok(client.POST("/messages/{id}/recipients/{ordinal}/retry", lane(ordinal, id))),
   cancelRecipient: (id: string, ordinal: number) =>
@@ -224,7 +244,10 @@ export const commands = {
   removeDomain: (id: string) => ok(client.DELETE("/domains/{id}", path(id))),
   renewDomainKeys: (id: string) => ok(client.POST("/domains/{id}/keys", path(id))),
   checkDomain: (id: string) => ok(client.POST("/domains/{id}/check", path(id))),
-  createKey: (body: { name: string; scopes: Scope[] }) => ok(client.POST("/keys", { body })),
+  createStream: (body: CreateStream) => ok(client.POST("/streams", { body })),
+  changeStream: (slug: string, body: { name?: string; archived?: boolean }) =>
+    ok(client.PATCH("/streams/{slug}", { params: { path: { slug } }, body })),
+  createKey: (body: CreateKey) => ok(client.POST("/keys", { body })),
   revokeKey: (id: string) => ok(client.DELETE("/keys/{id}", path(id))),
   createSmtpCredential: (body: CreateSmtpCredential) => ok(client.POST("/smtp-credentials", { body })),
   revokeSmtpCredential: (id: string) => ok(client.DELETE("/smtp-credentials/{id}", path(id))),

@@ -12,6 +12,7 @@ import {
   IconNetwork,
   IconPassword,
   IconPlugConnected,
+  IconRoute,
   IconSend,
   IconShieldLock,
   IconSpeakerphone,
@@ -33,6 +34,7 @@ type PlaceTo =
   | "/send"
   | "/smtp"
   | "/domains"
+  | "/streams"
   | "/suppressions"
   | "/credentials"
   | "/keys"
@@ -53,7 +55,7 @@ type PlaceTo =
 
 export interface Place {
   to: PlaceTo;
-  label: `nav.${"overview" | "messages" | "inbox" | "send" | "smtp" | "domains" | "suppressions" | "credentials" | "keys" | "webhooks" | "account" | "attempts" | "credits" | "security" | "users" | "audit" | "auditAll" | "accounts" | "queue" | "ranges" | "lockouts" | "vouchers" | "announcements"}`;
+  label: `nav.${"overview" | "messages" | "inbox" | "send" | "smtp" | "domains" | "streams" | "suppressions" | "credentials" | "keys" | "webhooks" | "account" | "attempts" | "credits" | "security" | "users" | "audit" | "auditAll" | "accounts" | "queue" | "ranges" | "lockouts" | "vouchers" | "announcements"}`;
   Icon: ComponentType<{ size?: number; stroke?: number; "aria-hidden"?: boolean }>;
   exact?: boolean;
   /** The scope that the page asks for; without one everybody may look. */
@@ -82,6 +84,7 @@ function everywhere(me: Me): Group[] {
     { to: "/smtp", label: "nav.smtp", Icon: IconPlugConnected },
     { to: "/send", label: "nav.send", Icon: IconSend, needs: "send" },
     { to: "/domains", label: "nav.domains", Icon: IconWorldCheck },
+    { to: "/streams", label: "nav.streams", Icon: IconRoute },
     { to: "/suppressions", label: "nav.suppressions", Icon: IconBan },
     { to: "/credentials", label: "nav.credentials", Icon: IconPassword, needs: "credentials" },
     { to: "/keys", label: "nav.keys", Icon: IconKey, needs: "credentials" },

@@ -186,6 +186,7 @@ const tree = root.addChildren([
     page("/smtp", () => import("../pages/smtp/SmtpSettings")),
     page("/domains", () => import("../pages/domains/Domains")),
     page("/domains/$id", () => import("../pages/domains/DomainPage")),
+    page("/streams", () => import("../pages/streams/Streams")),
     page("/send", () => import("../pages/send/Send")),
     page("/credentials", () => import("../pages/credentials/Credentials")),
     page("/keys", () => import("../pages/keys/Keys")),

@@ -2,6 +2,7 @@
 import {
   IconAlertTriangle,
   IconBan,
+  IconCalendarClock,
   IconCircleCheck,
   IconCircleX,
   IconClock,
@@ -32,6 +33,7 @@ export const LOOKS = {
   held: { tone: "blue", Icon: IconHandStop },
   deferred: { tone: "amber", Icon: IconClockPause },
   queued: { tone: "grey", Icon: IconClock },
+  scheduled: { tone: "grey", Icon: IconCalendarClock },
   cancelled: { tone: "dark", Icon: IconSquareX },
   delivered: { tone: "green", Icon: IconCircleCheck },
   suspended: { tone: "red", Icon: IconBan },
@@ -48,6 +50,7 @@ export const LOOKS = {
 export type KnownState = keyof typeof LOOKS;
 
 export const RECIPIENT_STATES = [
+  "scheduled",
   "queued",
   "deferred",
   "delivered",

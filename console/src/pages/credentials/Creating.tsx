@@ -8,21 +8,24 @@ import { commands } from "../../api/queries";
 import type { NewSmtpCredential } from "../../api/types";
 import { useAct } from "../../parts/act";
 import { FormDialog } from "../../parts/FormDialog";
+import { StreamSelect } from "../../parts/StreamSelect";
 
 interface Wanted {
   name: string;
   networks: string;
   rate: number | string;
   until: string | null;
+  stream: string | null;
   sandbox: boolean;
 }
 
-function asked({ name, networks, rate, until, sandbox }: Wanted) {
+function asked({ name, networks, rate, until, stream, sandbox }: Wanted) {
   return {
     name: name.trim(),
     networks: networks.split(/[\s,;]+/).filter(Boolean),
     ...(typeof rate === "number" && { rate }),
     ...(until && { expires_at: new Date(`${until}T23:59:59`).toISOString() }),
+    stream,
     sandbox,
   };
 }
@@ -38,7 +41,7 @@ export function Creating({
 }) {
   const { t } = useTranslation();
   const form = useForm<Wanted>({
-    initialValues: { name: "", networks: "", rate: "", until: null, sandbox: false },
+    initialValues: { name: "", networks: "", rate: "", until: null, stream: null, sandbox: false },
     validate: { name: (name) => (name.trim() === "" ? t("credentials.needName") : null) },
   });
   const create = useAct({
@@ -96,6 +99,13 @@ export function Creating({
         clearable
         {...form.getInputProps("until")}
         error={faults.expires_at}
+      />
+      <StreamSelect
+        label={t("credentials.stream")}
+        description={t("credentials.streamHint")}
+        placeholder={t("credentials.anyStream")}
+        {...form.getInputProps("stream")}
+        error={faults.stream}
       />
       <Checkbox
         label={t("credentials.asSandbox")}

@@ -60,6 +60,7 @@ function useBounds() {
   const { t } = useTranslation();
   return (row: SmtpCredential): string[] => [
     ...row.networks,
+    ...(row.stream ? [t("credentials.onlyStream", { stream: row.stream })] : []),
     ...(row.rate ? [t("credentials.perHour", { count: row.rate, n: count(row.rate) })] : []),
     ...(row.expires_at ? [t("credentials.until", { time: absolute(Date.parse(row.expires_at)) })] : []),
   ];

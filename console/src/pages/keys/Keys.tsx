@@ -17,6 +17,7 @@ import { Empty } from "../../parts/Feedback";
 import { FormDialog } from "../../parts/FormDialog";
 import { List } from "../../parts/List";
 import { Page } from "../../parts/Page";
+import { StreamSelect } from "../../parts/StreamSelect";
 
 export function Component() {
   const { t } = useTranslation();
@@ -86,6 +87,18 @@ function useColumns(): Column<Key>[] {
       cell: (row) => <bdi>{row.user}</bdi>,
       text: (row) => row.user,
     },
+    {
+      id: "stream",
+      header: t("keys.stream"),
+      need: 4,
+      cell: (row) =>
+        row.stream ? (
+          <span className="mono">{row.stream}</span>
+        ) : (
+          <span className="quiet">{t("keys.anyStream")}</span>
+        ),
+      text: (row) => row.stream ?? "",
+    },
     { id: "scopes", header: t("keys.scopes"), need: 3, cell: scopes, text: scopes },
     agoColumn({ id: "created", header: t("keys.created"), need: 3, at: (row) => row.created_at }),
     agoColumn({ id: "used", header: t("keys.used"), at: (row) => row.used_at, never: t("keys.unused") }),
@@ -123,14 +136,15 @@ function Creating({
   // Nobody gives a key more than the own role holds.
   const held = useQuery(session).data?.login.scopes ?? [];
   const form = useForm({
-    initialValues: { name: "", scopes: ["send"] as Scope[] },
+    initialValues: { name: "", scopes: ["send"] as Scope[], stream: null as string | null },
     validate: {
       name: (name) => (name.trim() === "" ? t("keys.needName") : null),
       scopes: (scopes) => (scopes.length === 0 ? t("keys.needScope") : null),
     },
   });
   const create = useAct({
-    run: ({ name, scopes }: typeof form.values) => commands.createKey({ name: name.trim(), scopes }),
+    run: ({ name, scopes, stream }: typeof form.values) =>
+      commands.createKey({ name: name.trim(), scopes, stream }),
     stale: [["keys"]],
     silent: true,
     done: (key) => {
@@ -164,6 +178,12 @@ function Creating({
           ))}
         </Stack>
       </Checkbox.Group>
+      <StreamSelect
+        label={t("keys.stream")}
+        description={t("keys.streamHint")}
+        placeholder={t("keys.anyStream")}
+        {...form.getInputProps("stream")}
+      />
     </FormDialog>
   );
 }

@@ -1,6 +1,7 @@
 /** One message from top to bottom as its life: how it came in, what became of each recipient, what was in it. */
-import { Button, Paper } from "@mantine/core";
-import { IconRefresh, IconX } from "@tabler/icons-react";
+import { Button, Group, Paper } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { IconCalendarClock, IconRefresh, IconX } from "@tabler/icons-react";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
@@ -21,7 +22,8 @@ import { States } from "../../parts/State";
 import { Ago, When } from "../../parts/Time";
 import { Log } from "./Log";
 import classes from "./Message.module.css";
-import { Recipients } from "./Recipients";
+import { Moving } from "./Moving";
+import { isOverdue, Recipients } from "./Recipients";
 
 const route = getRouteApi("/frame/messages/$id");
 
@@ -100,7 +102,12 @@ function Kept({ mail }: { mail: Message }) {
 
 /** How many recipients can still be tried or cancelled. */
 function waiting(mail: Message): number {
-  return (mail.states.queued ?? 0) + (mail.states.deferred ?? 0) + (mail.states.held ?? 0);
+  return (
+    (mail.states.scheduled ?? 0) +
+    (mail.states.queued ?? 0) +
+    (mail.states.deferred ?? 0) +
+    (mail.states.held ?? 0)
+  );
 }
 
 function Acts({ mail }: { mail: Message }) {
@@ -116,10 +123,13 @@ function Acts({ mail }: { mail: Message }) {
     stale,
     said: () => t("message.cancelled"),
   });
+  const [moving, move] = useDisclosure();
   const n = waiting(mail);
   if (n === 0) return null;
+  const scheduled = mail.states.scheduled === n;
   return (
     <May scope="messages">
+      {moving && <Moving mail={mail} close={move.close} />}
       <Button
         variant="default"
         leftSection={<IconX size={15} aria-hidden />}
@@ -136,14 +146,30 @@ function Acts({ mail }: { mail: Message }) {
       >
         {t("message.cancel")}
       </Button>
+      {(scheduled || mail.recipients.some(isOverdue)) && (
+        <Button
+          variant="default"
+          leftSection={<IconCalendarClock size={15} aria-hidden />}
+          onClick={move.open}
+        >
+          {t("message.move")}
+        </Button>
+      )}
       <Button
         leftSection={<IconRefresh size={15} aria-hidden />}
         loading={retry.isPending}
         onClick={() => retry.mutate()}
       >
-        {t("message.retry")}
+        {t(scheduled ? "message.sendNow" : "message.retry")}
       </Button>
     </May>
+  );
+}
+
+/** Whether it was kept here instead of being delivered, whoever asked for that. */
+function isSandboxed(mail: Message): boolean {
+  return mail.events.some(
+    ({ kind, data }) => kind === "accepted" && (data as { sandbox?: boolean }).sandbox === true,
   );
 }
 
@@ -168,7 +194,7 @@ function Accepted({ mail }: { mail: Message }) {
               t("message.field.credential"),
               <bdi key="credential">{origin.credential.name}</bdi>,
             ],
-            origin.credential?.sandbox && [
+            isSandboxed(mail) && [
               t("message.field.sandbox"),
               <span key="sandbox">
                 {t("message.sandboxed")} <Link to="/inbox">{t("nav.inbox")}</Link>
@@ -185,6 +211,22 @@ function Accepted({ mail }: { mail: Message }) {
         <Facts
           facts={[
             [t("message.field.from"), <bdi key="from">{mail.from}</bdi>],
+            [
+              t("message.field.stream"),
+              <Link key="stream" to="/messages" search={{ stream: mail.stream }}>
+                {mail.stream}
+              </Link>,
+            ],
+            mail.tags.length > 0 && [
+              t("message.field.tags"),
+              <Group key="tags" gap={6}>
+                {mail.tags.map((tag) => (
+                  <Link key={tag} to="/messages" search={{ tag }}>
+                    <bdi>{tag}</bdi>
+                  </Link>
+                ))}
+              </Group>,
+            ],
             [t("message.field.envelope"), mail.reverse_path || t("message.field.nullSender")],
             mail.message_id && [
               t("message.field.messageId"),

@@ -51,7 +51,7 @@ export function Recipients({ mail }: { mail: Message }) {
 function Lane({ mail, recipient, opened }: { mail: Message; recipient: Recipient; opened: boolean }) {
   const { state, attempts } = recipient;
   const [open, toggle] = useState(opened);
-  const waits = state === "queued" || state === "deferred" || state === "held";
+  const waits = ["scheduled", "queued", "deferred", "held"].includes(state);
   return (
     <article className={classes.lane} data-state={state} aria-label={recipient.address}>
       <div className={classes.laneHead}>
@@ -98,6 +98,7 @@ function LaneActs({ mail, recipient }: { mail: Message; recipient: Recipient }) 
   });
   // With one recipient the page's own buttons say the same.
   if (mail.recipient_count === 1) return null;
+  const now = t(recipient.state === "scheduled" ? "message.sendNow" : "message.retry");
   const ask = () =>
     confirm({
       title: t("message.cancelTitle"),
@@ -108,13 +109,13 @@ function LaneActs({ mail, recipient }: { mail: Message; recipient: Recipient }) 
     });
   return (
     <May scope="messages">
-      <Tooltip label={t("message.retry")}>
+      <Tooltip label={now}>
         <ActionIcon
           variant="subtle"
           color="gray"
           loading={retry.isPending}
           onClick={() => retry.mutate()}
-          aria-label={`${t("message.retry")}: ${address}`}
+          aria-label={`${now}: ${address}`}
         >
           <IconRefresh size={16} aria-hidden />
         </ActionIcon>
@@ -137,6 +138,13 @@ function LaneActs({ mail, recipient }: { mail: Message; recipient: Recipient }) 
 /** How the server begins the reason of what waits behind a destination in trouble. */
 const TROUBLE = "waiting: ";
 
+/** How the server begins the reason of what is held because its time passed while it was away. */
+const OVERDUE = "held: its time";
+
+export function isOverdue({ state, reason }: Recipient): boolean {
+  return state === "held" && reason.startsWith(OVERDUE);
+}
+
 /** The state in plain words, and when it goes on. */
 function Why({ recipient, short }: { recipient: Recipient; short?: boolean }) {
   const { t, i18n } = useTranslation();
@@ -150,6 +158,7 @@ function Why({ recipient, short }: { recipient: Recipient; short?: boolean }) {
   const plain =
     bounce ??
     explanation ??
+    (isOverdue(recipient) ? t("message.overdue") : null) ??
     (trouble
       ? t("message.trouble", { why: trouble })
       : isKnown(state) && state in WORDS
@@ -158,6 +167,11 @@ function Why({ recipient, short }: { recipient: Recipient; short?: boolean }) {
   return (
     <p className={classes.why} data-short={short || undefined}>
       {plain}
+      {state === "scheduled" && next_at && (
+        <time className={classes.next} dateTime={next_at}>
+          {absolute(Date.parse(next_at))}
+        </time>
+      )}
       {waits && next_at && (
         <span className={classes.next}>
           <Countdown at={next_at} />
@@ -176,6 +190,7 @@ function Why({ recipient, short }: { recipient: Recipient; short?: boolean }) {
 }
 
 type Worded =
+  | "scheduled"
   | "queued"
   | "deferred"
   | "delivered"
@@ -185,6 +200,7 @@ type Worded =
   | "suppressed"
   | "held";
 const WORDS: Record<Worded, true> = {
+  scheduled: true,
   queued: true,
   deferred: true,
   delivered: true,

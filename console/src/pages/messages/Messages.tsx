@@ -1,7 +1,7 @@
 /** The list of messages: filters in the address, searched and paged by the server, live without jumping. */
 import { Button, SegmentedControl, Select, TextInput } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
-import { IconArrowUp, IconSearch } from "@tabler/icons-react";
+import { IconArrowUp, IconSearch, IconTag } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useEffect, useMemo, useState } from "react";
@@ -17,6 +17,7 @@ import { May } from "../../parts/May";
 import { Page } from "../../parts/Page";
 import { usePaging } from "../../parts/paging";
 import { RECIPIENT_STATES, States } from "../../parts/State";
+import { StreamSelect } from "../../parts/StreamSelect";
 import { DateRange } from "./DateRange";
 import { isFiltered, type MessageSearch } from "./filter";
 import { useList } from "./useList";
@@ -149,6 +150,22 @@ function useColumns(oldest: boolean, withAccount: boolean, sort: (oldest: boolea
           ]
         : []),
       {
+        id: "stream",
+        header: t("messages.col.stream"),
+        hidden: true,
+        need: 4,
+        cell: (row) => <span className="mono">{row.stream}</span>,
+        text: (row) => row.stream,
+      },
+      {
+        id: "tags",
+        header: t("messages.col.tags"),
+        hidden: true,
+        need: 4,
+        cell: (row) => <bdi>{row.tags.join(", ")}</bdi>,
+        text: (row) => row.tags.join(", "),
+      },
+      {
         id: "size",
         header: t("messages.col.size"),
         need: 3,
@@ -179,6 +196,8 @@ function MessageFilters({ search, operator }: { search: MessageSearch; operator:
   const navigate = route.useNavigate();
   const [typed, setTyped] = useState(search.q ?? "");
   useEffect(() => setTyped(search.q ?? ""), [search.q]);
+  const [tag, setTag] = useState(search.tag ?? "");
+  useEffect(() => setTag(search.tag ?? ""), [search.tag]);
   // A filter starts the list anew; typing does not fill the history.
   const filter = (change: { [K in keyof MessageSearch]?: MessageSearch[K] | undefined }, replace = false) =>
     void navigate({
@@ -186,6 +205,7 @@ function MessageFilters({ search, operator }: { search: MessageSearch; operator:
       replace,
     });
   const seek = useDebouncedCallback((q: string) => filter({ q: q.trim() || undefined }, true), 250);
+  const seekTag = useDebouncedCallback((tag: string) => filter({ tag: tag.trim() || undefined }, true), 250);
   return (
     <Filters
       {...(isFiltered(search) && {
@@ -211,6 +231,25 @@ function MessageFilters({ search, operator }: { search: MessageSearch; operator:
         data={RECIPIENT_STATES.map((state) => ({ value: state, label: t(`state.${state}`) }))}
         value={search.state ?? null}
         onChange={(state) => filter({ state: RECIPIENT_STATES.find((one) => one === state) })}
+        w={140}
+      />
+      <StreamSelect
+        aria-label={t("messages.stream")}
+        placeholder={t("messages.anyStream")}
+        archived
+        value={search.stream ?? null}
+        onChange={(stream) => filter({ stream: stream ?? undefined })}
+        w={160}
+      />
+      <TextInput
+        aria-label={t("messages.tag")}
+        placeholder={t("messages.tag")}
+        leftSection={<IconTag size={15} aria-hidden />}
+        value={tag}
+        onChange={(event) => {
+          setTag(event.currentTarget.value);
+          seekTag(event.currentTarget.value);
+        }}
         w={140}
       />
       <DateRange since={search.since} until={search.until} onChange={filter} />

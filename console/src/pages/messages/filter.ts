@@ -6,6 +6,8 @@ import { RECIPIENT_STATES } from "../../parts/State";
 export interface MessageSearch {
   q?: string;
   state?: (typeof RECIPIENT_STATES)[number];
+  stream?: string;
+  tag?: string;
   since?: string;
   until?: string;
   sort?: "oldest";
@@ -28,12 +30,16 @@ function day(value: unknown): string | undefined {
 export function readSearch(raw: Record<string, unknown>): MessageSearch {
   const q = text(raw.q);
   const state = RECIPIENT_STATES.find((one) => one === raw.state);
+  const stream = text(raw.stream);
+  const tag = text(raw.tag);
   const since = day(raw.since);
   const until = day(raw.until);
   const after = text(raw.after);
   return {
     ...(q && { q }),
     ...(state && { state }),
+    ...(stream && { stream }),
+    ...(tag && { tag }),
     ...(since && { since }),
     ...(until && { until }),
     ...(raw.sort === "oldest" && { sort: "oldest" as const }),
@@ -51,6 +57,8 @@ export function asFilter(search: MessageSearch, limit: number): MessageFilter {
   return {
     q: search.q,
     state: search.state,
+    stream: search.stream,
+    tag: search.tag,
     since: search.since && startOf(search.since),
     until: search.until && startOf(search.until, 1),
     sort: search.sort,
@@ -61,5 +69,5 @@ export function asFilter(search: MessageSearch, limit: number): MessageFilter {
 }
 
 export function isFiltered(search: MessageSearch): boolean {
-  return Boolean(search.q || search.state || search.since || search.until);
+  return Boolean(search.q || search.state || search.stream || search.tag || search.since || search.until);
 }

@@ -33,6 +33,7 @@ export const frame = {
     send: "Send a test",
     smtp: "SMTP settings",
     domains: "Sending domains",
+    streams: "Streams",
     credentials: "SMTP credentials",
     keys: "API keys",
     webhooks: "Webhooks",
@@ -58,6 +59,7 @@ export const frame = {
     openMessage: "Open this message",
   },
   state: {
+    scheduled: "Scheduled",
     queued: "Queued",
     deferred: "Deferred",
     delivered: "Delivered",

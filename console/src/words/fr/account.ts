@@ -29,6 +29,10 @@ export const account: Shape<typeof english> = {
     rateHint: "Au-delà, la réponse est 451 et le programme réessaie. Vide : sans limite.",
     expires: "Dernier jour",
     expiresHint: "Ensuite il ne connecte plus. Vide : il reste.",
+    stream: "Flux",
+    streamHint: "Tout son courrier va dans ce flux, et un message qui en nomme un autre est refusé.",
+    anyStream: "Tous",
+    onlyStream: "flux {{stream}}",
     asSandbox: "Bac à sable",
     sandboxHint:
       "Ce qu’il envoie est gardé dans la boîte d’ici. Personne ne le reçoit, et cela ne coûte aucun crédit.",
@@ -84,6 +88,9 @@ export const account: Shape<typeof english> = {
     onceHint:
       "Rangez-la là où le programme peut la lire. Seul son début est conservé ici, pour la reconnaître.",
     done: "Je l’ai rangée",
+    stream: "Flux",
+    streamHint: "Tout ce qu’elle envoie va dans ce flux, et un message qui en nomme un autre est refusé.",
+    anyStream: "Tous",
     needScope: "Choisissez au moins un droit.",
     needName: "Donnez-lui un nom.",
     user: "Utilisateur",

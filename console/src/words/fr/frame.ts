@@ -36,6 +36,7 @@ export const frame: Shape<typeof english> = {
     send: "Envoyer un essai",
     smtp: "Réglages SMTP",
     domains: "Domaines d’envoi",
+    streams: "Flux",
     credentials: "Identifiants SMTP",
     keys: "Clés d’API",
     webhooks: "Webhooks",
@@ -61,6 +62,7 @@ export const frame: Shape<typeof english> = {
     openMessage: "Ouvrir ce message",
   },
   state: {
+    scheduled: "Programmé",
     queued: "En file",
     deferred: "Différé",
     delivered: "Distribué",

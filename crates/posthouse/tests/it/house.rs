@@ -31,7 +31,7 @@ const HEAVY: [(&str, &str); 16] = [
 ];
 
 /// The modules of `outbound`, left to right: a module uses only modules before it.
-const OUTBOUND_MODULES: [&str; 17] = [
+const OUTBOUND_MODULES: [&str; 18] = [
     "model",
     "token",
     "return_path",

@@ -1,0 +1,156 @@
+/** Streams, tags and scheduled mail: sorted, found again, moved, sent before its time, cancelled. */
+import type { Browser } from "playwright-core";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { launch, OPERATOR, open, picture, settled, setUp, type View } from "./browser";
+import { everywhere } from "./looks";
+import { type Server, startServer } from "./server";
+
+let server: Server;
+let browser: Browser;
+let view: View;
+
+beforeAll(async () => {
+  [server, browser] = await Promise.all([startServer(), launch()]);
+  view = await open(browser, server.url);
+  await setUp(view, await server.token(), server.url);
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+afterEach(async ({ task }) => {
+  if (task.result?.state === "fail") await picture(view.page, "where-streams-ended");
+});
+
+const HOUR_MS = 3_600_000;
+
+async function send(more: object): Promise<string> {
+  const answer = await view.context.request.post("/api/v1/messages", {
+    data: { from: OPERATOR.email, to: ["bob@example.org"], subject: "Hello", text: "Hello", ...more },
+    headers: { Origin: server.url },
+  });
+  expect(answer.status(), await answer.text()).toBe(202);
+  return ((await answer.json()) as { id: string }).id;
+}
+
+const said = (text: string | RegExp) =>
+  view.page.locator(".mantine-Notification-root").filter({ hasText: text }).first();
+
+describe("streams", () => {
+  it("are there from the beginning, and one is made, renamed and archived", async () => {
+    const { page } = view;
+    await page.goto("/app/streams");
+    await page.getByRole("link", { name: "Transactional" }).waitFor();
+    await page.getByRole("link", { name: "Marketing" }).waitFor();
+    await page.getByRole("button", { name: "Create a stream" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByRole("textbox", { name: "Name", exact: true }).fill("Receipts");
+    await dialog.getByRole("textbox", { name: "Short name" }).fill("receipts of all");
+    await settled(page);
+    await picture(page, "stream-dialog");
+    await dialog.getByRole("button", { name: "Create a stream" }).click();
+    await dialog.getByText(/letters, digits and inner hyphens/).waitFor();
+    await dialog.getByRole("textbox", { name: "Short name" }).fill("receipts");
+    await dialog.getByRole("button", { name: "Create a stream" }).click();
+    await said("Receipts was created").waitFor();
+    await page.getByRole("button", { name: "Rename: Receipts" }).click();
+    await page.getByRole("dialog").getByRole("textbox", { name: "Name" }).fill("All receipts");
+    await page.getByRole("dialog").getByRole("button", { name: "Rename" }).click();
+    await page.getByRole("link", { name: "All receipts" }).waitFor();
+    await page.getByRole("button", { name: "Archive: All receipts" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Archive" }).click();
+    await page.getByRole("button", { name: "Restore: All receipts" }).click();
+    await page.getByRole("button", { name: "Archive: All receipts" }).waitFor();
+    expect(await page.getByRole("button", { name: "Archive: Marketing" }).count()).toBe(0);
+  });
+
+  it("and tags find messages again", async () => {
+    const { page } = view;
+    await send({ stream: "receipts", tags: ["Order", "paid"], subject: "Your receipt" });
+    await send({ subject: "Something else" });
+    await page.goto("/app/streams");
+    await page.getByRole("link", { name: "All receipts" }).click();
+    await page.getByRole("cell", { name: "Your receipt" }).waitFor();
+    expect(await page.getByRole("cell", { name: "Something else" }).count()).toBe(0);
+    await page.getByRole("button", { name: "Clear filters" }).click();
+    await page.getByRole("cell", { name: "Something else" }).waitFor();
+    await page.getByRole("textbox", { name: "Tag" }).fill("ORDER");
+    await page.getByRole("cell", { name: "Something else" }).waitFor({ state: "hidden" });
+    await settled(page);
+    await picture(page, "messages-by-tag");
+    await page.getByRole("row").filter({ hasText: "Your receipt" }).getByRole("link").click();
+    await page.getByRole("link", { name: "receipts", exact: true }).waitFor();
+    await page.getByRole("link", { name: "order", exact: true }).waitFor();
+  });
+
+  it("bind a credential and a key", async () => {
+    const { page } = view;
+    await page.goto("/app/credentials");
+    await page.getByRole("button", { name: "Create a credential" }).first().click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByRole("textbox", { name: "Name" }).fill("Web shop");
+    await dialog.getByRole("combobox", { name: "Stream" }).click();
+    await page.getByRole("option", { name: "All receipts" }).click();
+    await dialog.getByRole("button", { name: "Create a credential" }).click();
+    await page.getByRole("cell", { name: "stream receipts" }).waitFor();
+    await page.goto("/app/keys");
+    await page.getByRole("button", { name: "Create a key" }).first().click();
+    await dialog.getByRole("textbox", { name: "Name" }).fill("Web shop");
+    await dialog.getByRole("combobox", { name: "Stream" }).click();
+    await page.getByRole("option", { name: "All receipts" }).click();
+    await settled(page);
+    await picture(page, "key-dialog-with-stream");
+    await dialog.getByRole("button", { name: "Create a key" }).click();
+    await page.getByRole("cell", { name: "receipts", exact: true }).waitFor();
+  });
+});
+
+describe("scheduled mail", () => {
+  const at = (hours: number) => new Date(Date.now() + hours * HOUR_MS).toISOString();
+
+  it("says when it leaves, is moved and sent now", async () => {
+    const { page } = view;
+    const id = await send({ send_at: at(5), subject: "Later" });
+    await page.goto(`/app/messages/${id}`);
+    await page.getByText("It leaves at the time that its sender chose:").waitFor();
+    await settled(page);
+    await picture(page, "message-scheduled");
+    await page.getByRole("button", { name: "Change the time" }).click();
+    await settled(page);
+    await picture(page, "message-move-dialog");
+    await page.getByRole("dialog").getByRole("button", { name: "Let it leave then" }).click();
+    await said(/It leaves /).waitFor();
+    await page.getByRole("button", { name: "Send now" }).click();
+    await page
+      .getByText(/^Delivered/)
+      .first()
+      .waitFor();
+  });
+
+  it("is cancelled", async () => {
+    const { page } = view;
+    const id = await send({ send_at: at(5) });
+    await page.goto(`/app/messages/${id}`);
+    await page.getByRole("button", { name: "Cancel", exact: true }).click();
+    await page.getByRole("button", { name: "Cancel for 1 recipient" }).click();
+    await page
+      .getByText(/^Cancelled/)
+      .first()
+      .waitFor();
+  });
+
+  it("looks right in every width", async () => {
+    const id = await send({
+      send_at: at(5),
+      stream: "receipts",
+      tags: ["order", "a tag that is as long as a tag can be and then some more of it"],
+    });
+    await everywhere(browser, server.url, view.context, {
+      streams: "/app/streams",
+      "messages-of-a-stream": "/app/messages?stream=receipts&tag=order",
+      "message-scheduled": `/app/messages/${id}`,
+    });
+  }, 600_000);
+});
