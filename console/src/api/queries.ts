@@ -91,6 +91,11 @@ export const message = (id: string) =>
     queryFn: () => ok(client.GET("/messages/{id}", { params: { path: { id } } })),
   });
 
+export const senders = queryOptions({
+  queryKey: ["senders"],
+  queryFn: () => ok(client.GET("/senders")),
+});
+
 export const domains = queryOptions({
   queryKey: ["domains"],
   queryFn: () => ok(client.GET("/domains")),
@@ -242,6 +247,8 @@ export const commands = {
     ok(client.POST("/messages/{id}/recipients/{ordinal}/cancel", lane(ordinal, id))),
   addDomain: (name: string) => ok(client.POST("/domains", { body: { name } })),
   removeDomain: (id: string) => ok(client.DELETE("/domains/{id}", path(id))),
+  askForSender: (address: string) => ok(client.POST("/senders", { body: { address } })),
+  removeSender: (id: string) => ok(client.DELETE("/senders/{id}", path(id))),
   renewDomainKeys: (id: string) => ok(client.POST("/domains/{id}/keys", path(id))),
   checkDomain: (id: string) => ok(client.POST("/domains/{id}/check", path(id))),
   createStream: (body: CreateStream) => ok(client.POST("/streams", { body })),

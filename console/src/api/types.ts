@@ -14,6 +14,7 @@ export type Recipient = Schemas["Recipient"];
 export type Attempt = Schemas["Attempt"];
 export type Content = Schemas["Content"];
 export type Domain = Schemas["Domain"];
+export type SenderAddress = Schemas["SenderAddress"];
 export type DomainRecord = Schemas["DomainRecord"];
 export type SecondStep = Schemas["SecondStep"];
 export type NewApp = Schemas["NewAppView"];

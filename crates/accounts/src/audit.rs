@@ -75,6 +75,14 @@ impl By {
         }
     }
 
+    /// Whoever reads the mail of this address, which need not have a login.
+    pub(crate) fn reader_of(address: &str, ip: Option<IpAddr>) -> Self {
+        Self {
+            email: address.to_owned(),
+            ..Self::nobody("link").from(ip)
+        }
+    }
+
     #[must_use]
     pub(crate) fn from(mut self, ip: Option<IpAddr>) -> Self {
         self.ip = ip;

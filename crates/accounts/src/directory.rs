@@ -18,7 +18,8 @@ use crate::ranges::RangeTable;
 use crate::smtp_credentials::{self, Active};
 use crate::state::AccountState;
 use crate::{
-    Accounts, Principal, Result, Role, Stream, Validity, Via, api_keys, domains, second_step, streams,
+    Accounts, Principal, Result, Role, Stream, Validity, Via, api_keys, domains, second_step, senders,
+    streams,
 };
 
 /// The password side of a login.
@@ -423,6 +424,7 @@ fn read_view(tx: &mut Tx<'_>, account: Id, host: domains::Host<'_>) -> store::Re
         }
     }
     let keys = api_keys::read_active(tx, account)?;
+    senders.extend(senders::confirmed(tx, account)?);
     let domains = domains::read_verified(tx, account, host)?;
     Ok(Some(View {
         state,

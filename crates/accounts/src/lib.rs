@@ -31,6 +31,7 @@ mod reset;
 mod scopes;
 mod scram;
 mod second_step;
+pub mod senders;
 mod sessions;
 mod settings;
 mod sign_in;

@@ -18,6 +18,8 @@ pub(crate) enum Purpose {
     Invite,
     /// To become a user of an account. Its subject is the invitation.
     User,
+    /// To let an account send as the address. Its subject is the sender address.
+    Sender,
 }
 
 impl Purpose {
@@ -27,6 +29,7 @@ impl Purpose {
             Self::Reset => "reset",
             Self::Invite => "invite",
             Self::User => "user",
+            Self::Sender => "sender",
         }
     }
 
@@ -34,7 +37,7 @@ impl Purpose {
         match self {
             Self::SignUp => Duration::from_hours(24),
             Self::Reset => Duration::from_mins(30),
-            Self::Invite | Self::User => Duration::from_hours(7 * 24),
+            Self::Invite | Self::User | Self::Sender => Duration::from_hours(7 * 24),
         }
     }
 }

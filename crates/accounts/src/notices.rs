@@ -15,7 +15,9 @@ use crate::credits::{self, Left};
 use crate::guard::{Pause, tell_owners};
 use crate::links::{self, Link, Purpose};
 use crate::state::AccountState;
-use crate::{Accounts, Result, Role, allowance, impersonation, limits, second_step, sign_up, token, users};
+use crate::{
+    Accounts, Result, Role, allowance, impersonation, limits, second_step, senders, sign_up, token, users,
+};
 
 /// A mail that could not be handed over is tried again after this, then after twice as long, and so on.
 const FIRST_GAP: Duration = Duration::from_mins(1);
@@ -93,6 +95,9 @@ pub(crate) enum Matter {
     UserInvited {
         invitation: String,
     },
+    SenderAsked {
+        sender: String,
+    },
     PasswordChanged {
         by: ChangedBy,
         requester: Option<Requester>,
@@ -167,6 +172,11 @@ pub enum Says {
         token: String,
         by: String,
         role: Role,
+    },
+    /// Somebody wants to send mail as the address.
+    SenderAsked {
+        token: String,
+        by: String,
     },
     /// Somebody wants the address as a user of their account, but it has a login.
     InvitedElsewhere {
@@ -450,6 +460,15 @@ fn write(
                 let role = offer.role;
                 (offer.language, None, Says::UserInvitation { token, by, role })
             }
+        }
+        (Matter::SenderAsked { sender }, _) => {
+            let asked = sender.parse().ok().map(|id| senders::asked(tx, id)).transpose()?;
+            let Some(asked) = asked.flatten() else {
+                return Ok(None);
+            };
+            link(tx, Purpose::Sender, asked.id)?;
+            let by = asked.asked_by;
+            (asked.language, None, Says::SenderAsked { token, by })
         }
         (Matter::PasswordChanged { by, requester }, Some((_, language))) => {
             (language, requester, Says::PasswordChanged { by })

@@ -313,7 +313,7 @@ fn write_account(
     };
     let how = match purpose {
         Purpose::Invite => "invited",
-        Purpose::SignUp | Purpose::Reset | Purpose::User => "confirmed",
+        Purpose::SignUp | Purpose::Reset | Purpose::User | Purpose::Sender => "confirmed",
     };
     let by = By::link(&owner, None);
     audit::note(tx, (audit, now), id, &by, "account.opened", &owner.email, how)?;

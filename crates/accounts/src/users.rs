@@ -596,7 +596,7 @@ fn no_room(tx: &mut Tx<'_>, account: Id) -> store::Result<Option<AccountsError>>
     }))
 }
 
-fn language_of(tx: &mut Tx<'_>, login: Option<Id>) -> store::Result<String> {
+pub(crate) fn language_of(tx: &mut Tx<'_>, login: Option<Id>) -> store::Result<String> {
     let sql = "SELECT language FROM logins WHERE id = $1";
     let row = tx.query_opt(sql, &[login.into()])?;
     row.map_or(Ok("en".to_owned()), |row| row.text(0))

@@ -556,7 +556,11 @@ fn draw(
 }
 
 /// What the `accepted` event says: only what there is.
-fn accepted_data(new: &NewMessage, at_once: &AtOnce, suppressed: Option<&HashSet<usize>>) -> serde_json::Value {
+fn accepted_data(
+    new: &NewMessage,
+    at_once: &AtOnce,
+    suppressed: Option<&HashSet<usize>>,
+) -> serde_json::Value {
     let message = &new.message;
     let mut data = serde_json::json!({
         "recipients": message.recipients,

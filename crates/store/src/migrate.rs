@@ -131,6 +131,11 @@ const TREE: &[Migration] = &[
         name: "streams",
         text: include_str!("../migrations/0024_streams.sql"),
     },
+    Migration {
+        version: 25,
+        name: "senders",
+        text: include_str!("../migrations/0025_senders.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

@@ -19,6 +19,7 @@ import { List } from "../../parts/List";
 import { May } from "../../parts/May";
 import { Page } from "../../parts/Page";
 import { State } from "../../parts/State";
+import { Senders } from "./Senders";
 
 export function Component() {
   const { t } = useTranslation();
@@ -46,6 +47,7 @@ export function Component() {
           </Empty>
         }
       />
+      <Senders />
       <Adding opened={adding} close={dialog.close} />
     </Page>
   );

@@ -16,6 +16,7 @@ mod passkeys;
 mod people;
 mod reset;
 mod room;
+mod senders;
 mod sessions;
 mod sign_in;
 mod sign_up;

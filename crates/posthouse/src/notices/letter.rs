@@ -155,6 +155,7 @@ impl Writer {
             Says::Reset { token } => format!("{base}/password/reset?token={token}"),
             Says::Invitation { token } => format!("{base}/sign-up?invitation={token}"),
             Says::UserInvitation { token, .. } => format!("{base}/join?token={token}"),
+            Says::SenderAsked { token, .. } => format!("{base}/sender?token={token}"),
             Says::PasswordChanged { .. } => format!("{base}/password/forgot"),
             Says::Credits { .. } => format!("{base}/app/account/credits"),
             Says::SecondStep { .. } => format!("{base}/app/account/security"),
@@ -178,6 +179,7 @@ fn kind(says: &Says) -> &'static str {
         Says::Reset { .. } => "reset",
         Says::Invitation { .. } => "invitation",
         Says::UserInvitation { .. } => "user_invitation",
+        Says::SenderAsked { .. } => "sender_asked",
         Says::InvitedElsewhere { .. } => "invited_elsewhere",
         Says::PasswordChanged { by } => match by {
             ChangedBy::Owner => "changed_by_owner",
@@ -249,7 +251,7 @@ fn webhook(says: &Says) -> &str {
 /// The address of who invited.
 fn inviter(says: &Says) -> &str {
     match says {
-        Says::UserInvitation { by, .. } | Says::InvitedElsewhere { by } => by,
+        Says::UserInvitation { by, .. } | Says::InvitedElsewhere { by } | Says::SenderAsked { by, .. } => by,
         _ => "",
     }
 }
@@ -308,9 +310,13 @@ mod tests {
             Says::Reset { token: token.clone() },
             Says::Invitation { token: token.clone() },
             Says::UserInvitation {
-                token,
+                token: token.clone(),
                 by: "owner@example.org".to_owned(),
                 role: accounts::Role::Viewer,
+            },
+            Says::SenderAsked {
+                token,
+                by: "owner@example.org".to_owned(),
             },
             Says::InvitedElsewhere {
                 by: "owner@example.org".to_owned(),

@@ -148,6 +148,7 @@ fn can_be_used(says: &Says, mode: SignUpMode) -> bool {
         Says::HasAccount
         | Says::Reset { .. }
         | Says::UserInvitation { .. }
+        | Says::SenderAsked { .. }
         | Says::InvitedElsewhere { .. }
         | Says::PasswordChanged { .. }
         | Says::Credits { .. }

@@ -218,6 +218,42 @@ pub async fn join(
     }
 }
 
+/// Whether an account may send as the address that was written to.
+pub async fn sender_form(State(public): State<Public>, visit: Visit, Query(link): Query<Link>) -> Response {
+    match public.parts.accounts.asked_sender(&link.token).await {
+        Ok(Some(asked)) => {
+            let filled = Filled {
+                email: asked.address,
+                inviter: asked.asked_by,
+                ..Filled::of(link)
+            };
+            public.form(&visit, "sender", &filled)
+        }
+        Ok(None) => public.refused(&visit, "sender_gone", &Filled::of(link), &ApiError::LinkGone),
+        Err(error) => public.refused(&visit, "sender_gone", &Filled::of(link), &error.into()),
+    }
+}
+
+pub async fn sender(
+    State(public): State<Public>,
+    visit: Visit,
+    client: Client,
+    Form(filled): Form<Filled>,
+) -> Response {
+    match public
+        .parts
+        .accounts
+        .confirm_sender(&filled.token, Some(client.ip))
+        .await
+    {
+        Ok(asked) => {
+            tracing::info!(account = %asked.account, "a sender address was confirmed");
+            public.form(&visit, "sender_done", &filled)
+        }
+        Err(error) => public.refused(&visit, "sender_gone", &filled, &error.into()),
+    }
+}
+
 impl Filled {
     fn of(link: Link) -> Self {
         Self {

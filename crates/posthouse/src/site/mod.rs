@@ -125,6 +125,7 @@ pub fn router(parts: Parts, site: Site) -> Router {
             .route(&at("/login"), get(login::form).post(login::submit))
             .route(&at("/login/code"), get(login::code_form).post(login::submit_code))
             .route(&at("/join"), get(account::join_form).post(account::join))
+            .route(&at("/sender"), get(account::sender_form).post(account::sender))
             .route(&at("/sign-up"), get(account::sign_up_form).post(account::sign_up))
             .route(
                 &at("/sign-up/confirm"),

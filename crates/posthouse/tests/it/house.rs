@@ -53,7 +53,7 @@ const OUTBOUND_MODULES: [&str; 18] = [
 ];
 
 /// Each table and the module that alone writes SQL on it.
-const TABLES: [(&str, &str); 56] = [
+const TABLES: [(&str, &str); 57] = [
     ("account_changes", "accounts/src/changes"),
     ("accounts", "accounts/src"),
     ("announcements", "accounts/src/announcements"),
@@ -92,6 +92,7 @@ const TABLES: [(&str, &str); 56] = [
     ("paused_lanes", "outbound/src/schedule/pauses"),
     ("recipients", "outbound/src/spool"),
     ("recovery_codes", "accounts/src/second_step"),
+    ("senders", "accounts/src/senders"),
     ("sessions", "accounts/src/sessions"),
     ("settings", "accounts/src/settings"),
     ("sign_in_attempts", "accounts/src/attempts"),

@@ -24,6 +24,7 @@ mod password;
 mod queue;
 mod second_step;
 mod send;
+mod senders;
 mod session;
 mod sessions;
 mod settings;
@@ -116,6 +117,7 @@ fn operations() -> OpenApiRouter<Parts> {
         .merge(webhooks::routes())
         .merge(webhook_deliveries::routes())
         .merge(domains::routes())
+        .merge(senders::routes())
         .merge(account::routes())
         .merge(credits::routes())
         .merge(vouchers::routes())

@@ -129,7 +129,7 @@ struct ListSuppressions {
 #[utoipa::path(
     get, path = "/suppressions", tag = "suppressions", operation_id = "listSuppressions", params(ListSuppressions),
     responses((status = 200, description = "A page of addresses", body = Page<SuppressionView>)),
-    security(("key" = ["account", "read"]), ("session" = [])),
+    security(("key" = ["account"]), ("key" = ["read"]), ("session" = [])),
 )]
 async fn list(
     State(parts): State<Parts>,
@@ -340,7 +340,7 @@ async fn import(
 #[utoipa::path(
     get, path = "/suppressions/export", tag = "suppressions", operation_id = "exportSuppressions",
     responses((status = 200, description = "The list", body = String, content_type = "text/csv")),
-    security(("key" = ["account", "read"]), ("session" = [])),
+    security(("key" = ["account"]), ("key" = ["read"]), ("session" = [])),
 )]
 async fn export(State(parts): State<Parts>, caller: Caller) -> ApiResult<impl IntoResponse> {
     caller.reads(Scope::Account)?;

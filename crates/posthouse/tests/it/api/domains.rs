@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::signed_in;
+use super::{server, signed_in};
 use crate::both_engines;
 use crate::harness::dns::Dns;
 use crate::harness::wait::eventually;
 use crate::harness::{Posthouse, Sink};
+use crate::sign_up::{link, mail};
 
 fn records<'a>(domain: &'a Value, stage: &str) -> Vec<&'a Value> {
     let all = domain["records"].as_array().unwrap();
@@ -88,5 +89,35 @@ both_engines! {
         assert!(new.len() == 2 && new.iter().all(|selector| !old.contains(selector)), "{old:?} {new:?}");
         let leaving = records(&replaced, "leaving");
         assert!(leaving.len() == 2 && leaving.iter().all(|record| record["needed_until"].is_string()), "{leaving:?}");
+    }
+
+    fn an_address_is_sent_from_once_its_reader_agrees_without_javascript(engine) {
+        let server = server(engine);
+        let (ops, alice) = (signed_in(&server, "ops@example.com"), signed_in(&server, "alice@example.com"));
+        let refused = || {
+            let mut smtp = server.signed_in("alice@example.com");
+            smtp.mail("press@paper.example").code() == 553
+        };
+        assert!(refused());
+        let asked = alice.post("/api/v1/senders", &json!({"address": "press@paper.example"})).expect(202).json();
+        assert_eq!(asked["confirmed_at"], Value::Null);
+        let (path, token) = link(&mail(&ops, "press@paper.example", "send mail as this address"));
+        assert_eq!(path, "/sender?token");
+        for base in ["", "/fr"] {
+            let page = server.http().get(&format!("{base}/sender?token={token}")).expect(200).text;
+            assert!(page.contains("press@paper.example") && page.contains("alice@example.com"), "{page}");
+            assert!(page.contains("method=\"post\"") && !page.contains("<script"), "{page}");
+        }
+        assert!(refused(), "looking changes nothing");
+        server.http().submit("/sender", &[("token", &token)]).expect(200);
+        assert!(!refused());
+        server.http().submit("/sender", &[("token", &token)]).expect(410);
+        server.http().get(&format!("/sender?token={token}")).expect(410);
+        let listed = alice.get("/api/v1/senders").expect(200).json();
+        assert!(listed["items"][0]["confirmed_at"].is_string(), "{listed}");
+        signed_in(&server, "bob@example.com").delete(&format!("/api/v1/senders/{}", asked["id"].as_str().unwrap())).expect(404);
+        alice.delete(&format!("/api/v1/senders/{}", asked["id"].as_str().unwrap())).expect(204);
+        assert!(refused());
+        alice.post("/api/v1/senders", &json!({"address": "nobody"})).expect(422);
     }
 }
