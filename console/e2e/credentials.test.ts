@@ -30,7 +30,7 @@ const said = (text: string | RegExp) =>
 describe("an SMTP credential", () => {
   it("is made with what it is bound to, and its password is shown once", async () => {
     const { page } = view;
-    await page.goto("/app/credentials");
+    await page.goto("/app/smtp-credentials");
     await page.getByText("No SMTP credentials").waitFor();
     await page.getByRole("button", { name: "Create a credential" }).first().click();
     const dialog = page.getByRole("dialog");
@@ -76,14 +76,14 @@ describe("an SMTP credential", () => {
     });
     expect(made.status()).toBe(201);
     await everywhere(browser, server.url, view.context, {
-      "smtp-credentials": "/app/credentials",
+      "smtp-credentials": "/app/smtp-credentials",
       "smtp-settings": "/app/smtp",
     });
   }, 1_200_000);
 
   it("is revoked after a question", async () => {
     const { page } = view;
-    await page.goto("/app/credentials");
+    await page.goto("/app/smtp-credentials");
     await page.getByRole("button", { name: "Revoke: Web shop" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();
     await said("Web shop was revoked").waitFor();

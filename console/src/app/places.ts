@@ -36,7 +36,7 @@ type PlaceTo =
   | "/domains"
   | "/streams"
   | "/suppressions"
-  | "/credentials"
+  | "/smtp-credentials"
   | "/keys"
   | "/webhooks"
   | "/account"
@@ -86,7 +86,7 @@ function everywhere(me: Me): Group[] {
     { to: "/domains", label: "nav.domains", Icon: IconWorldCheck },
     { to: "/streams", label: "nav.streams", Icon: IconRoute },
     { to: "/suppressions", label: "nav.suppressions", Icon: IconBan },
-    { to: "/credentials", label: "nav.credentials", Icon: IconPassword, needs: "credentials" },
+    { to: "/smtp-credentials", label: "nav.credentials", Icon: IconPassword, needs: "credentials" },
     { to: "/keys", label: "nav.keys", Icon: IconKey, needs: "credentials" },
     { to: "/webhooks", label: "nav.webhooks", Icon: IconWebhook, own: true },
   ];

@@ -188,7 +188,7 @@ const tree = root.addChildren([
     page("/domains/$id", () => import("../pages/domains/DomainPage")),
     page("/streams", () => import("../pages/streams/Streams")),
     page("/send", () => import("../pages/send/Send")),
-    page("/credentials", () => import("../pages/credentials/Credentials")),
+    page("/smtp-credentials", () => import("../pages/credentials/Credentials")),
     page("/keys", () => import("../pages/keys/Keys")),
     page("/webhooks", () => import("../pages/webhooks/Webhooks")),
     webhookPage,

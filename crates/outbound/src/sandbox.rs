@@ -1,4 +1,4 @@
-//! Mail that came by a sandbox credential, or asked for the sandbox itself: it is kept in the local inbox and reaches nobody.
+//! Mail that came by a test credential, or asked to be a test itself: it is kept in the local inbox and reaches nobody.
 //!
 //! It is settled in the transaction that accepts it, so that no lane and no restart ever finds it waiting.
 
@@ -33,11 +33,11 @@ pub fn keep(parts: &Parts, new: &mut NewMessage, now: Time) -> Settlement {
             warned: false,
         };
         let kept = Outcome {
-            host: Some("sandbox".to_owned()),
+            host: Some("inbox".to_owned()),
             ..Outcome::without_reply(
                 Verdict::Delivered,
                 Enhanced::new(2, 0, 0),
-                "kept in the local inbox: it was sent into the sandbox",
+                "kept in the local inbox: it was sent as a test",
                 now,
             )
         };

@@ -108,8 +108,8 @@ export function Creating({
         error={faults.stream}
       />
       <Checkbox
-        label={t("credentials.asSandbox")}
-        description={t("credentials.sandboxHint")}
+        label={t("credentials.asTest")}
+        description={t("credentials.testHint")}
         {...form.getInputProps("sandbox", { type: "checkbox" })}
       />
     </FormDialog>

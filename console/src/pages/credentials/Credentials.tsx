@@ -89,7 +89,7 @@ function useColumns(): Column<SmtpCredential>[] {
       cell: (row) => (
         <Group gap="xs" wrap="nowrap">
           <bdi>{row.name}</bdi>
-          {row.sandbox && <Link to="/inbox">{t("credentials.sandbox")}</Link>}
+          {row.sandbox && <Link to="/inbox">{t("credentials.test")}</Link>}
         </Group>
       ),
       text: (row) => row.name,

@@ -195,9 +195,9 @@ function Accepted({ mail }: { mail: Message }) {
               <bdi key="credential">{origin.credential.name}</bdi>,
             ],
             isSandboxed(mail) && [
-              t("message.field.sandbox"),
-              <span key="sandbox">
-                {t("message.sandboxed")} <Link to="/inbox">{t("nav.inbox")}</Link>
+              t("message.field.test"),
+              <span key="test">
+                {t("message.notSent")} <Link to="/inbox">{t("nav.inbox")}</Link>
               </span>,
             ],
             origin.ip && [

@@ -133,7 +133,7 @@ function SmtpStays() {
       <Stack gap="xs">
         <Text>{t("security.smtpOpen")}</Text>
         <Group gap="xs">
-          <Button size="xs" variant="default" component={Link} to="/credentials">
+          <Button size="xs" variant="default" component={Link} to="/smtp-credentials">
             {t("security.smtpCredentials")}
           </Button>
           <Button size="xs" variant="default" onClick={ask} loading={forbid.isPending}>

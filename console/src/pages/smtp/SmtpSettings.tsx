@@ -58,7 +58,7 @@ function Settings({ settings }: { settings: SmtpSettings }) {
                 [
                   t("smtp.password"),
                   <span key="w">
-                    {t("smtp.passwordIs")} <Link to="/credentials">{t("smtp.credentials")}</Link>
+                    {t("smtp.passwordIs")} <Link to="/smtp-credentials">{t("smtp.credentials")}</Link>
                   </span>,
                 ],
                 [t("smtp.mechanisms"), settings.mechanisms.join(", ")],

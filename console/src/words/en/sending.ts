@@ -149,12 +149,12 @@ export const sending = {
       command: "By a command on the server",
       own: "Written by Posthouse itself",
     },
-    sandboxed: "Kept here: nobody received it, and it cost no credits.",
+    notSent: "Kept here: nobody received it, and it cost no credits.",
     field: {
       from: "From",
       login: "Signed in as",
       credential: "SMTP credential",
-      sandbox: "Sandbox",
+      test: "Test mail",
       client: "Client",
       at: "When",
       protocol: "Came in",
@@ -354,7 +354,7 @@ export const sending = {
   inbox: {
     title: "Inbox",
     intro: "Mail that this installation kept instead of delivering it.",
-    notCapture: "Mail is delivered for real here. What is sent into the sandbox is kept in this inbox.",
+    notCapture: "Mail is delivered for real here. Test mail is kept in this inbox and sent nowhere.",
     search: "Search",
     searchPlaceholder: "Sender, recipient or subject",
     list: "Captured mail",

@@ -22,7 +22,7 @@ export const account: Shape<typeof english> = {
     usedFrom: "Depuis {{ip}}",
     from: "Depuis",
     unused: "Jamais employé",
-    sandbox: "Bac à sable",
+    test: "Essai, n’envoie rien",
     networks: "Seulement depuis ces adresses",
     networksHint: "Adresses ou plages, une par ligne. Vide : de partout.",
     rate: "Destinataires par heure",
@@ -33,9 +33,9 @@ export const account: Shape<typeof english> = {
     streamHint: "Tout son courrier va dans ce flux, et un message qui en nomme un autre est refusé.",
     anyStream: "Tous",
     onlyStream: "flux {{stream}}",
-    asSandbox: "Bac à sable",
-    sandboxHint:
-      "Ce qu’il envoie est gardé dans la boîte d’ici. Personne ne le reçoit, et cela ne coûte aucun crédit.",
+    asTest: "Identifiant d’essai",
+    testHint:
+      "Garde son courrier dans la boîte d’ici et n’envoie rien. Ne coûte aucun crédit. Il le reste pour toujours.",
     needName: "Donnez-lui un nom.",
     once: "Le mot de passe n’est montré que cette fois",
     onceHint: "Placez-le maintenant dans {{name}}. Ici, seul son début est gardé, pour le reconnaître.",

@@ -156,12 +156,12 @@ export const sending: Shape<typeof english> = {
       command: "Par une commande sur le serveur",
       own: "Écrit par Posthouse même",
     },
-    sandboxed: "Gardé ici : personne ne l’a reçu, et cela n’a coûté aucun crédit.",
+    notSent: "Gardé ici : personne ne l’a reçu, et cela n’a coûté aucun crédit.",
     field: {
       from: "De",
       login: "Connecté comme",
       credential: "Identifiant SMTP",
-      sandbox: "Bac à sable",
+      test: "Courrier d’essai",
       client: "Client",
       at: "Quand",
       protocol: "Arrivé par",
@@ -364,7 +364,7 @@ export const sending: Shape<typeof english> = {
     title: "Boîte locale",
     intro: "Les messages que cette installation a gardés au lieu de les distribuer.",
     notCapture:
-      "Ici, le courrier est vraiment distribué. Ce qui est envoyé au bac à sable est gardé dans cette boîte.",
+      "Ici, le courrier est vraiment distribué. Le courrier d’essai est gardé dans cette boîte et n’est envoyé nulle part.",
     search: "Recherche",
     searchPlaceholder: "Expéditeur, destinataire ou objet",
     list: "Messages gardés",

@@ -1,7 +1,7 @@
 //! Named SMTP credentials: a password of its own for each program that sends as a login.
 //!
 //! Such a password is machine-made, shown once and stored as a SHA-256. It opens SMTP and nothing else, and its owner may
-//! bind it to networks, to a rate, to a day and to the sandbox.
+//! bind it to networks, to a rate, to a day, and make a test credential of it, whose mail is kept and not sent.
 
 mod rate;
 mod read;
@@ -309,7 +309,7 @@ fn note(
     detail.extend(limits.rate.map(|rate| format!("{rate} an hour")));
     detail.extend(limits.expires_at.map(|at| format!("until {}", at.rfc3339())));
     detail.extend(limits.stream.as_ref().map(|stream| format!("stream {stream}")));
-    detail.extend(credential.sandbox.then(|| "sandbox".to_owned()));
+    detail.extend(credential.sandbox.then(|| "test".to_owned()));
     audit::note(
         tx,
         at,

@@ -35,9 +35,9 @@ pub enum Action {
         /// Days until it stops.
         #[arg(long, value_name = "DAYS", requires = "smtp", value_parser = clap::value_parser!(u32).range(1..=36500))]
         days: Option<u32>,
-        /// Keep what it sends in the local inbox, so that nobody receives it.
+        /// A test credential: its mail is kept in the local inbox and sent nowhere.
         #[arg(long, requires = "smtp")]
-        sandbox: bool,
+        test: bool,
     },
     /// List the ranges; with --account, the SMTP credentials of an account.
     List {
@@ -64,7 +64,7 @@ pub async fn run(rooms: &Rooms, action: Action) -> Result<(), Failure> {
             name,
             rate,
             days,
-            sandbox,
+            test,
         } => {
             let days = days.map(|days| Duration::from_hours(24 * u64::from(days)));
             let expires_at = days.map(|days| rooms.clock.now().plus(days));
@@ -74,7 +74,7 @@ pub async fn run(rooms: &Rooms, action: Action) -> Result<(), Failure> {
                 email: None,
                 name,
                 limits,
-                sandbox,
+                sandbox: test,
             };
             create_smtp(accounts, &account, wanted).await
         }
@@ -151,7 +151,7 @@ fn bounds(credential: &SmtpCredential) -> String {
     let mut bounds: Vec<String> = limits.networks.iter().map(ToString::to_string).collect();
     bounds.extend(limits.rate.map(|rate| format!("{rate} an hour")));
     bounds.extend(limits.expires_at.map(|at| format!("until {}", at.rfc3339())));
-    bounds.extend(credential.sandbox.then(|| "sandbox".to_owned()));
+    bounds.extend(credential.sandbox.then(|| "test".to_owned()));
     bounds.join(", ")
 }
 

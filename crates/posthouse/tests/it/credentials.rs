@@ -186,7 +186,7 @@ both_engines! {
         signed_in(&server, HERE, &password).submit(ALICE, &[TO], MESSAGE).expect("250 2.0.0");
     }
 
-    fn a_sandbox_credential_reaches_nobody_and_costs_nothing(engine) {
+    fn a_test_credential_reaches_nobody_and_costs_nothing(engine) {
         let sink = Sink::start();
         let server = Posthouse::on(engine).route_to(&sink).start();
         server.create_account(ALICE);
@@ -202,7 +202,7 @@ both_engines! {
         let message = only_message(&http);
         assert_eq!(message["origin"]["credential"]["sandbox"], true);
         assert_eq!(message["states"], json!({"delivered": 2}));
-        assert_eq!(message["recipients"][0]["attempts"][0]["host"], "sandbox");
+        assert_eq!(message["recipients"][0]["attempts"][0]["host"], "inbox");
         let inbox = http.get("/api/v1/inbox").expect(200).json();
         let mut to: Vec<&str> = inbox["items"].as_array().unwrap().iter().map(|one| one["to"].as_str().unwrap()).collect();
         to.sort_unstable();
