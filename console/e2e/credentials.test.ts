@@ -1,7 +1,7 @@
 /** SMTP credentials: made, shown once, revoked; and the switch that keeps the login's password off SMTP. */
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { launch, OPERATOR, open, picture, settled, setUp, type View } from "./browser";
+import { accessible, launch, OPERATOR, open, picture, settled, setUp, type View } from "./browser";
 import { everywhere } from "./looks";
 import { type Server, startServer } from "./server";
 
@@ -52,6 +52,33 @@ describe("an SMTP credential", () => {
     await page.getByRole("button", { name: "I have stored it" }).click();
     expect(await page.content()).not.toContain(password);
     await page.getByRole("cell", { name: "192.0.2.0/28, 500 recipients an hour" }).waitFor();
+  });
+
+  it("is changed without touching what was left alone", async () => {
+    const { page } = view;
+    const change = page.getByRole("button", { name: "Change: Web shop" });
+    await change.click();
+    const dialog = page.getByRole("dialog", { name: "Change Web shop" });
+    await dialog.waitFor();
+    expect(await dialog.getByRole("textbox", { name: "Recipients an hour" }).inputValue()).toBe("500");
+    await settled(page);
+    await accessible(page, "the dialog that changes a credential");
+    await picture(page, "credential-change");
+    await dialog.getByRole("textbox", { name: "Only from these addresses" }).fill("nowhere");
+    await dialog.getByRole("button", { name: "Save" }).click();
+    await dialog.getByText(/is neither an IP address nor a range/).waitFor();
+    await dialog.getByRole("textbox", { name: "Only from these addresses" }).fill("");
+    await dialog.getByRole("textbox", { name: "Name" }).fill("Shop");
+    await dialog.getByRole("button", { name: "Save" }).click();
+    await said("Shop was changed").waitFor();
+    await page.getByRole("cell", { name: "500 recipients an hour", exact: true }).waitFor();
+    // The form begins with what there is now.
+    await page.getByRole("button", { name: "Change: Shop" }).click();
+    const again = page.getByRole("dialog", { name: "Change Shop" });
+    expect(await again.getByRole("textbox", { name: "Only from these addresses" }).inputValue()).toBe("");
+    await again.getByRole("textbox", { name: "Name" }).fill("Web shop");
+    await again.getByRole("button", { name: "Save" }).click();
+    await change.waitFor();
   });
 
   it("may be all that signs in over SMTP", async () => {

@@ -3,6 +3,7 @@ import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { client, ok } from "./client";
 import type {
   Account,
+  ChangeSmtpCredential,
   CreateKey,
   CreateSmtpCredential,
   CreateStream,
@@ -257,6 +258,8 @@ export const commands = {
   createKey: (body: CreateKey) => ok(client.POST("/keys", { body })),
   revokeKey: (id: string) => ok(client.DELETE("/keys/{id}", path(id))),
   createSmtpCredential: (body: CreateSmtpCredential) => ok(client.POST("/smtp-credentials", { body })),
+  changeSmtpCredential: (id: string, body: ChangeSmtpCredential) =>
+    ok(client.PATCH("/smtp-credentials/{id}", { ...path(id), body })),
   revokeSmtpCredential: (id: string) => ok(client.DELETE("/smtp-credentials/{id}", path(id))),
   allowSmtpPassword: (body: SmtpPassword) => ok(client.PUT("/smtp-passwords", { body })),
   createAccount: (body: { email: string; password: string; operator: boolean; credits?: number }) =>

@@ -37,6 +37,7 @@ export type CreateSmtpCredential = Schemas["CreateSmtpCredential"];
 export type Stream = Schemas["Stream"];
 export type CreateStream = Schemas["CreateStream"];
 export type CreateKey = Schemas["CreateKey"];
+export type ChangeSmtpCredential = Schemas["ChangeSmtpCredential"];
 export type SmtpPassword = Schemas["SmtpPassword"];
 export type SignInAttempt = Schemas["SignInAttempt"];
 export type Lockout = Schemas["Lockout"];

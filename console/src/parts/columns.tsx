@@ -1,6 +1,8 @@
 /** The columns that many tables have: how long ago something was, and what can be done with a row. */
 import { Button } from "@mantine/core";
+import type { ReactNode } from "react";
 import { i18next } from "../words";
+import classes from "./columns.module.css";
 import type { Column } from "./DataTable";
 import { Ago } from "./Time";
 
@@ -38,6 +40,11 @@ export function actColumn<Row>({ id, label, name, act, busy, instead }: Act<Row>
     return <RowAct label={label} name={name(row)} act={() => act(row)} busy={busy?.(row)} />;
   };
   return { id, header: i18next.t("common.actions"), numeric: true, cell };
+}
+
+/** The buttons of a row that has several acts. */
+export function RowActs({ children }: { children: ReactNode }) {
+  return <div className={classes.acts}>{children}</div>;
 }
 
 /** The button of one act in a row. */

@@ -1,6 +1,6 @@
-/** Named SMTP credentials: make one and see its password once, see when it was used, revoke it; and the switch that keeps
- * login passwords off SMTP. */
-import { Button, Group } from "@mantine/core";
+/** Named SMTP credentials: make one and see its password once, see when it was used, change and revoke it; and the switch
+ * that keeps login passwords off SMTP. */
+import { Button, Text } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconPlus } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
@@ -12,13 +12,14 @@ import type { NewSmtpCredential, SmtpCredential } from "../../api/types";
 import { count } from "../../format/number";
 import { absolute } from "../../format/time";
 import { useAct } from "../../parts/act";
-import { actColumn } from "../../parts/columns";
+import { RowAct, RowActs } from "../../parts/columns";
 import { confirm } from "../../parts/confirm";
 import type { Column } from "../../parts/DataTable";
 import { Empty } from "../../parts/Feedback";
 import { List } from "../../parts/List";
 import { Page } from "../../parts/Page";
 import { Ago } from "../../parts/Time";
+import { Changing } from "./Changing";
 import { Creating } from "./Creating";
 import { Once } from "./Once";
 import { Passwords } from "./Passwords";
@@ -87,10 +88,14 @@ function useColumns(): Column<SmtpCredential>[] {
       header: t("credentials.name"),
       wide: true,
       cell: (row) => (
-        <Group gap="xs" wrap="nowrap">
+        <>
           <bdi>{row.name}</bdi>
-          {row.sandbox && <Link to="/inbox">{t("credentials.test")}</Link>}
-        </Group>
+          {row.sandbox && (
+            <Text size="xs">
+              <Link to="/inbox">{t("credentials.test")}</Link>
+            </Text>
+          )}
+        </>
       ),
       text: (row) => row.name,
     },
@@ -136,6 +141,16 @@ function useColumns(): Column<SmtpCredential>[] {
       cell: (row) => <span className="mono">{row.used_from ?? ""}</span>,
       text: (row) => row.used_from ?? "",
     },
-    actColumn({ id: "revoke", label: t("credentials.revoke"), name: (row) => row.name, act: ask }),
+    {
+      id: "acts",
+      header: t("common.actions"),
+      numeric: true,
+      cell: (row) => (
+        <RowActs>
+          <Changing one={row} />
+          <RowAct label={t("credentials.revoke")} name={row.name} act={() => ask(row)} />
+        </RowActs>
+      ),
+    },
   ];
 }

@@ -1,10 +1,10 @@
 /** What the lists of users and invitations show, and what can be done in each row. */
-import { Group, Select, Text } from "@mantine/core";
+import { Select, Text } from "@mantine/core";
 import { useTranslation } from "react-i18next";
 import type { Role, User, UserInvitation } from "../../api/types";
 import { giveRole, handOver, removeUser, sendInvitation, withdrawInvitation } from "../../api/users";
 import { useAct } from "../../parts/act";
-import { agoColumn, RowAct } from "../../parts/columns";
+import { agoColumn, RowAct, RowActs } from "../../parts/columns";
 import { confirm } from "../../parts/confirm";
 import type { Column } from "../../parts/DataTable";
 import { When } from "../../parts/Time";
@@ -97,14 +97,14 @@ export function useUserColumns(mine: Role): Column<User>[] {
       numeric: true,
       need: 2,
       cell: (row) => (
-        <Group gap={6} justify="flex-end" wrap="nowrap">
+        <RowActs>
           {mine === "owner" && !row.you && (
             <RowAct label={t("users.handOver")} name={row.email} act={() => askOver(row)} />
           )}
           {decides(mine, row.role) && (
             <RowAct label={t("common.remove")} name={row.email} act={() => askRemove(row)} />
           )}
-        </Group>
+        </RowActs>
       ),
     },
   ];
@@ -160,7 +160,7 @@ export function useInvitationColumns(): Column<UserInvitation>[] {
       header: t("common.actions"),
       numeric: true,
       cell: (row) => (
-        <Group gap={6} justify="flex-end">
+        <RowActs>
           <RowAct
             label={t("users.sendAgain")}
             name={row.email}
@@ -168,7 +168,7 @@ export function useInvitationColumns(): Column<UserInvitation>[] {
             busy={again.isPending && again.variables?.id === row.id}
           />
           <RowAct label={t("users.withdraw")} name={row.email} act={() => withdraw.mutate(row)} />
-        </Group>
+        </RowActs>
       ),
     },
   ];

@@ -37,6 +37,10 @@ export const account = {
     onceHint: "Put it into {{name}} now. Here only its beginning is kept, to recognise it.",
     tryIt: "To try it from a terminal; it asks for the password:",
     done: "I have stored it",
+    change: "Change",
+    changeTitle: "Change {{name}}",
+    save: "Save",
+    changed: "{{name}} was changed",
     revoke: "Revoke",
     revokeTitle: "Revoke {{name}}?",
     revokeText:

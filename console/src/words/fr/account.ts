@@ -41,6 +41,10 @@ export const account: Shape<typeof english> = {
     onceHint: "Placez-le maintenant dans {{name}}. Ici, seul son début est gardé, pour le reconnaître.",
     tryIt: "Pour l’essayer dans un terminal, qui demande le mot de passe :",
     done: "Je l’ai enregistré",
+    change: "Modifier",
+    changeTitle: "Modifier {{name}}",
+    save: "Enregistrer",
+    changed: "{{name}} a été modifié",
     revoke: "Révoquer",
     revokeTitle: "Révoquer {{name}} ?",
     revokeText:
