@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { accessible, launch, OPERATOR, open, settled, setUp, type View } from "./browser";
+import { accessible, launch, OPERATOR, open, picture, settled, setUp, type View } from "./browser";
 import { everywhere } from "./looks";
 import { type Server, startServer } from "./server";
 
@@ -229,10 +229,13 @@ describe("two-step sign-in", () => {
 });
 
 describe("passkeys", () => {
+  /** Whether the device finds that it is its owner who uses it. */
+  let recognises: (owner: boolean) => Promise<unknown>;
+
   async function device() {
     const cdp = await view.context.newCDPSession(view.page);
     await cdp.send("WebAuthn.enable");
-    await cdp.send("WebAuthn.addVirtualAuthenticator", {
+    const { authenticatorId } = await cdp.send("WebAuthn.addVirtualAuthenticator", {
       options: {
         protocol: "ctap2",
         transport: "internal",
@@ -242,6 +245,8 @@ describe("passkeys", () => {
         automaticPresenceSimulation: true,
       },
     });
+    recognises = (isUserVerified) =>
+      cdp.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified });
   }
 
   it("are added with a name", async () => {
@@ -275,6 +280,30 @@ describe("passkeys", () => {
     await givePassword();
     await page.getByRole("button", { name: "Use a passkey" }).click();
     await isIn();
+  });
+
+  it("do where the password is asked for again", async () => {
+    const { page } = view;
+    await pass(11 * 60);
+    await page.goto("/app/keys");
+    await settled(page);
+    await page.getByRole("button", { name: "Create a key" }).first().click();
+    const creating = page.getByRole("dialog", { name: "Create a key" });
+    await creating.getByLabel("Name").fill("By passkey");
+    await creating.getByRole("button", { name: "Create a key" }).click();
+    const asks = page.getByRole("dialog", { name: "Enter your password" });
+    const use = asks.getByRole("button", { name: "Use a passkey instead" });
+    await use.waitFor();
+    await accessible(page, "the dialog that takes a passkey as well");
+    await picture(page, "password-or-passkey");
+    // Whoever leaves the browser's own dialog can still do either.
+    await recognises(false);
+    await use.click();
+    await asks.getByText("No passkey was used.").waitFor();
+    await recognises(true);
+    await use.click();
+    await asks.waitFor({ state: "hidden" });
+    await page.getByRole("row").filter({ hasText: "By passkey" }).waitFor();
   });
 
   it("show when they were used, and where one is signed in is shown beside them", async () => {

@@ -1,7 +1,7 @@
 /** How one signs in: the second step, passkeys, and where one is signed in. */
 import { queryOptions } from "@tanstack/react-query";
 import { client, ok } from "./client";
-import type { Me } from "./types";
+import type { Me, PasskeyAsked } from "./types";
 
 export const secondStep = queryOptions({
   queryKey: ["second-step"],
@@ -71,9 +71,8 @@ export async function addPasskey(name: string) {
   );
 }
 
-/** Signs in with a passkey of this device. */
-export async function passkeySignIn(): Promise<Me> {
-  const asked = await ok(client.POST("/session/passkey/begin"));
+/** What a passkey of this device answers to a challenge, as the API takes it. */
+async function proof(asked: PasskeyAsked) {
   const used = (await navigator.credentials.get({
     publicKey: {
       challenge: octets(asked.challenge),
@@ -84,17 +83,25 @@ export async function passkeySignIn(): Promise<Me> {
     },
   })) as PublicKeyCredential;
   const answer = used.response as AuthenticatorAssertionResponse;
-  return ok(
-    client.POST("/session/passkey", {
-      body: {
-        id: base64url(used.rawId),
-        client_data: base64url(answer.clientDataJSON),
-        authenticator_data: base64url(answer.authenticatorData),
-        signature: base64url(answer.signature),
-        ...(answer.userHandle && { user: base64url(answer.userHandle) }),
-      },
-    }),
-  );
+  return {
+    id: base64url(used.rawId),
+    client_data: base64url(answer.clientDataJSON),
+    authenticator_data: base64url(answer.authenticatorData),
+    signature: base64url(answer.signature),
+    ...(answer.userHandle && { user: base64url(answer.userHandle) }),
+  };
+}
+
+/** Signs in with a passkey of this device. */
+export async function passkeySignIn(): Promise<Me> {
+  const body = await proof(await ok(client.POST("/session/passkey/begin")));
+  return ok(client.POST("/session/passkey", { body }));
+}
+
+/** Proves with a passkey of this device that whoever is signed in is there still. */
+export async function passkeyConfirm() {
+  const body = await proof(await ok(client.POST("/session/confirm/passkey/begin")));
+  return ok(client.POST("/session/confirm/passkey", { body }));
 }
 
 /** Whether it was the person who left a dialog of the browser, which is no fault. */

@@ -19,6 +19,7 @@ export type DomainRecord = Schemas["DomainRecord"];
 export type SecondStep = Schemas["SecondStep"];
 export type NewApp = Schemas["NewAppView"];
 export type Passkey = Schemas["Passkey"];
+export type PasskeyAsked = Schemas["PasskeyAsked"];
 export type Session = Schemas["Session"];
 export type Scope = Schemas["ScopeName"];
 export type Role = Schemas["RoleName"];

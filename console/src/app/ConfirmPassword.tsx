@@ -1,5 +1,5 @@
-/** Asks for the password again before something dangerous is done. */
-import { Button, Group, PasswordInput, Stack, Text } from "@mantine/core";
+/** Asks for the password again, or a passkey, before something dangerous is done. */
+import { Button, Divider, Group, PasswordInput, Stack, Text } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { modals } from "@mantine/modals";
 import { useQuery } from "@tanstack/react-query";
@@ -7,8 +7,10 @@ import { useTranslation } from "react-i18next";
 import { ApiError } from "../api/client";
 import { askBy } from "../api/fresh";
 import { commands, session } from "../api/queries";
+import { canPasskey, passkeyConfirm, secondStep } from "../api/secondStep";
 import { useAct } from "../parts/act";
 import { FormFault } from "../parts/Feedback";
+import { PasskeyButton } from "../parts/PasskeyButton";
 import { i18next } from "../words";
 
 /** The dialog may stand above another one; Escape is for this one alone, which the other would take as its own. */
@@ -24,6 +26,9 @@ function Form({ finish }: { finish: (entered: boolean) => void }) {
     silent: true,
     done: () => finish(true),
   });
+  const passkey = useAct({ run: passkeyConfirm, stale: [], silent: true, done: () => finish(true) });
+  const step = useQuery(secondStep).data;
+  const keyed = canPasskey() && step?.no_passkeys === null && step.passkeys.length > 0;
   const wrong = enter.error instanceof ApiError ? enter.error.fields.password : undefined;
   const leave = (event: React.KeyboardEvent) => {
     if (event.key === "Escape") finish(false);
@@ -53,6 +58,12 @@ function Form({ finish }: { finish: (entered: boolean) => void }) {
             {t("fresh.go")}
           </Button>
         </Group>
+        {keyed && (
+          <>
+            <Divider />
+            <PasskeyButton act={passkey} words={t("fresh.passkey")} {...alone} />
+          </>
+        )}
       </Stack>
     </form>
   );

@@ -91,16 +91,9 @@ impl Accounts {
     /// Notes that `who`, whose password was just verified, uses this session: what is dangerous may be done with it for
     /// a while. False where it is somebody else's, or over.
     pub async fn confirm_session(&self, token: &str, who: &Principal) -> Result<bool> {
-        let Some(login) = who.login else { return Ok(false) };
-        let (hash, stamp, now) = (token::hash(token), who.stamp, self.inner.clock.now());
-        let confirm = move |tx: &mut Tx<'_>| {
-            tx.execute(
-                "UPDATE sessions SET proved_at = $4 WHERE token_hash = $1 AND login = $2 AND stamp = $3",
-                &[Value::Blob(&hash), (&login).into(), stamp.into(), now.into()],
-            )
-        };
-        let confirmed = self.inner.db.write("confirm a web session", confirm).await?;
-        Ok(confirmed == 1)
+        let (hash, who, now) = (token::hash(token), who.clone(), self.inner.clock.now());
+        let confirm = move |tx: &mut Tx<'_>| confirm(tx, &hash, &who, now);
+        Ok(self.inner.db.write("confirm a web session", confirm).await?)
     }
 
     /// The sessions of the login whose session `token` opens, those used last first.
@@ -165,6 +158,16 @@ impl Accounts {
         };
         Ok(self.inner.db.write("close a web session", close).await?)
     }
+}
+
+/// Notes that `who` proved to be there. False where the session with this token's hash is another's, or is over.
+pub(crate) fn confirm(tx: &mut Tx<'_>, hash: &[u8; 32], who: &Principal, now: Time) -> store::Result<bool> {
+    let Some(login) = who.login else { return Ok(false) };
+    let confirmed = tx.execute(
+        "UPDATE sessions SET proved_at = $4 WHERE token_hash = $1 AND login = $2 AND stamp = $3",
+        &[Value::Blob(hash), (&login).into(), who.stamp.into(), now.into()],
+    )?;
+    Ok(confirmed == 1)
 }
 
 /// Opens the session with this token's hash. False where the login's password is another by now.

@@ -1,25 +1,18 @@
 /** Signing in, by password and second step or by passkey, and back to the page that asked for it. */
 import { Anchor, Button, Divider, Group, PasswordInput, Stack, Text, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
-import { IconFingerprint } from "@tabler/icons-react";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, useRouter } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { ApiError } from "../../api/client";
 import { commands, session, signUp } from "../../api/queries";
-import {
-  canPasskey,
-  left,
-  passkeySignIn,
-  type Second,
-  secondAsked,
-  stepCommands,
-} from "../../api/secondStep";
+import { canPasskey, passkeySignIn, type Second, secondAsked, stepCommands } from "../../api/secondStep";
 import type { Me } from "../../api/types";
 import { BareHead } from "../../app/Bare";
 import { BASE } from "../../app/base";
 import { useAct } from "../../parts/act";
 import { FormFault, Lines } from "../../parts/Feedback";
+import { PasskeyButton } from "../../parts/PasskeyButton";
 import { useTitle } from "../../parts/title";
 
 const route = getRouteApi("/bare/sign-in");
@@ -168,23 +161,5 @@ function SecondStep({ second, again }: { second: Second; again: () => void }) {
         </Anchor>
       </Stack>
     </form>
-  );
-}
-
-function PasskeyButton({ act, words }: { act: ReturnType<typeof usePasskey>; words: string }) {
-  const { t } = useTranslation();
-  return (
-    <>
-      <Button
-        variant="default"
-        fullWidth
-        leftSection={<IconFingerprint size={17} aria-hidden />}
-        loading={act.isPending}
-        onClick={() => act.mutate()}
-      >
-        {words}
-      </Button>
-      <FormFault error={left(act.error) ? new Error(t("signIn.passkeyLeft")) : act.error} />
-    </>
   );
 }

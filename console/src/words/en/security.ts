@@ -24,7 +24,7 @@ export const security = {
     ended: "You were signed out. Sign in again to go on.",
     forgot: "Forgot your password?",
     passkey: "Sign in with a passkey",
-    passkeyLeft: "No passkey was used. Sign in with your password, or try again.",
+    passkeyLeft: "No passkey was used. Enter your password, or try again.",
     second: "Second step",
     secondIntro: "Your password is right. Two-step sign-in is on, so something else is asked for as well.",
     code: "Code from your app",
@@ -121,6 +121,7 @@ export const security = {
     why: "This is asked before anything that could do harm if somebody else sat at your screen. It then counts for 10 minutes.",
     password: "Password of {{email}}",
     go: "Go on",
+    passkey: "Use a passkey instead",
   },
   attempts: {
     title: "Sign-in attempts",
@@ -141,7 +142,7 @@ export const security = {
     reasons: {
       signed_in: "Signed in",
       password_only: "Right password; the second step was asked for",
-      confirmed: "Entered the password again",
+      confirmed: "Proved again who it was, by password or passkey",
       wrong_code: "Right password, wrong code in the second step",
       wrong_passkey: "A passkey whose answer did not hold",
       wrong_password: "Wrong password",

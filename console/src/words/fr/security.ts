@@ -28,7 +28,7 @@ export const security: Shape<typeof english> = {
     ended: "Vous avez été déconnecté. Reconnectez-vous pour continuer.",
     forgot: "Mot de passe oublié ?",
     passkey: "Se connecter avec une clé d’accès",
-    passkeyLeft: "Aucune clé d’accès n’a été utilisée. Connectez-vous avec votre mot de passe, ou réessayez.",
+    passkeyLeft: "Aucune clé d’accès n’a été utilisée. Saisissez votre mot de passe, ou réessayez.",
     second: "Deuxième étape",
     secondIntro:
       "Votre mot de passe est correct. La connexion en deux étapes est activée, autre chose est donc demandé.",
@@ -129,6 +129,7 @@ export const security: Shape<typeof english> = {
     why: "Il est demandé avant tout ce qui pourrait nuire si quelqu’un d’autre était devant votre écran. Il vaut ensuite pour 10 minutes.",
     password: "Mot de passe de {{email}}",
     go: "Continuer",
+    passkey: "Employer plutôt une clé d’accès",
   },
   attempts: {
     title: "Connexions tentées",
@@ -149,7 +150,7 @@ export const security: Shape<typeof english> = {
     reasons: {
       signed_in: "Connecté",
       password_only: "Mot de passe correct, deuxième étape demandée",
-      confirmed: "Mot de passe saisi à nouveau",
+      confirmed: "A prouvé à nouveau son identité, par mot de passe ou clé d’accès",
       wrong_code: "Mot de passe correct, code erroné à la deuxième étape",
       wrong_passkey: "Une clé d’accès dont la réponse n’est pas valable",
       wrong_password: "Mauvais mot de passe",

@@ -14,7 +14,8 @@ fn hash(challenge: &[u8]) -> [u8; 32] {
     token::hash_of(challenge)
 }
 
-/// Remembers a challenge. With a login it is for a new key of that login, without one for signing in.
+/// Remembers a challenge. With a login it is for a new key of that login, or for one of its keys to
+/// prove that somebody is there still (what the browser signs says which of the two); without one for signing in.
 pub(super) fn make(tx: &mut Tx<'_>, challenge: &[u8], login: Option<Id>, now: Time) -> store::Result<()> {
     purge(tx, now)?;
     tx.run(

@@ -1,9 +1,10 @@
-//! Passkeys: making one, and signing in with one instead of the password.
+//! Passkeys: making one, and signing in or proving to be there still with one instead of the password.
 
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use mail::time::Time;
 use store::{Id, Tx};
 
 use super::manage::{Change, Owner};
@@ -13,10 +14,10 @@ use crate::changes::alone;
 use crate::error::checked_name;
 use crate::limits::{Count, Limit, network};
 use crate::notices::StepChange;
-use crate::sessions::insert;
+use crate::sessions::{confirm, insert};
 use crate::{Accounts, AccountsError, Approach, Principal, Reason, Result, SessionOrigin, token};
 
-/// Challenges for signing in that one network may ask for.
+/// Challenges to be answered with a key that one network may ask for.
 const OF_A_NETWORK: Limit = Limit {
     what: "passkey from",
     most: 300,
@@ -36,6 +37,33 @@ enum Used {
     /// The key has an owner, and yet does not open.
     Refused(Principal),
     Unknown,
+}
+
+/// Whose key an answer proves to be there. Its challenge, made for `whose`, is used up by that.
+fn prove(
+    tx: &mut Tx<'_>,
+    (site, answer): (&Site, &Assertion),
+    whose: Option<Id>,
+    now: Time,
+) -> store::Result<Used> {
+    let Some(key) = keys::find(tx, &answer.credential)? else {
+        return Ok(Used::Unknown);
+    };
+    if whose.is_some_and(|login| login != key.login) {
+        return Ok(Used::Unknown);
+    }
+    let refused = Used::Refused(key.owner.clone());
+    let named = answer.user.as_deref();
+    if named.is_some_and(|user| user != key.login.as_bytes()) {
+        return Ok(refused);
+    }
+    let Ok((challenge, counter)) = webauthn::asserted(site, (key.algorithm, &key.public_key), answer) else {
+        return Ok(refused);
+    };
+    if !challenges::take(tx, &challenge, whose, now)? || !keys::used(tx, key.id, counter, now)? {
+        return Ok(refused);
+    }
+    Ok(Used::In(key.owner))
 }
 
 fn base64url(octets: &[Vec<u8>]) -> Vec<String> {
@@ -114,6 +142,21 @@ impl Accounts {
     /// A challenge for signing in. `half` names whose password was given already, so that keys which stay in no list of
     /// their own can be asked for; without it the browser shows what it has.
     pub async fn begin_passkey_sign_in(&self, half: Option<Id>, from: &Approach) -> Result<Challenge> {
+        self.ask_for_passkey(None, half, from).await
+    }
+
+    /// A challenge for whoever is signed in to prove to be there still. Nothing to answer it with where there is no key.
+    pub async fn begin_passkey_confirm(&self, login: Id, from: &Approach) -> Result<Challenge> {
+        self.ask_for_passkey(Some(login), Some(login), from).await
+    }
+
+    /// A challenge made for `whose`, and the keys of `meant`.
+    async fn ask_for_passkey(
+        &self,
+        whose: Option<Id>,
+        meant: Option<Id>,
+        from: &Approach,
+    ) -> Result<Challenge> {
         let now = self.inner.clock.now();
         let challenge = self.inner.ids.secret(challenges::OCTETS);
         let encoded = URL_SAFE_NO_PAD.encode(&challenge);
@@ -122,16 +165,12 @@ impl Accounts {
             if let Count::Over(wait) = OF_A_NETWORK.count(tx, &network, now)? {
                 return Ok(Err(AccountsError::TooOften(wait)));
             }
-            challenges::make(tx, &challenge, None, now)?;
+            challenges::make(tx, &challenge, whose, now)?;
             Ok(Ok(
-                half.map_or(Ok(Vec::new()), |login| keys::credentials(tx, login))?
+                meant.map_or(Ok(Vec::new()), |login| keys::credentials(tx, login))?
             ))
         };
-        let known = self
-            .inner
-            .db
-            .write("begin a sign-in with a passkey", begin)
-            .await??;
+        let known = self.inner.db.write("ask for a passkey", begin).await??;
         Ok(Challenge {
             challenge: encoded,
             credentials: base64url(&known),
@@ -155,26 +194,14 @@ impl Accounts {
         };
         let site = site.clone();
         let sign_in = move |tx: &mut Tx<'_>| {
-            let Some(key) = keys::find(tx, &answer.credential)? else {
-                return Ok(Used::Unknown);
-            };
-            let refused = Used::Refused(key.owner.clone());
-            let whose = answer.user.as_deref();
-            if whose.is_some_and(|user| user != key.login.as_bytes()) {
-                return Ok(refused);
+            let used = prove(tx, (&site, &answer), None, now)?;
+            if let Used::In(who) = &used
+                && let Some(login) = who.login
+                && !insert(tx, &hash, (login, who.stamp), &origin, now)?
+            {
+                return Ok(Used::Refused(who.clone()));
             }
-            let Ok((challenge, counter)) =
-                webauthn::asserted(&site, (key.algorithm, &key.public_key), &answer)
-            else {
-                return Ok(refused);
-            };
-            if !challenges::take(tx, &challenge, None, now)? || !keys::used(tx, key.id, counter, now)? {
-                return Ok(refused);
-            }
-            if !insert(tx, &hash, (key.login, key.owner.stamp), &origin, now)? {
-                return Ok(refused);
-            }
-            Ok(Used::In(key.owner))
+            Ok(used)
         };
         let used = self.inner.db.write("sign in with a passkey", sign_in).await?;
         Ok(match used {
@@ -187,6 +214,44 @@ impl Accounts {
                 None
             }
             Used::Unknown => None,
+        })
+    }
+
+    /// Notes that whoever uses the session of `token` proved to be there with a key of their login, which counts as the
+    /// password entered again does. False where nothing was proved or the session is over.
+    pub async fn confirm_session_with_passkey(
+        &self,
+        (login, token): (Id, &str),
+        site: &Site,
+        answer: Assertion,
+        from: &Approach,
+    ) -> Result<bool> {
+        let (now, hash) = (self.inner.clock.now(), token::hash(token));
+        let site = site.clone();
+        let prove_it = move |tx: &mut Tx<'_>| {
+            let used = prove(tx, (&site, &answer), Some(login), now)?;
+            if let Used::In(who) = &used
+                && !confirm(tx, &hash, who, now)?
+            {
+                return Ok(Used::Refused(who.clone()));
+            }
+            Ok(used)
+        };
+        let used = self
+            .inner
+            .db
+            .write("confirm a web session with a passkey", prove_it)
+            .await?;
+        Ok(match used {
+            Used::In(who) => {
+                self.note_second(&who, from, Reason::Confirmed);
+                true
+            }
+            Used::Refused(who) => {
+                self.note_second(&who, from, Reason::WrongPasskey);
+                false
+            }
+            Used::Unknown => false,
         })
     }
 }

@@ -11,7 +11,7 @@ const ALICE: &str = "alice@example.com";
 
 impl Room {
     /// The attempts that an account sees, or all of them.
-    async fn attempts(&self, account: Option<Id>) -> Vec<SignInAttempt> {
+    pub async fn attempts(&self, account: Option<Id>) -> Vec<SignInAttempt> {
         while self.accounts.write_attempts().await.unwrap() {}
         let filter = AttemptFilter {
             account,

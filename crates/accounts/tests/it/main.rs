@@ -8,6 +8,7 @@ mod audit;
 mod changes;
 mod credentials;
 mod credits;
+mod device;
 mod domains;
 mod guard;
 mod impersonation;

@@ -3,101 +3,22 @@
 use std::time::Duration;
 
 use accounts::{
-    AccountsError, Assertion, By, Challenge, Entered, Fault, Given, Login, Owner, Principal, Registration,
-    Requester, Says, SessionOrigin, Site, Step, StepChange,
+    ALGORITHMS, AccountsError, Assertion, By, Challenge, Entered, Fault, Given, Login, Owner, Principal,
+    Reason, Registration, Requester, Says, SessionOrigin, Site, Step, StepChange,
 };
-use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use store::both_engines;
 
+use crate::device::{Device, Key, PRESENT, VERIFIED};
 use crate::room::{HERE, OTHER, Room, from, room, signs_in};
 use crate::sign_up::letters;
 
 const ALICE: &str = "alice@example.com";
 const BOB: &str = "bob@example.com";
-const PRESENT: u8 = 0x01;
-const VERIFIED: u8 = 0x04;
-const NEW_KEY: u8 = 0x40;
 
 fn site() -> Site {
     Site::at("https://mail.example.com").unwrap()
-}
-
-/// A device with one key.
-struct Device {
-    key: EcdsaKeyPair,
-    credential: Vec<u8>,
-    counter: u32,
-    /// What it says it did with its user.
-    flags: u8,
-    origin: &'static str,
-    site: &'static str,
-    kind: Option<&'static str>,
-}
-
-impl Device {
-    fn new(credential: &[u8]) -> Self {
-        Self {
-            key: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap(),
-            credential: credential.to_vec(),
-            counter: 1,
-            flags: PRESENT | VERIFIED,
-            origin: "https://mail.example.com",
-            site: "mail.example.com",
-            kind: None,
-        }
-    }
-
-    fn client_data(&self, kind: &str, challenge: &str) -> Vec<u8> {
-        let (kind, origin) = (self.kind.unwrap_or(kind), self.origin);
-        format!(r#"{{"type":"{kind}","challenge":"{challenge}","origin":"{origin}","crossOrigin":false}}"#)
-            .into_bytes()
-    }
-
-    fn authenticator_data(&self, flags: u8) -> Vec<u8> {
-        let mut data = digest(&SHA256, self.site.as_bytes()).as_ref().to_vec();
-        data.push(self.flags | flags);
-        data.extend_from_slice(&self.counter.to_be_bytes());
-        data
-    }
-
-    fn registers(&self, asked: &Challenge) -> Registration {
-        let mut data = self.authenticator_data(NEW_KEY);
-        data.extend_from_slice(&[0; 16]);
-        data.extend_from_slice(&u16::try_from(self.credential.len()).unwrap().to_be_bytes());
-        data.extend_from_slice(&self.credential);
-        let public_key = AsDer::<PublicKeyX509Der<'_>>::as_der(self.key.public_key()).unwrap();
-        Registration {
-            client_data: self.client_data("webauthn.create", &asked.challenge),
-            authenticator_data: data,
-            public_key: public_key.as_ref().to_vec(),
-            algorithm: -7,
-        }
-    }
-
-    fn signs(&mut self, asked: &Challenge) -> Assertion {
-        self.counter += 1;
-        self.signs_without_counting(asked)
-    }
-
-    fn signs_without_counting(&self, asked: &Challenge) -> Assertion {
-        let client_data = self.client_data("webauthn.get", &asked.challenge);
-        let authenticator_data = self.authenticator_data(0);
-        let mut signed = authenticator_data.clone();
-        signed.extend_from_slice(digest(&SHA256, &client_data).as_ref());
-        let signature = self.key.sign(&SystemRandom::new(), &signed).unwrap();
-        Assertion {
-            credential: self.credential.clone(),
-            client_data,
-            authenticator_data,
-            signature: signature.as_ref().to_vec(),
-            user: None,
-        }
-    }
 }
 
 fn owner(who: &Principal) -> Owner {
@@ -147,6 +68,41 @@ async fn with_device(room: &Room) -> (Principal, Device) {
     (alice, device)
 }
 
+/// Longer than what was proved counts.
+const A_WHILE: Duration = Duration::from_mins(11);
+
+/// A session that the device opened, by its token.
+async fn opened(room: &Room, device: &mut Device) -> String {
+    let answer = device.signs(&asked(room).await);
+    let opened = room
+        .accounts
+        .sign_in_with_passkey(&site(), answer, &from(HERE))
+        .await;
+    opened.unwrap().expect("it signs in").1
+}
+
+async fn is_fresh(room: &Room, token: &str) -> bool {
+    room.accounts.find_session(token).await.unwrap().unwrap().fresh
+}
+
+/// What is asked of whoever is signed in.
+async fn again(room: &Room, who: &Principal) -> Challenge {
+    let asked = room
+        .accounts
+        .begin_passkey_confirm(who.login.unwrap(), &from(HERE))
+        .await;
+    asked.unwrap()
+}
+
+async fn confirms(room: &Room, who: &Principal, token: &str, answer: Assertion) -> bool {
+    let mine = (who.login.unwrap(), token);
+    let confirmed = room
+        .accounts
+        .confirm_session_with_passkey(mine, &site(), answer, &from(HERE))
+        .await;
+    confirmed.unwrap()
+}
+
 both_engines! {
     async fn a_passkey_signs_in_without_the_password(test: TestDb) {
         let room = room(&test);
@@ -164,6 +120,88 @@ both_engines! {
         let mut other = device.signs(&asked(&room).await);
         other.user = Some(vec![7; 16]);
         assert_eq!(opens(&room, other).await, None);
+    }
+
+    async fn a_key_of_each_kind_that_is_offered_signs_in_and_each_signature_is_looked_at(test: TestDb) {
+        let room = room(&test);
+        room.account(ALICE).await;
+        let alice = room.sign_in(ALICE).await;
+        for algorithm in ALGORITHMS {
+            let mut device = Device::with(Key::new(algorithm), algorithm.to_string().as_bytes());
+            adds(&room, &alice, &device).await.unwrap();
+            let answer = device.signs(&asked(&room).await);
+            assert_eq!(opens(&room, answer).await.as_deref(), Some(ALICE), "{algorithm}");
+            let mut broken = device.signs(&asked(&room).await);
+            *broken.signature.last_mut().unwrap() ^= 1;
+            assert_eq!(opens(&room, broken).await, None, "{algorithm}");
+            // A key is of the kind that it was registered as, whatever else could be read out of its octets.
+            for other in ALGORITHMS.into_iter().filter(|other| *other != algorithm) {
+                let asked = room.accounts.begin_passkey(alice.login.unwrap()).await.unwrap();
+                let device = Device::with(Key::new(algorithm), b"mislabelled");
+                let odd = Registration { algorithm: other, ..device.registers(&asked) };
+                let refused = room.accounts.add_passkey(owner(&alice), "x", (&site(), &odd)).await;
+                assert!(matches!(refused, Err(AccountsError::Passkey(Fault::Algorithm))), "{algorithm} as {other}");
+            }
+        }
+    }
+
+    async fn a_passkey_counts_as_the_password_entered_again(test: TestDb) {
+        let room = room(&test);
+        let (alice, mut device) = with_device(&room).await;
+        let (mine, other) = (opened(&room, &mut device).await, opened(&room, &mut device).await);
+        room.hand.advance(A_WHILE);
+        assert!(!is_fresh(&room, &mine).await);
+        let once = again(&room, &alice).await;
+        assert_eq!(once.credentials, [URL_SAFE_NO_PAD.encode(b"device of alice")]);
+        let answer = device.signs(&once);
+        assert!(confirms(&room, &alice, &mine, answer.clone()).await);
+        assert!(is_fresh(&room, &mine).await);
+        assert!(!is_fresh(&room, &other).await, "one session's proof counts for no other");
+        assert!(!confirms(&room, &alice, &other, answer).await, "replayed");
+        let anew = device.signs(&once);
+        assert!(!confirms(&room, &alice, &other, anew).await, "the challenge is used up");
+        room.hand.advance(A_WHILE);
+        assert!(!is_fresh(&room, &mine).await);
+        let late = again(&room, &alice).await;
+        room.hand.advance(Duration::from_mins(5));
+        let late = device.signs(&late);
+        assert!(!confirms(&room, &alice, &mine, late).await);
+        let attempts = room.attempts(Some(alice.account)).await;
+        for reason in [Reason::Confirmed, Reason::WrongPasskey] {
+            assert!(attempts.iter().any(|one| one.reason == reason), "{attempts:?}");
+        }
+    }
+
+    async fn nobody_elses_key_challenge_or_session_confirms(test: TestDb) {
+        let room = room(&test);
+        let (alice, mut device) = with_device(&room).await;
+        let mine = opened(&room, &mut device).await;
+        room.account(BOB).await;
+        let bob = room.sign_in(BOB).await;
+        let mut bobs = Device::new(b"device of bob");
+        adds(&room, &bob, &bobs).await.unwrap();
+        room.hand.advance(A_WHILE);
+        // Another's key, for the challenge of either; a challenge of another, or one for signing in.
+        for challenge in [again(&room, &alice).await, again(&room, &bob).await] {
+            let answer = bobs.signs(&challenge);
+            assert!(!confirms(&room, &alice, &mine, answer).await);
+        }
+        for challenge in [again(&room, &bob).await, asked(&room).await] {
+            let answer = device.signs(&challenge);
+            assert!(!confirms(&room, &alice, &mine, answer).await);
+        }
+        // What was made for this opens no new session.
+        let challenge = again(&room, &alice).await;
+        let answer = device.signs(&challenge);
+        assert_eq!(opens(&room, answer).await, None);
+        // Another's session, as oneself.
+        let answer = bobs.signs(&again(&room, &bob).await);
+        assert!(!confirms(&room, &bob, &mine, answer).await);
+        assert!(!is_fresh(&room, &mine).await);
+        // A login without a key has nothing to answer with.
+        room.account("carol@example.com").await;
+        let carol = room.sign_in("carol@example.com").await;
+        assert_eq!(again(&room, &carol).await.credentials, Vec::<String>::new());
     }
 
     async fn a_challenge_is_answered_once_and_soon(test: TestDb) {

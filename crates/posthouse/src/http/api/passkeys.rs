@@ -1,4 +1,4 @@
-//! Passkeys: adding and removing one's own, and signing in with one.
+//! Passkeys: adding and removing one's own, signing in with one, and using one where the password is asked for again.
 
 use accounts::{ALGORITHMS, Assertion, Door, Registration, Site};
 use axum::Json;
@@ -27,6 +27,8 @@ pub fn routes() -> OpenApiRouter<Parts> {
         .routes(routes!(remove))
         .routes(routes!(begin_sign_in))
         .routes(routes!(sign_in))
+        .routes(routes!(begin_confirm))
+        .routes(routes!(confirm))
 }
 
 /// What a browser needs to make a passkey; octets are base64url without padding.
@@ -88,6 +90,22 @@ struct PasskeyProof {
     signature: String,
     /// What the device knows the login by, where it says so.
     user: Option<String>,
+}
+
+impl PasskeyProof {
+    fn assertion(&self) -> ApiResult<Assertion> {
+        Ok(Assertion {
+            credential: octets(&self.id, "id")?,
+            client_data: octets(&self.client_data, "client_data")?,
+            authenticator_data: octets(&self.authenticator_data, "authenticator_data")?,
+            signature: octets(&self.signature, "signature")?,
+            user: self
+                .user
+                .as_deref()
+                .map(|user| octets(user, "user"))
+                .transpose()?,
+        })
+    }
 }
 
 fn octets(text: &str, field: &'static str) -> ApiResult<Vec<u8>> {
@@ -248,24 +266,79 @@ async fn sign_in(
     Body(proof): Body<PasskeyProof>,
 ) -> ApiResult<Response> {
     let site = site(&parts)?;
-    let answer = Assertion {
-        credential: octets(&proof.id, "id")?,
-        client_data: octets(&proof.client_data, "client_data")?,
-        authenticator_data: octets(&proof.authenticator_data, "authenticator_data")?,
-        signature: octets(&proof.signature, "signature")?,
-        user: proof
-            .user
-            .as_deref()
-            .map(|user| octets(user, "user"))
-            .transpose()?,
-    };
     let from = client.approach(&headers, Door::Web);
     let (principal, token) = parts
         .accounts
-        .sign_in_with_passkey(&site, answer, &from)
+        .sign_in_with_passkey(&site, proof.assertion()?, &from)
         .await?
         .ok_or(ApiError::WrongPasskey)?;
     let cookies = whole(&parts, &client, &headers, &token).await?;
     let me = described(&parts, &principal).await?;
     Ok((cookies, Json(me)).into_response())
+}
+
+/// Begin to use a passkey instead of entering the password again
+#[utoipa::path(
+    post, path = "/session/confirm/passkey/begin", tag = "session", operation_id = "beginPasskeyConfirm",
+    responses(
+        (status = 200, description = "What the browser needs to use one, within 5 minutes", body = PasskeyAsked),
+        (status = 404, description = "Your login has no passkey", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Passkeys cannot be had at this address", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many of them from this network; `Retry-After` says how long to wait", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("session" = [])),
+)]
+async fn begin_confirm(
+    State(parts): State<Parts>,
+    caller: Caller,
+    client: Client,
+    headers: HeaderMap,
+) -> ApiResult<Json<PasskeyAsked>> {
+    let (login, _) = caller.person()?;
+    let site = site(&parts)?;
+    let from = client.approach(&headers, Door::Web);
+    let asked = parts.accounts.begin_passkey_confirm(login, &from).await?;
+    if asked.credentials.is_empty() {
+        return Err(ApiError::NotFound("passkey"));
+    }
+    Ok(Json(PasskeyAsked {
+        challenge: asked.challenge,
+        site: site.id,
+        allow: asked.credentials,
+    }))
+}
+
+/// Use a passkey instead of entering the password again
+///
+/// A passkey of the login that is signed in counts as its password entered again does.
+#[utoipa::path(
+    post, path = "/session/confirm/passkey", tag = "session", operation_id = "confirmSessionWithPasskey",
+    request_body = PasskeyProof,
+    responses(
+        (status = 204, description = "It counts for the next 10 minutes"),
+        (status = 422, description = "The passkey is not one of yours, its answer does not hold, or it came too late", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("session" = [])),
+)]
+async fn confirm(
+    State(parts): State<Parts>,
+    caller: Caller,
+    client: Client,
+    headers: HeaderMap,
+    Body(proof): Body<PasskeyProof>,
+) -> ApiResult<StatusCode> {
+    let mine = caller.person()?;
+    let (site, answer) = (site(&parts)?, proof.assertion()?);
+    let from = client.approach(&headers, Door::Web);
+    let confirmed = parts
+        .accounts
+        .confirm_session_with_passkey(mine, &site, answer, &from)
+        .await?;
+    if confirmed {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    Err(ApiError::invalid(
+        "passkey",
+        "This passkey did not show that it is you. Try again, or enter your password.",
+    ))
 }

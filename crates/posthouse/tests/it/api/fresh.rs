@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{faults, signed_in, with_key};
 use crate::both_engines;
-use crate::harness::http::Http;
+use crate::harness::http::{Answer, Http};
 use crate::harness::{Engine, PASSWORD, Posthouse};
 
 const A_WHILE: Duration = Duration::from_mins(11);
@@ -23,11 +23,11 @@ fn server(engine: Engine) -> Posthouse {
     server
 }
 
-fn makes_a_key(http: &Http) -> crate::harness::http::Answer {
+fn makes_a_key(http: &Http) -> Answer {
     http.post("/api/v1/keys", &json!({"name": "k", "scopes": ["send"]}))
 }
 
-fn confirms(http: &Http, password: &str) -> crate::harness::http::Answer {
+fn confirms(http: &Http, password: &str) -> Answer {
     http.post("/api/v1/session/confirm", &json!({"password": password}))
 }
 
@@ -149,6 +149,30 @@ both_engines! {
         key.post("/api/v1/keys", &json!({"name": "k", "scopes": ["account"]})).expect(201);
         confirms(&key, PASSWORD).expect(403);
         confirms(&server.http(), PASSWORD).expect(401);
+    }
+
+    fn a_passkey_is_asked_for_where_there_is_one_and_its_answer_is_looked_at(engine) {
+        let server = Posthouse::on(engine)
+            .set("http.public_url", "\"https://mail.example.com\"")
+            .moving_clock()
+            .start();
+        server.create_account("alice@example.com");
+        let http = signed_in(&server, "alice@example.com");
+        let key = with_key(&server, &http, &["account"]);
+        server.pass(A_WHILE);
+        let begin = |http: &Http| http.post("/api/v1/session/confirm/passkey/begin", &json!({}));
+        let proof = json!({"id": "AAAA", "client_data": "AAAA", "authenticator_data": "AAAA", "signature": "AAAA"});
+        let give = |http: &Http| http.post("/api/v1/session/confirm/passkey", &proof);
+        begin(&http).expect(404);
+        assert_eq!(faults(&give(&http).expect(422).json()), ["passkey"]);
+        assert_eq!(makes_a_key(&http).expect(403).json()["type"], NEEDED);
+        for ask in [&begin as &dyn Fn(&Http) -> Answer, &give] {
+            ask(&key).expect(403);
+            ask(&server.http()).expect(401);
+            let mut elsewhere = signed_in(&server, "alice@example.com");
+            elsewhere.origin = Some("https://evil.example".to_owned());
+            ask(&elsewhere).expect(403);
+        }
     }
 
     fn another_site_cannot_confirm(engine) {
