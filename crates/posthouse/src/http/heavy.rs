@@ -1,7 +1,6 @@
 //! Requests that may hold a whole message: counted against the memory there is, and worked on where they block nobody.
 
 use axum::Json;
-use axum::body::BodyDataStream;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
@@ -60,20 +59,15 @@ async fn read(request: Request, parts: &Parts) -> ApiResult<(Bytes, Share)> {
     if announced.is_some_and(|octets| octets > limit) {
         return Err(ApiError::TooLarge);
     }
-    let can_wait = request.headers().contains_key(header::EXPECT);
-    let mut chunks = request.into_body().into_data_stream();
     // Nothing is kept for a request that is only announced: whoever sends slowly would keep others out.
     if !parts
         .budget
         .has_room(announced.unwrap_or(0).saturating_mul(WEIGHT))
     {
-        // RFC 9110 section 10.1.1: who waits for our word has sent nothing yet.
-        if !can_wait {
-            drain(chunks, limit).await;
-        }
         return Err(busy(parts));
     }
     let most = announced.unwrap_or(limit);
+    let mut chunks = request.into_body().into_data_stream();
     let mut share = parts.budget.share();
     let mut text = Vec::with_capacity(most.min(FIRST_ALLOCATION));
     while let Some(chunk) = chunks.next().await {
@@ -85,8 +79,6 @@ async fn read(request: Request, parts: &Parts) -> ApiResult<(Bytes, Share)> {
         if needed > text.capacity() {
             let room = (2 * text.capacity()).min(most).max(needed);
             if !share.resize(room.saturating_mul(WEIGHT)) {
-                drop((text, share));
-                drain(chunks, limit).await;
                 return Err(busy(parts));
             }
             text.reserve_exact(room - text.len());
@@ -97,17 +89,6 @@ async fn read(request: Request, parts: &Parts) -> ApiResult<(Bytes, Share)> {
         Ok((text.into(), share))
     } else {
         Err(busy(parts))
-    }
-}
-
-/// Reads a refused body to its end and keeps nothing of it: a client that is still sending would miss the answer.
-async fn drain(mut chunks: BodyDataStream, limit: usize) {
-    let mut octets = 0;
-    while let Some(Ok(chunk)) = chunks.next().await {
-        octets += chunk.len();
-        if octets > limit {
-            return;
-        }
     }
 }
 

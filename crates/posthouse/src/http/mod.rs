@@ -10,6 +10,7 @@ mod error;
 mod heavy;
 mod impersonation;
 mod json;
+mod lingering;
 mod live;
 mod paging;
 mod patient;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use axum::response::Response;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -24,6 +25,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::lingering::{Lingering, Unread};
 use super::patient::Patient;
 use super::peer::{Connection, network_of};
 use super::untaken::Untaken;
@@ -180,16 +182,17 @@ impl Server {
             tls,
             proxy,
         };
-        let stream = Patient::new(stream, self.unread);
+        let unread = Unread::default();
+        let stream = Lingering::new(Patient::new(stream, self.unread), unread.clone());
         match &self.tls {
-            None => self.requests(stream, connection(false)).await,
+            None => self.requests(stream, connection(false), unread).await,
             Some(acceptor) => match timeout(HANDSHAKE, acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => {
                     let connection = connection(true);
                     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
                         self.streams(stream, connection).await;
                     } else {
-                        self.requests(stream, connection).await;
+                        self.requests(stream, connection, unread).await;
                     }
                 }
                 Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
@@ -198,12 +201,15 @@ impl Server {
         }
     }
 
-    async fn requests<S>(&self, stream: S, connection: Connection)
+    async fn requests<S>(&self, stream: S, connection: Connection, unread: Unread)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let router = self.router.clone();
-        let service = TowerToHyperService::new(tower_service(router, connection, |body| body));
+        let (router, arriving) = (self.router.clone(), unread.clone());
+        let untaken = Arc::new(Untaken::default());
+        let watched = Arc::clone(&untaken);
+        let send = move |answer| watched.watch_urgent(answer);
+        let service = TowerToHyperService::new(tower_service(router, connection, arriving, send));
         // Its timer runs from the first read, so it ends those who say nothing at all, too.
         let serving = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -212,7 +218,13 @@ impl Server {
         tokio::pin!(serving);
         let ended = tokio::select! {
             ended = serving.as_mut() => ended,
+            () = untaken.stalls(self.unread) => {
+                tracing::debug!(client = %connection.peer.ip(), "an HTTP client takes too long to read what it asked for");
+                return;
+            }
             () = self.stop.cancelled() => {
+                // Whoever only keeps the connection for later is not waited for.
+                unread.forget();
                 serving.as_mut().graceful_shutdown();
                 serving.await
             }
@@ -239,8 +251,11 @@ impl Server {
         let stream = tokio::io::join(Cursor::new(preface).chain(read), write);
         let untaken = Arc::new(Untaken::default());
         let watched = Arc::clone(&untaken);
-        let watch = move |body| watched.watch(body);
-        let service = TowerToHyperService::new(tower_service(self.router.clone(), connection, watch));
+        let watch = move |answer| watched.watch(answer);
+        // A stream that was refused is reset by itself, and the connection goes on.
+        let nothing = Unread::default();
+        let service =
+            TowerToHyperService::new(tower_service(self.router.clone(), connection, nothing, watch));
         let serving = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .keep_alive_interval(HEADER)
@@ -265,32 +280,39 @@ impl Server {
     }
 }
 
-/// Answers the requests of a connection, each body as `send` makes it.
+/// Answers the requests of a connection, each as `send` makes it; `unread` hears of requests that were not read to their end.
 fn tower_service(
     router: Router,
     connection: Connection,
-    send: impl Fn(Body) -> Body + Clone + Send + 'static,
+    unread: Unread,
+    send: impl Fn(Response) -> Response + Clone + Send + 'static,
 ) -> impl tower::Service<
     axum::http::Request<hyper::body::Incoming>,
-    Response = axum::response::Response,
+    Response = Response,
     Error = Infallible,
     Future: Send,
 > + Clone {
     tower::service_fn(move |request: axum::http::Request<hyper::body::Incoming>| {
         let (router, send) = (router.clone(), send.clone());
-        let mut request = request.map(Body::new);
+        let (head, body) = request.into_parts();
+        let (body, arriving) = unread.watch(Body::new(body));
+        let mut request = axum::http::Request::from_parts(head, body);
         request.extensions_mut().insert(ConnectInfo(connection));
         async move {
             let answer = tower::ServiceExt::oneshot(router, request).await?;
-            Ok(answer.map(send))
+            arriving.answered();
+            Ok(send(answer))
         }
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::Extension;
     use bytes::Bytes;
     use tokio::io::{AsyncWriteExt, duplex};
+
+    use crate::http::untaken::Urgent;
 
     use super::*;
 
@@ -327,13 +349,19 @@ mod tests {
                     if http2 {
                         server.streams(far, FAR).await;
                     } else {
-                        server.requests(far, FAR).await;
+                        server.requests(far, FAR, Unread::default()).await;
                     }
                 };
                 timeout(Duration::from_secs(10), ended).await.expect(said);
             }
         }
     }
+
+    /// The preface of HTTP/2, SETTINGS with the widest window, as much for the connection, and a HEADERS frame that asks for `/`.
+    const OPEN_WINDOW: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\
+        \0\0\x06\x04\0\0\0\0\0\0\x04\x7f\xff\xff\xff\
+        \0\0\x04\x08\0\0\0\0\0\x7f\xff\0\0\
+        \0\0\x06\x01\x05\0\0\0\x01\x82\x86\x84\x41\x01a";
 
     /// The preface of HTTP/2, a SETTINGS frame with a window of zero, and a HEADERS frame that asks for `/`.
     const WINDOW_OF_ZERO: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\
@@ -357,7 +385,7 @@ mod tests {
                     near.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
                         .await
                         .unwrap();
-                    server.requests(far, FAR).await;
+                    server.requests(far, FAR, Unread::default()).await;
                 }
                 // The router holds the answer as well.
                 drop(server);
@@ -371,6 +399,56 @@ mod tests {
             let mut read = Vec::new();
             near.read_to_end(&mut read).await.unwrap();
             assert!(read.len() < 100_000 && read.len() > 10, "{}", read.len());
+        }
+    }
+
+    #[tokio::test]
+    async fn an_urgent_answer_is_over_at_its_time_however_its_client_reads_on() {
+        for http2 in [false, true] {
+            let held = Arc::new(vec![b'x'; 1_000_000]);
+            let answer = Bytes::from_owner(Shown(Arc::clone(&held)));
+            let urgent = Extension(Urgent(Duration::from_millis(200)));
+            let router =
+                Router::new().route("/", axum::routing::get(move || async move { (urgent, answer) }));
+            // Its patience alone would last for the whole test.
+            let unread = Duration::from_millis(400);
+            let server = Server {
+                router,
+                unread,
+                ..server()
+            };
+            let (near, far) = duplex(16 * 1024);
+            let (mut taking, mut asking) = tokio::io::split(near);
+            let ended = async {
+                if http2 {
+                    asking.write_all(OPEN_WINDOW).await.unwrap();
+                    server.streams(far, FAR).await;
+                } else {
+                    asking
+                        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                        .await
+                        .unwrap();
+                    server.requests(far, FAR, Unread::default()).await;
+                }
+                drop(server);
+                while Arc::strong_count(&held) > 1 {
+                    tokio::task::yield_now().await;
+                }
+            };
+            let mut read = 0;
+            let taking = async {
+                let mut octets = [0; 100];
+                while let Ok(taken @ 1..) = taking.read(&mut octets).await {
+                    read += taken;
+                    sleep(Duration::from_millis(1)).await;
+                }
+                std::future::pending::<()>().await;
+            };
+            tokio::select! {
+                () = taking => unreachable!("it never ends"),
+                ended = timeout(Duration::from_secs(10), ended) => ended.expect("it is over"),
+            }
+            assert!(read > 100 && read < 1_000_000, "{read}");
         }
     }
 

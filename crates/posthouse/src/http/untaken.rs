@@ -1,4 +1,5 @@
-//! HTTP/2 answers that their client does not take: its window may keep one stream waiting while the socket goes on.
+//! Answers that their client does not take: the window of HTTP/2 may keep one stream waiting while the socket goes on, and an
+//! answer that holds much memory is to be taken within a time.
 
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
@@ -6,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
+use axum::response::Response;
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use parking_lot::Mutex;
@@ -14,12 +16,20 @@ use tokio::time::{Instant, sleep};
 /// Octets handed over at once, so that a client who reads slowly is seen to read.
 const PIECE: usize = 16 * 1024;
 
+/// Goes with an answer that has to be taken within so long, whoever takes it how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Urgent(pub Duration);
+
 /// The answers of one connection that are being sent.
 #[derive(Default)]
 pub struct Untaken(Mutex<Vec<Weak<Answer>>>);
 
 /// How far a client is with one answer.
-struct Answer(Mutex<Progress>);
+struct Answer {
+    progress: Mutex<Progress>,
+    /// When it is over in any case.
+    until: Option<Instant>,
+}
 
 struct Progress {
     /// Pieces that were handed over and are not on the wire yet.
@@ -29,12 +39,32 @@ struct Progress {
 }
 
 impl Untaken {
-    /// The same body, watched until its last octet is on the wire.
-    pub fn watch(&self, body: Body) -> Body {
-        let answer = Arc::new(Answer(Mutex::new(Progress {
+    /// The same answer, watched until its last octet is on the wire.
+    pub fn watch(&self, answer: Response) -> Response {
+        let until = answer
+            .extensions()
+            .get()
+            .map(|Urgent(time)| Instant::now() + *time);
+        answer.map(|body| self.watch_body(body, until))
+    }
+
+    /// The same answer, watched if it is urgent.
+    pub fn watch_urgent(&self, answer: Response) -> Response {
+        if answer.extensions().get::<Urgent>().is_some() {
+            return self.watch(answer);
+        }
+        answer
+    }
+
+    fn watch_body(&self, body: Body, until: Option<Instant>) -> Body {
+        let progress = Progress {
             pieces: 0,
             since: Instant::now(),
-        })));
+        };
+        let answer = Arc::new(Answer {
+            progress: Mutex::new(progress),
+            until,
+        });
         let mut answers = self.0.lock();
         answers.retain(|answer| answer.strong_count() > 0);
         answers.push(Arc::downgrade(&answer));
@@ -45,7 +75,7 @@ impl Untaken {
         })
     }
 
-    /// Resolves when a client has taken nothing of an answer for so long.
+    /// Resolves when a client has taken nothing of an answer for so long, or has had the time of an urgent one.
     pub async fn stalls(&self, most: Duration) {
         while !self.is_stalled(most) {
             sleep(most / 4).await;
@@ -55,8 +85,9 @@ impl Untaken {
     fn is_stalled(&self, most: Duration) -> bool {
         let answers = self.0.lock();
         answers.iter().filter_map(Weak::upgrade).any(|answer| {
-            let progress = answer.0.lock();
-            progress.pieces > 0 && progress.since.elapsed() >= most
+            let progress = answer.progress.lock();
+            let is_late = answer.until.is_some_and(|until| until <= Instant::now());
+            is_late || progress.pieces > 0 && progress.since.elapsed() >= most
         })
     }
 }
@@ -69,7 +100,7 @@ struct Piece {
 
 impl Piece {
     fn new(octets: Bytes, answer: &Arc<Answer>) -> Self {
-        let mut progress = answer.0.lock();
+        let mut progress = answer.progress.lock();
         if progress.pieces == 0 {
             progress.since = Instant::now();
         }
@@ -90,7 +121,7 @@ impl AsRef<[u8]> for Piece {
 
 impl Drop for Piece {
     fn drop(&mut self) {
-        let mut progress = self.answer.0.lock();
+        let mut progress = self.answer.progress.lock();
         progress.pieces -= 1;
         progress.since = Instant::now();
     }
@@ -152,7 +183,9 @@ mod tests {
     async fn an_answer_comes_whole_and_stalls_only_while_a_piece_of_it_is_not_taken() {
         let untaken = Untaken::default();
         let whole: Vec<u8> = (0..3 * PIECE + 7).map(|n| (n % 251) as u8).collect();
-        let mut pieces = untaken.watch(Body::from(whole.clone())).into_data_stream();
+        let mut pieces = untaken
+            .watch_body(Body::from(whole.clone()), None)
+            .into_data_stream();
         let mut read = Vec::new();
         while let Some(piece) = pieces.next().await {
             let piece = piece.unwrap();
@@ -164,7 +197,11 @@ mod tests {
             assert!(!untaken.is_stalled(Duration::ZERO));
         }
         assert!(read == whole);
-        let piece = untaken.watch(Body::from("x")).into_data_stream().next().await;
+        let piece = untaken
+            .watch_body(Body::from("x"), None)
+            .into_data_stream()
+            .next()
+            .await;
         untaken.stalls(Duration::from_millis(20)).await;
         drop(piece);
         assert!(!untaken.is_stalled(Duration::ZERO));

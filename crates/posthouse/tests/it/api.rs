@@ -11,6 +11,7 @@ mod live;
 mod mail;
 mod operator;
 mod own;
+mod refused;
 mod second_step;
 mod session;
 mod sessions;

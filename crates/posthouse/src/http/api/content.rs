@@ -1,9 +1,12 @@
 //! A stored message as a person looks at it: its parts, its source, its HTML behind bars.
 
+use std::time::Duration;
+
 use accounts::Scope;
+use axum::Extension;
 use axum::body::Body;
 use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, IntoResponseParts, Response};
 use bytes::Bytes;
 use mail::message::Content;
 use outbound::off_the_workers;
@@ -15,6 +18,7 @@ use crate::budget::{Claim, Fair};
 use crate::http::Parts;
 use crate::http::auth::Caller;
 use crate::http::error::{ApiError, ApiResult};
+use crate::http::untaken::Urgent;
 
 /// Nothing in a mail's HTML may run, load or lead anywhere; only our own pages may frame it.
 const PREVIEW_CSP: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; \
@@ -26,6 +30,10 @@ const READING: usize = 256 * 1024 * 1024;
 const PARTS: usize = 8;
 /// What looking into a message takes beside it: its text and its HTML, decoded.
 const LOOKING: usize = 4 * 1024 * 1024;
+
+/// Who reads an answer gets this long, and a second for so many octets of it: the memory is to come back.
+const PATIENCE: Duration = Duration::from_secs(30);
+const LEAST_RATE: usize = 32 * 1024;
 
 /// However big a message may be, each account can look at one.
 pub fn memory_for_reading(max_message_size: usize) -> Fair {
@@ -66,13 +74,20 @@ impl<T: AsRef<[u8]>> AsRef<[u8]> for Sent<T> {
     }
 }
 
-fn body<T: AsRef<[u8]> + Send + 'static>(octets: T, mut claim: Claim) -> Body {
-    claim.shrink(octets.as_ref().len());
+fn answer<T: AsRef<[u8]> + Send + 'static>(
+    headers: impl IntoResponseParts,
+    octets: T,
+    mut claim: Claim,
+) -> Response {
+    let length = octets.as_ref().len();
+    claim.shrink(length);
+    let urgent = Urgent(PATIENCE + Duration::from_secs((length / LEAST_RATE) as u64));
     let sent = Sent {
         octets,
         _claim: claim,
     };
-    Body::from(Bytes::from_owner(sent))
+    let body = Body::from(Bytes::from_owner(sent));
+    (headers, Extension(urgent), body).into_response()
 }
 
 /// What a message holds.
@@ -181,7 +196,7 @@ fn note_reading(caller: &Caller, owner: Id, message: Id) {
 /// The message byte for byte, to be read, never to be rendered.
 pub fn source(stored: Stored) -> Response {
     let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
-    (headers, body(stored.raw, stored.claim)).into_response()
+    answer(headers, stored.raw, stored.claim)
 }
 
 /// Its parts.
@@ -189,7 +204,7 @@ pub async fn view(stored: Stored) -> ApiResult<Response> {
     let view = ContentView::from(looked_through(stored.raw).await?);
     let json = serde_json::to_vec(&view).map_err(|error| ApiError::internal(&error))?;
     let headers = [(header::CONTENT_TYPE, "application/json")];
-    Ok((headers, body(json, stored.claim)).into_response())
+    Ok(answer(headers, json, stored.claim))
 }
 
 /// The HTML part.
@@ -203,5 +218,22 @@ pub async fn html(stored: Stored) -> ApiResult<Response> {
         (header::CONTENT_SECURITY_POLICY, PREVIEW_CSP),
         (header::REFERRER_POLICY, "no-referrer"),
     ];
-    Ok((headers, body(html, stored.claim)).into_response())
+    Ok(answer(headers, html, stored.claim))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_holds_memory_is_urgent_and_the_longer_the_more_time_it_has() {
+        let fair = memory_for_reading(1024 * 1024);
+        for (octets, seconds) in [(10, 30), (24 * 1024 * 1024, 30 + 768)] {
+            let claim = fair.claim(Id::from_bytes([1; 16]), octets).unwrap();
+            let raw = Bytes::from(vec![b'x'; octets]);
+            let response = source(Stored { raw, claim });
+            let urgent = response.extensions().get::<Urgent>();
+            assert_eq!(urgent, Some(&Urgent(Duration::from_secs(seconds))));
+        }
+    }
 }
