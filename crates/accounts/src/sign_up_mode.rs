@@ -1,10 +1,13 @@
 //! Who may open an account: as the configuration says, until an operator chooses otherwise for every node.
 
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 use crate::audit::{self, By};
 use crate::{Accounts, Result, settings};
 
+/// How often a running server looks, for pages that only show it.
+const EVERY: Duration = Duration::from_secs(1);
 /// The name under which the operator's choice is kept.
 const NAME: &str = "sign_up_mode";
 
@@ -81,7 +84,21 @@ impl Accounts {
         })
     }
 
-    /// The same as of the last look, which a running server takes every second.
+    /// Looks again and again until told to stop, so that [`Self::sign_up_mode_seen`] holds what another node chose.
+    pub async fn keep_sign_up_mode(self, stop: impl Future<Output = ()>) {
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            if let Err(error) = self.sign_up_mode().await {
+                tracing::debug!(%error, "who may open an account cannot be read");
+            }
+            tokio::select! {
+                () = &mut stop => return,
+                () = tokio::time::sleep(EVERY) => {}
+            }
+        }
+    }
+
+    /// The same as of the last look, without a look at the database.
     pub fn sign_up_mode_seen(&self) -> SignUpMode {
         self.inner.sign_up_mode.get()
     }

@@ -187,8 +187,6 @@ impl Accounts {
                     false
                 }
             };
-            // Pages that show who may open an account need not ask for it.
-            let _ = self.sign_up_mode().await;
             let pause = if more { Duration::ZERO } else { EVERY };
             tokio::select! {
                 () = &mut stop => return,

@@ -1,5 +1,7 @@
 //! Who may open an account is the operator's word, on every node at once, and the configuration's where there is none.
 
+use std::time::Duration;
+
 use accounts::{By, GuardSettings, Settings, SignUpMode, StandardLimits};
 use store::{Clock, both_engines};
 
@@ -22,6 +24,18 @@ both_engines! {
         let there = other.sign_up_mode().await.unwrap();
         assert_eq!((there.mode, there.configured), (SignUpMode::Closed, SignUpMode::Invite));
         assert_eq!(other.sign_up_mode_seen(), SignUpMode::Closed);
+        // A running server looks by itself.
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let looking = tokio::spawn(other.clone().keep_sign_up_mode(async move { let _ = stopped.await; }));
+        room.accounts.choose_sign_up_mode(Some(SignUpMode::Open), &By::system()).await.unwrap();
+        let seen = async {
+            while other.sign_up_mode_seen() != SignUpMode::Open {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), seen).await.expect("it is seen");
+        drop(stop);
+        looking.await.unwrap();
         room.accounts.choose_sign_up_mode(None, &By::system()).await.unwrap();
         assert_eq!(other.sign_up_mode().await.unwrap().chosen, None);
         assert_eq!(other.sign_up_mode().await.unwrap().mode, SignUpMode::Invite);

@@ -236,6 +236,7 @@ impl Server {
             stop.clone().cancelled_owned(),
         ));
         tasks.spawn(accounts.clone().keep_guard(stop.clone().cancelled_owned()));
+        tasks.spawn(accounts.clone().keep_sign_up_mode(stop.clone().cancelled_owned()));
         tasks.spawn(accounts.keep_attempts(stop.clone().cancelled_owned()));
         let listeners = web::listeners(
             (sockets.http, &http),
