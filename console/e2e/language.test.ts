@@ -45,6 +45,11 @@ it("is switched in the menu, and stays so", async () => {
   expect(await lang(view)).toBe("fr");
 });
 
+it("names a browser and what it runs on in its own words", async () => {
+  await view.page.goto("/app/account/security");
+  await view.page.getByText("Chrome sur Linux").waitFor();
+});
+
 it("has room for its words on a narrow screen", async () => {
   const narrow = await open(browser, server.url, {
     viewport: { width: 360, height: 740 },
@@ -63,4 +68,4 @@ it("has room for its words on a narrow screen", async () => {
   expect(await look(narrow, Object.fromEntries(places), "light", 360)).toEqual([]);
   expect(narrow.faults).toEqual([]);
   await narrow.context.close();
-});
+}, 300_000);

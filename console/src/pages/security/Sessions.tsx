@@ -55,7 +55,10 @@ function useColumns(): Column<Session>[] {
     stale: STALE,
     said: () => t("security.sessionEnded"),
   });
-  const browser = (row: Session) => row.browser || t("security.unknownBrowser");
+  const browser = ({ browser, system }: Session) =>
+    browser && system
+      ? t("security.browserOn", { browser, system })
+      : browser || system || t("security.unknownBrowser");
   return [
     {
       id: "browser",

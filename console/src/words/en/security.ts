@@ -104,6 +104,7 @@ export const security = {
     sessionsHint:
       "Every browser that is signed in with your login. End what you do not know, and change your password then.",
     browser: "Browser",
+    browserOn: "{{browser}} on {{system}}",
     unknownBrowser: "Unknown browser",
     thisOne: "This one",
     from: "From",

@@ -110,6 +110,7 @@ export const security: Shape<typeof english> = {
     sessionsHint:
       "Chaque navigateur connecté avec votre identifiant. Fermez ce que vous ne connaissez pas, et changez alors de mot de passe.",
     browser: "Navigateur",
+    browserOn: "{{browser}} sur {{system}}",
     unknownBrowser: "Navigateur inconnu",
     thisOne: "Celui-ci",
     from: "Depuis",

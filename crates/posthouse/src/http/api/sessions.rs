@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::http::Parts;
-use crate::http::agent::in_words;
+use crate::http::agent::named;
 use crate::http::auth::Caller;
 use crate::http::error::{ApiResult, Problem};
 use crate::http::json::{Named, id};
@@ -27,9 +27,12 @@ pub fn routes() -> OpenApiRouter<Parts> {
 #[schema(as = Session)]
 struct SessionView {
     id: String,
-    /// Browser and system; empty where it does not say.
-    #[schema(example = "Firefox on Windows")]
+    /// Empty where it does not say.
+    #[schema(example = "Firefox")]
     browser: String,
+    /// What it runs on, where it says so.
+    #[schema(required = true, example = "Windows")]
+    system: Option<&'static str>,
     /// Where it signed in from.
     #[schema(example = "192.0.2.7")]
     ip: String,
@@ -44,9 +47,11 @@ struct SessionView {
 
 impl From<OwnSession> for SessionView {
     fn from(session: OwnSession) -> Self {
+        let agent = named(&session.origin.agent);
         Self {
             id: session.id.to_string(),
-            browser: in_words(&session.origin.agent),
+            browser: agent.name,
+            system: agent.system,
             ip: session.origin.ip,
             current: session.current,
             created_at: session.created_at.rfc3339(),

@@ -33,7 +33,7 @@ both_engines! {
         assert_eq!(list.len(), 2, "{list:?}");
         let this: Vec<_> = list.iter().filter(|one| one["current"] == true).collect();
         assert_eq!(this.len(), 1);
-        assert_eq!((&this[0]["browser"], &this[0]["ip"]), (&json!("Firefox on Linux"), &json!("127.0.0.1")));
+        assert_eq!((&this[0]["browser"], &this[0]["system"], &this[0]["ip"]), (&json!("Firefox"), &json!("Linux"), &json!("127.0.0.1")));
         let text = format!("{list:?}");
         let token = here.cookie.as_deref().unwrap().split('=').nth(1).unwrap();
         assert!(!text.contains(token));
