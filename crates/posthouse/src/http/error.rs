@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use accounts::AccountsError;
+use accounts::password::Weakness;
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -44,6 +45,9 @@ pub struct FieldError {
     /// What is wrong with it.
     #[schema(example = "an address needs an @")]
     message: String,
+    /// The same of a password, for pages that say it in another language.
+    #[serde(skip)]
+    weaknesses: Vec<Weakness>,
 }
 
 impl FieldError {
@@ -59,7 +63,12 @@ impl FieldError {
         Self {
             field: field.into(),
             message: message.into(),
+            weaknesses: Vec::new(),
         }
+    }
+
+    pub fn weaknesses(&self) -> &[Weakness] {
+        &self.weaknesses
     }
 }
 
@@ -290,7 +299,10 @@ impl From<AccountsError> for ApiError {
             AccountsError::Address(_) | AccountsError::NoSuchLogin(_) | AccountsError::NotInvited(_) => {
                 Self::invalid("email", said)
             }
-            AccountsError::Weak(_) => Self::invalid("password", said),
+            AccountsError::Weak(weak) => Self::Invalid(vec![FieldError {
+                weaknesses: weak.reasons,
+                ..FieldError::new("password", said)
+            }]),
             AccountsError::Range(_) => Self::invalid("range", said),
             AccountsError::WrongPassword => Self::invalid("current", said),
             AccountsError::WrongCode | AccountsError::UselessCode => Self::invalid("code", said),

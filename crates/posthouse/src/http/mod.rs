@@ -38,7 +38,7 @@ pub use api::{SignedIn, confirm_account, open_account, openapi, sign_in_with_cod
 pub use attempts::Attempts;
 pub use auth::{COOKIE, HALF_COOKIE, IMPERSONATION_COOKIE, half_token, requester, session_token};
 pub use csrf::comes_from_us;
-pub use error::{ApiError, ApiResult};
+pub use error::{ApiError, ApiResult, FieldError};
 pub use heavy::memory_of_the_biggest;
 pub use live::Live;
 pub use peer::Client;

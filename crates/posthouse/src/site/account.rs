@@ -13,7 +13,8 @@ use super::Public;
 use super::lang::{Lang, Visit};
 use super::login::code_page;
 use crate::http::{
-    ApiError, ApiResult, Client, SignedIn, confirm_account, open_account, requester, sign_in_with_password,
+    ApiError, ApiResult, Client, FieldError, SignedIn, confirm_account, open_account, requester,
+    sign_in_with_password,
 };
 
 /// Code, English and French name, by code.
@@ -273,19 +274,20 @@ impl Public {
             StatusCode::OK,
             "account.html",
             visit,
-            values(visit, which, filled, ("", "")),
+            values(visit, which, filled, &Refusal::default()),
         )
     }
 
     /// The form again with what was typed, but for the password.
     fn refused(&self, visit: &Visit, which: &str, filled: &Filled, error: &ApiError) -> Response {
-        let mut detail = String::new();
+        let mut refusal = Refusal::default();
         let (status, fault, wait) = match error {
             ApiError::Invalid(faults) => {
                 let (field, message) = faults
                     .first()
                     .map_or(("", ""), |fault| (fault.field(), fault.message()));
-                message.clone_into(&mut detail);
+                message.clone_into(&mut refusal.detail);
+                refusal.reasons = faults.first().map(reasons).unwrap_or_default();
                 let fault = match field {
                     "email" => "email",
                     "password" if which == "confirm" => "wrong",
@@ -302,7 +304,8 @@ impl Public {
             }
             _ => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", 0),
         };
-        let values = values(visit, which, filled, (fault, &detail));
+        refusal.fault = fault;
+        let values = values(visit, which, filled, &refusal);
         let mut response = self.answer(status, "account.html", visit, values);
         if wait > 0 {
             response
@@ -335,14 +338,33 @@ impl Public {
     }
 }
 
-fn values(visit: &Visit, which: &str, filled: &Filled, (fault, detail): (&str, &str)) -> Value {
+/// Why a form was not accepted.
+#[derive(Default)]
+struct Refusal {
+    /// Its words are `account.fault.` and this; empty where it was.
+    fault: &'static str,
+    /// The same in English, and nearer.
+    detail: String,
+    /// What is wrong with a password; the words are `account.weak.` and these.
+    reasons: Vec<&'static str>,
+}
+
+fn reasons(fault: &FieldError) -> Vec<&'static str> {
+    let weaknesses = fault.weaknesses().iter();
+    weaknesses.filter_map(|weakness| weakness.code()).collect()
+}
+
+fn values(visit: &Visit, which: &str, filled: &Filled, refusal: &Refusal) -> Value {
     let (countries, zones) = if which == "sign_up" {
         (countries(visit.lang), ZONES.lines().collect())
     } else {
         (Vec::new(), Vec::new())
     };
     context! {
-        which, fault, detail, countries, zones,
+        which, countries, zones,
+        fault => refusal.fault,
+        detail => &refusal.detail,
+        reasons => &refusal.reasons,
         token => &filled.token,
         email => &filled.email,
         inviter => &filled.inviter,

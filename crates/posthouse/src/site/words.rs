@@ -86,6 +86,8 @@ fn flatten(prefix: &str, table: &toml::Table, words: &mut BTreeMap<String, Strin
 mod tests {
     use std::collections::BTreeSet;
 
+    use accounts::password::Weakness;
+
     use super::*;
 
     /// The names in braces of a sentence.
@@ -142,6 +144,19 @@ mod tests {
             let named = text.contains(&format!("\"{key}\"")) || text.contains(&format!("'{key}'"));
             let group = chosen.iter().any(|group| key.starts_with(group));
             assert!(named || group, "nothing says {key}");
+        }
+    }
+
+    #[test]
+    fn each_weakness_of_a_password_has_words_in_each_language_and_no_other_has() {
+        let words = Words::read();
+        for lang in Lang::ALL {
+            let keys: BTreeSet<_> = words.0[&lang]
+                .keys()
+                .filter_map(|key| key.strip_prefix("account.weak."))
+                .collect();
+            let codes = Weakness::ALL.iter().map(|(_, code)| *code).collect();
+            assert_eq!(keys, codes, "{}", lang.code());
         }
     }
 

@@ -286,6 +286,18 @@ both_engines! {
         assert!(String::from_utf8_lossy(&refused.stderr).contains("accounts.signup"));
     }
 
+    fn a_weak_password_hears_why_in_the_language_of_the_page(engine) {
+        let (server, _) = server(engine, "open");
+        let fields = [("email", ALICE), ("password", "password1234"), ("country", "FR"), ("time_zone", "Europe/Paris")];
+        for (page, why) in [
+            ("/en/sign-up", "Many people have this password. Add another word or two"),
+            ("/fr/sign-up", "Beaucoup de gens ont ce mot de passe. Ajoutez un mot ou deux"),
+        ] {
+            let said = server.http().submit(page, &fields).expect(422).text;
+            assert!(said.contains(why), "{said}");
+        }
+    }
+
     fn the_owner_is_told_of_every_change_of_the_password(engine) {
         let (server, ops) = server(engine, "closed");
         server.create_account(ALICE);
@@ -491,7 +503,7 @@ fn every_step_works_without_javascript_and_a_link_that_is_only_looked_at_changes
     ];
     let weak = [fields[0], ("password", "password123"), fields[2], fields[3]];
     let again = submit(&server, "/fr/sign-up", &weak).expect(422).text;
-    assert!(again.contains("trop facile") && again.contains(ALICE) && !again.contains("password123"));
+    assert!(again.contains("n’est pas assez bon") && again.contains(ALICE) && !again.contains("password123"));
     let sent = submit(&server, "/sign-up", &fields).expect(200).text;
     assert!(sent.contains("Look into your mailbox"), "{sent}");
 
