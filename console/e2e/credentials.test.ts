@@ -1,4 +1,5 @@
 /** SMTP credentials: made, shown once, revoked; and the switch that keeps the login's password off SMTP. */
+import { spawnSync } from "node:child_process";
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { accessible, launch, OPERATOR, open, picture, settled, setUp, type View } from "./browser";
@@ -8,6 +9,7 @@ import { type Server, startServer } from "./server";
 let server: Server;
 let browser: Browser;
 let view: View;
+let password = "";
 
 beforeAll(async () => {
   [server, browser] = await Promise.all([startServer(), launch()]);
@@ -44,7 +46,7 @@ describe("an SMTP credential", () => {
     await picture(page, "credential-dialog");
     await dialog.getByRole("button", { name: "Create a credential" }).click();
     const alert = page.getByRole("alert").filter({ hasText: "This is the only time" });
-    const password = await alert.getByText(/^phs_/).textContent();
+    password = (await alert.getByText(/^phs_/).textContent()) ?? "";
     expect(password).toMatch(/^phs_[0-9A-Za-z]{44}$/);
     await alert.getByText(OPERATOR.email, { exact: true }).waitFor();
     await settled(page);
@@ -83,15 +85,15 @@ describe("an SMTP credential", () => {
 
   it("may be all that signs in over SMTP", async () => {
     const { page } = view;
-    const password = page.getByRole("switch", { name: OPERATOR.email });
-    expect(await password.isChecked()).toBe(true);
-    await password.click();
+    const allowed = page.getByRole("switch", { name: OPERATOR.email });
+    expect(await allowed.isChecked()).toBe(true);
+    await allowed.click();
     await page.getByText("Named credentials go on.").waitFor();
     await page.getByRole("dialog").getByRole("button", { name: "Forbid the password on SMTP" }).click();
     await said("with named credentials only").waitFor();
     await page.getByText("Only named credentials sign in over SMTP.").waitFor();
-    expect(await password.isChecked()).toBe(false);
-    await password.click();
+    expect(await allowed.isChecked()).toBe(false);
+    await allowed.click();
     await page.getByText("The password signs in over SMTP, and so do named credentials.").waitFor();
   });
 
@@ -115,5 +117,30 @@ describe("an SMTP credential", () => {
     await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();
     await said("Web shop was revoked").waitFor();
     await page.getByRole("button", { name: "Revoke: Web shop" }).waitFor({ state: "detached" });
+  });
+
+  it("is named in full where it was tried once more", async () => {
+    const asked = `--server 127.0.0.1 --port ${server.smtpPort} --tls --auth PLAIN --auth-user ${OPERATOR.email} --to zoe@example.org`;
+    const tried = spawnSync("swaks", [...asked.split(" "), "--auth-password", password], {
+      encoding: "utf8",
+    });
+    expect(tried.stdout).toContain("535 5.7.8");
+    for (const width of [360, 768, 1440]) {
+      const narrow = await open(browser, server.url, {
+        viewport: { width, height: 900 },
+        storageState: await view.context.storageState(),
+      });
+      await narrow.page.goto("/app/account/attempts");
+      const name = narrow.page.getByRole("cell").getByText("Web shop", { exact: true });
+      await name.waitFor();
+      await settled(narrow.page);
+      await picture(narrow.page, `attempt-with-credential-${width}`);
+      const beyond = await name.evaluate((one) => {
+        const cell = one.closest("td");
+        return cell ? one.getBoundingClientRect().right - cell.getBoundingClientRect().right : 1;
+      });
+      expect(beyond, `${width} px`).toBeLessThanOrEqual(0);
+      await narrow.context.close();
+    }
   });
 });

@@ -268,6 +268,8 @@ describe("the pages with forms", () => {
             .filter({ visible: true })
             .first()
             .waitFor();
+          // When it was, or when it ends, is what one looks for on any screen.
+          expect(await view.page.locator("tbody time").filter({ visible: true }).count()).toBeGreaterThan(0);
           await picture(view.page, `${name}-with-data-${width}-${scheme}`);
           found.push(...(await obstacles(view.page, `${name} at ${width} px, ${scheme}`)), ...view.faults);
           await view.context.close();

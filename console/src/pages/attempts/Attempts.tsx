@@ -106,7 +106,7 @@ function What({ row }: { row: SignInAttempt }) {
       ? t("attempts.near", { login: row.near })
       : t(`attempts.todo.${row.reason}`);
   return (
-    <>
+    <div style={{ whiteSpace: "normal" }}>
       {t(`attempts.reasons.${row.reason}`, { until })}
       {row.credential && (
         <>
@@ -114,10 +114,10 @@ function What({ row }: { row: SignInAttempt }) {
         </>
       )}
       {remedy && (
-        <Text size="xs" c="dimmed" style={{ whiteSpace: "normal" }}>
+        <Text size="xs" c="dimmed">
           {remedy}
         </Text>
       )}
-    </>
+    </div>
   );
 }

@@ -5,12 +5,11 @@ import { liftLockout, lockouts } from "../../api/signIn";
 import type { Lockout } from "../../api/types";
 import { count } from "../../format/number";
 import { useAct } from "../../parts/act";
-import { actColumn } from "../../parts/columns";
+import { actColumn, agoColumn } from "../../parts/columns";
 import type { Column } from "../../parts/DataTable";
 import { Empty } from "../../parts/Feedback";
 import { List } from "../../parts/List";
 import { Page } from "../../parts/Page";
-import { When } from "../../parts/Time";
 
 export function Component() {
   const { t } = useTranslation();
@@ -57,14 +56,7 @@ function useColumns(): Column<Lockout>[] {
         ),
       text: (row) => row.network || t("lockouts.codes"),
     },
-    {
-      id: "until",
-      header: t("lockouts.until"),
-      need: 2,
-      numeric: true,
-      cell: (row) => <When at={row.until} />,
-      text: (row) => row.until,
-    },
+    agoColumn({ id: "until", header: t("lockouts.until"), at: (row) => row.until }),
     {
       id: "locks",
       header: t("lockouts.locks"),
