@@ -120,8 +120,7 @@ function everywhere(me: Me): Group[] {
 }
 
 const holds = (me: Me, place: Pick<Place, "needs" | "own"> | undefined) =>
-  (place?.needs === undefined || me.login.scopes.includes(place.needs)) &&
-  !(place?.own && me.impersonation);
+  (place?.needs === undefined || me.login.scopes.includes(place.needs)) && !(place?.own && me.impersonation);
 
 /** The places that the role of whoever is signed in opens. */
 export function groups(me: Me): Group[] {

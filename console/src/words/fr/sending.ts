@@ -285,7 +285,8 @@ export const sending: Shape<typeof english> = {
     title: "Adresses seules",
     hint: "Une adresse d’un domaine qui n’est pas à vous. La personne qui lit sa boîte doit donner son accord, et ses messages ne portent pas la signature de son domaine.",
     add: "Ajouter une adresse",
-    addHint: "Nous écrivons à cette adresse. Dès que la personne qui la lit a donné son accord, vous pouvez envoyer depuis elle.",
+    addHint:
+      "Nous écrivons à cette adresse. Dès que la personne qui la lit a donné son accord, vous pouvez envoyer depuis elle.",
     submit: "Lui écrire",
     address: "Adresse",
     confirmed: "Confirmée",
@@ -295,7 +296,8 @@ export const sending: Shape<typeof english> = {
     emptyHint: "Votre propre adresse n’en a pas besoin, ni celles de vos domaines.",
     removed: "{{address}} a été retirée",
     removeTitle: "Retirer {{address}} ?",
-    removeText: "Vous ne pourrez plus envoyer depuis elle. Pour l’employer de nouveau, il faudra un nouvel accord de son titulaire.",
+    removeText:
+      "Vous ne pourrez plus envoyer depuis elle. Pour l’employer de nouveau, il faudra un nouvel accord de son titulaire.",
   },
   domain: {
     checkNow: "Vérifier maintenant",
