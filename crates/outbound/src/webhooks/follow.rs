@@ -163,17 +163,20 @@ fn write(tx: &mut Tx<'_>, look: &Look) -> Result<()> {
     if events::take_turn(tx, CONSUMER)? != Some(look.from) {
         return Ok(());
     }
-    let mut active = HashMap::new();
-    for delivery in &look.deliveries {
+    let mut active = HashSet::new();
+    for webhook in look
+        .deliveries
+        .iter()
+        .map(|one| one.webhook)
+        .collect::<HashSet<_>>()
+    {
         // What was removed or paused since it was looked at is told nothing.
-        if !active.contains_key(&delivery.webhook) {
-            let found = endpoints::any(tx, delivery.webhook)?;
-            let told = found.is_some_and(|endpoint| endpoint.paused.is_none());
-            active.insert(delivery.webhook, told);
+        if endpoints::any(tx, webhook)?.is_some_and(|endpoint| endpoint.paused.is_none()) {
+            active.insert(webhook);
         }
-        if active[&delivery.webhook] {
-            queue::insert(tx, delivery)?;
-        }
+    }
+    for delivery in look.deliveries.iter().filter(|one| active.contains(&one.webhook)) {
+        queue::insert(tx, delivery)?;
     }
     events::advance(tx, CONSUMER, look.to)
 }

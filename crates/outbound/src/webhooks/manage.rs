@@ -73,7 +73,8 @@ pub struct EndpointChange {
     pub url: Option<String>,
     pub description: Option<String>,
     pub kinds: Option<Vec<String>>,
-    pub stream: Option<Option<String>>,
+    /// An empty one stands for every stream.
+    pub stream: Option<String>,
 }
 
 /// An endpoint that was just made, or got a new secret: the only moment at which it is told.
@@ -177,7 +178,7 @@ impl Webhooks {
             url: change.url.unwrap_or(before.url),
             description: change.description.unwrap_or(before.description),
             kinds: change.kinds.unwrap_or(before.kinds),
-            stream: change.stream.unwrap_or(before.stream),
+            stream: change.stream.or(before.stream),
         };
         let wanted = wanted.checked(self.0.open)?;
         self.alter((account, id), by, "webhook.changed", move |tx, endpoint| {

@@ -58,7 +58,7 @@ pub struct EventData {
     #[schema(required = true)]
     message: Option<String>,
     /// Its Message-ID; null when the message is no longer on record.
-    #[schema(required = true, example = "<1@mail.example.com>")]
+    #[schema(required = true, example = "1@mail.example.com")]
     message_id: Option<String>,
     /// The recipient it happened to, counted from 0; null for the message as a whole.
     #[schema(required = true)]

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use mail::time::Time;
 use outbound::webhooks::{Endpoint, EndpointChange, NewEndpoint, PausedBy, Wanted};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -203,15 +203,8 @@ struct ChangeWebhook {
     description: Option<String>,
     /// Empty stands for all.
     types: Option<Vec<String>>,
-    /// Null stands for every stream.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>)]
-    stream: Option<Option<String>>,
-}
-
-/// A field that is given, be it null.
-fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(value).map(Some)
+    /// An empty one stands for every stream.
+    stream: Option<String>,
 }
 
 /// Change a webhook

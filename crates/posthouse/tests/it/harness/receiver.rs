@@ -8,9 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use rustls::{ServerConnection, StreamOwned};
 use serde_json::Value;
 
 use super::eventually;
+use super::tls::Identity;
 
 /// What a receiver does with a request it has read.
 #[derive(Clone, Debug)]
@@ -73,6 +75,20 @@ pub struct Receiver {
 
 impl Receiver {
     pub fn start() -> Self {
+        Self::listen(|stream, inner| serve(stream, inner))
+    }
+
+    /// One that speaks TLS.
+    pub fn with_tls(identity: &Identity) -> Self {
+        let config = identity.server();
+        Self::listen(move |stream, inner| {
+            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+            serve(StreamOwned::new(connection, stream), inner)
+        })
+    }
+
+    fn listen(serve: impl Fn(TcpStream, &Inner) -> std::io::Result<()> + Send + Sync + 'static) -> Self {
+        let serve = Arc::new(serve);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let inner = Arc::<Inner>::default();
@@ -83,7 +99,7 @@ impl Receiver {
                     return;
                 }
                 shared.connections.fetch_add(1, Ordering::SeqCst);
-                let shared = Arc::clone(&shared);
+                let (shared, serve) = (Arc::clone(&shared), Arc::clone(&serve));
                 thread::spawn(move || {
                     let _ = serve(stream, &shared);
                 });
@@ -136,9 +152,8 @@ impl Drop for Receiver {
     }
 }
 
-fn serve(stream: TcpStream, inner: &Inner) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut stream = stream;
+fn serve(stream: impl Read + Write, inner: &Inner) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
@@ -166,14 +181,19 @@ fn serve(stream: TcpStream, inner: &Inner) -> std::io::Result<()> {
     let reply = inner.replies.lock().unwrap().get(&path).cloned();
     let head = |status: u16, more: &str| format!("HTTP/1.1 {status} Said\r\n{more}Connection: close\r\n\r\n");
     let going = || !inner.stopped.load(Ordering::SeqCst);
-    match reply.unwrap_or(Reply::Status(204)) {
-        Reply::Status(status) => stream.write_all(head(status, "").as_bytes()),
+    let reply = reply.unwrap_or(Reply::Status(204));
+    if matches!(reply, Reply::Silence) {
+        // Until the other side gives up.
+        return reader.read_to_end(&mut Vec::new()).map(drop);
+    }
+    let stream = reader.get_mut();
+    match reply {
+        Reply::Status(status) => {
+            stream.write_all(head(status, "").as_bytes())?;
+            stream.flush()
+        }
         Reply::Says(status, body) => stream.write_all(format!("{}{body}", head(status, "")).as_bytes()),
         Reply::Redirect(to) => stream.write_all(head(302, &format!("Location: {to}\r\n")).as_bytes()),
-        Reply::Silence => {
-            // Until the other side gives up.
-            reader.read_to_end(&mut Vec::new()).map(drop)
-        }
         Reply::Drip => {
             stream.write_all(b"HTTP/1.1 200 OK\r\nX: ")?;
             while going() {
@@ -189,7 +209,7 @@ fn serve(stream: TcpStream, inner: &Inner) -> std::io::Result<()> {
             }
             Ok(())
         }
-        Reply::Close => Ok(()),
+        Reply::Silence | Reply::Close => Ok(()),
         Reply::Hold => {
             while going() && !inner.released.load(Ordering::SeqCst) {
                 thread::park_timeout(Duration::from_millis(10));

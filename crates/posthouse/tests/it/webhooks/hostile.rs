@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use super::{ALICE, create, deliveries, delivery, send, server, signed_in, webhook};
 use crate::both_engines;
 use crate::harness::dns::Dns;
+use crate::harness::sink::Arrived;
+use crate::harness::tls::Identity;
 use crate::harness::{PASSWORD, Posthouse, Receiver, Reply, Sink, eventually};
 
 both_engines! {
@@ -64,7 +66,7 @@ both_engines! {
         assert!(webhook(&http, &id)["paused"].is_null());
         let mail = eventually("the owner is written to", || {
             let arrived = sink.arrived();
-            arrived.iter().map(|one| one.text()).find(|text| text.contains("its receiver is gone"))
+            arrived.iter().map(Arrived::text).find(|text| text.contains("its receiver is gone"))
         });
         assert!(mail.contains(&format!("127.0.0.1:{}", receiver.port())), "{mail}");
         // What happens now is told nobody, and a test is all the same.
@@ -152,6 +154,33 @@ both_engines! {
         // One question each for IPv4 and IPv6: an answer that changes meanwhile is asked for by nobody.
         let asked = dns.asked().into_iter().filter(|name| name.contains("hooks.example")).count();
         assert_eq!(asked, 2, "{:?}", dns.asked());
+    }
+
+    fn a_receiver_proves_by_its_certificate_who_it_is(engine) {
+        let (dns, home) = (Dns::start(), tempfile::TempDir::new().unwrap());
+        let identity = Identity::for_names(&["hooks.example"]);
+        let receiver = Receiver::with_tls(&identity);
+        dns.address_of("hooks.example", "127.0.0.1");
+        dns.address_of("other.example", "127.0.0.1");
+        let ca = home.path().join("ca.pem");
+        std::fs::write(&ca, &identity.certificate_pem).unwrap();
+        let server = Posthouse::on(engine)
+            .set("delivery.resolver", &format!("[\"{}\"]", dns.address()))
+            .set_path("delivery.ca_file", &ca)
+            .set("webhooks.allow_private", "true")
+            .start();
+        server.create_account(ALICE);
+        let http = signed_in(&server, ALICE);
+        let test = |name: &str| {
+            let url = format!("https://{name}:{}/x", receiver.port());
+            let (id, _) = create(&http, &url, &[]);
+            http.post(&format!("/api/v1/webhooks/{id}/test"), &json!({})).expect(202);
+            delivery(&http, &id, "test", |one| one["attempts"][0].is_object())["attempts"][0].clone()
+        };
+        assert_eq!(test("hooks.example")["status"], 204);
+        let refused = test("other.example");
+        assert!(refused["problem"].as_str().unwrap().starts_with("TLS failed: "), "{refused}");
+        assert_eq!(receiver.calls("/x").len(), 1);
     }
 
     fn webhooks_belong_to_their_account_and_to_whoever_looks_after_it(engine) {

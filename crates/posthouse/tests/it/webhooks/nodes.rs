@@ -8,6 +8,9 @@ use crate::both_engines;
 use crate::harness::engine::postgres_is_here;
 use crate::harness::{Engine, Receiver, Reply, eventually};
 
+/// Sent over both nodes.
+const MAILS: usize = 40;
+
 both_engines! {
     fn what_was_being_told_when_the_process_died_is_told_again_under_the_same_name(engine) {
         let receiver = Receiver::start();
@@ -36,7 +39,6 @@ fn two_nodes_tell_each_event_once_and_a_dead_ones_share_passes_on() {
     if !postgres_is_here("two_nodes_tell_each_event_once_and_a_dead_ones_share_passes_on") {
         return;
     }
-    const MAILS: usize = 40;
     let receiver = Receiver::start();
     let (mut first, http) = server(Engine::Postgres);
     let second = first.second();
