@@ -94,17 +94,24 @@ pub fn read(tx: &mut Tx<'_>, wanted: &Wanted) -> Result<Page> {
         };
         let full = wanted.message.is_none() && step.len() as i64 == STEP;
         looked_at += step.len();
+        let end = step.last().map(|event| event.cursor);
+        let mut step: Vec<Logged> = step.into_iter().filter(|event| wanted.may_hold(event)).collect();
+        if wanted.stream.is_none() {
+            // One more than fits says that there is more.
+            step.truncate(wanted.limit - page.events.len() + 1);
+        }
         for told in tell(tx, step)? {
             if page.events.len() == wanted.limit {
                 page.more = true;
                 return Ok(page);
             }
-            from = told.cursor;
-            page.cursor = Some(from);
+            page.cursor = Some(told.cursor);
             if wanted.holds(&told) {
                 page.events.push(told);
             }
         }
+        page.cursor = end.or(page.cursor);
+        from = end.unwrap_or(from);
         if !full || looked_at >= MOST {
             page.more = full;
             return Ok(page);
@@ -120,14 +127,17 @@ fn of_message(tx: &mut Tx<'_>, account: Id, message: Id, from: Cursor) -> Result
 }
 
 impl Wanted {
+    /// What the event itself tells.
+    fn may_hold(&self, event: &Logged) -> bool {
+        (self.kinds.is_empty() || self.kinds.contains(&event.kind))
+            && self.since.is_none_or(|since| event.at >= since)
+            && self.until.is_none_or(|until| event.at < until)
+    }
+
+    /// What is known once it is told.
     fn holds(&self, told: &Told) -> bool {
-        (self.kinds.is_empty() || self.kinds.contains(&told.kind))
-            && self.since.is_none_or(|since| told.at >= since)
-            && self.until.is_none_or(|until| told.at < until)
-            && self
-                .stream
-                .as_ref()
-                .is_none_or(|stream| told.data.get("stream").and_then(Value::as_str) == Some(stream))
+        let stream = told.data.get("stream").and_then(Value::as_str);
+        self.stream.as_ref().is_none_or(|wanted| stream == Some(wanted))
     }
 }
 
