@@ -35,7 +35,10 @@ export function Component() {
   );
   const intro = (
     <>
-      {t("webhooks.intro")} <Anchor href="/help/webhooks">{t("webhooks.help")}</Anchor>
+      {t("webhooks.intro")}{" "}
+      <Anchor href="/help/webhooks" underline="always">
+        {t("webhooks.help")}
+      </Anchor>
     </>
   );
   return (
