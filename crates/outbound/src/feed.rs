@@ -141,7 +141,7 @@ impl Wanted {
     }
 }
 
-/// Adds to each event what it happened to: recipient and Message-ID, as long as these are on record.
+/// Adds to each event what it happened to: recipient, Message-ID, stream and tags, as long as these are on record.
 pub fn tell(tx: &mut Tx<'_>, events: Vec<Logged>) -> Result<Vec<Told>> {
     let recipients: Vec<(Id, i64)> = events
         .iter()
@@ -187,6 +187,10 @@ fn told(event: Logged, what: Option<&Named>) -> Told {
         "recipient".to_owned(),
         what.and_then(|one| one.recipient.clone()).into(),
     );
+    if let Some(what) = what {
+        data.insert("stream".to_owned(), what.stream.clone().into());
+        data.insert("tags".to_owned(), what.tags.clone().into());
+    }
     if let Ok(Value::Object(own)) = serde_json::from_str(&event.data) {
         data.extend(own);
     }

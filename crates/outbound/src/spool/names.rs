@@ -2,6 +2,8 @@
 
 use store::{Id, Result, Tx, Value};
 
+use super::insert::tags_from_text;
+
 /// Looked up in one statement: its text is always the same, so that it is prepared once.
 const STEP: usize = 40;
 
@@ -11,6 +13,8 @@ pub struct Named {
     pub message: Id,
     pub ordinal: Option<i64>,
     pub message_id: String,
+    pub stream: String,
+    pub tags: Vec<String>,
     pub recipient: Option<String>,
 }
 
@@ -20,7 +24,7 @@ pub fn named_recipients(tx: &mut Tx<'_>, keys: &[(Id, i64)]) -> Result<Vec<Named
         .map(|n| format!("(r.message = ${} AND r.ordinal = ${})", 2 * n + 1, 2 * n + 2))
         .collect();
     let sql = format!(
-        "SELECT r.message, r.ordinal, m.message_id, r.address FROM recipients r JOIN messages m ON m.id = r.message \
+        "SELECT r.message, r.ordinal, r.address, m.message_id, m.stream, m.tags FROM recipients r JOIN messages m ON m.id = r.message \
          WHERE {}",
         either.join(" OR ")
     );
@@ -33,8 +37,10 @@ pub fn named_recipients(tx: &mut Tx<'_>, keys: &[(Id, i64)]) -> Result<Vec<Named
             named.push(Named {
                 message: row.id(0)?,
                 ordinal: row.opt_int(1)?,
-                message_id: row.text(2)?,
-                recipient: row.opt_text(3)?,
+                recipient: row.opt_text(2)?,
+                message_id: row.text(3)?,
+                stream: row.text(4)?,
+                tags: tags_from_text(&row.text(5)?),
             });
         }
     }
@@ -45,7 +51,7 @@ pub fn named_recipients(tx: &mut Tx<'_>, keys: &[(Id, i64)]) -> Result<Vec<Named
 pub fn named_messages(tx: &mut Tx<'_>, ids: &[Id]) -> Result<Vec<Named>> {
     let places: Vec<String> = (1..=STEP).map(|n| format!("${n}")).collect();
     let sql = format!(
-        "SELECT id, message_id FROM messages WHERE id IN ({})",
+        "SELECT id, message_id, stream, tags FROM messages WHERE id IN ({})",
         places.join(", ")
     );
     let mut named = Vec::with_capacity(ids.len());
@@ -55,8 +61,10 @@ pub fn named_messages(tx: &mut Tx<'_>, ids: &[Id]) -> Result<Vec<Named>> {
             named.push(Named {
                 message: row.id(0)?,
                 ordinal: None,
-                message_id: row.text(1)?,
                 recipient: None,
+                message_id: row.text(1)?,
+                stream: row.text(2)?,
+                tags: tags_from_text(&row.text(3)?),
             });
         }
     }

@@ -5,6 +5,7 @@ mod carry;
 mod delivery;
 mod dns;
 mod door;
+mod feed;
 mod hold;
 mod in_hand;
 mod management;

@@ -66,6 +66,14 @@ pub struct EventData {
     /// The address of the recipient; null for the message as a whole, and when it is no longer on record.
     #[schema(required = true, example = "zoe@example.net")]
     recipient: Option<String>,
+    /// The stream of the message; missing when it is no longer on record.
+    #[schema(example = "transactional")]
+    stream: Option<String>,
+    /// The tags of the message; missing when it is no longer on record.
+    tags: Option<Vec<String>>,
+    /// Of `accepted`: when it is to leave, where it was scheduled.
+    #[schema(format = DateTime)]
+    send_at: Option<String>,
     /// Why, mostly the reply of the other server.
     #[schema(example = "250 2.0.0 Ok: queued as 4XyZ")]
     reason: Option<String>,
