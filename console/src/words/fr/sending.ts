@@ -295,7 +295,7 @@ export const sending: Shape<typeof english> = {
     emptyTitle: "Aucune adresse seule",
     emptyHint: "Votre propre adresse n’en a pas besoin, ni celles de vos domaines.",
     removed: "{{address}} a été retirée",
-    removeTitle: "Retirer {{address}} ?",
+    removeTitle: "Retirer {{address}} ?",
     removeText:
       "Vous ne pourrez plus envoyer depuis elle. Pour l’employer de nouveau, il faudra un nouvel accord de son titulaire.",
   },
