@@ -56,7 +56,7 @@ export function Moving({ mail, close }: { mail: Message; close: () => void }) {
         label={t("message.leavesAt")}
         description={t("message.leavesAtHint", { zone: Intl.DateTimeFormat().resolvedOptions().timeZone })}
         required
-        valueFormat="LLL"
+        valueFormat="D MMM YYYY, HH:mm"
         minDate={new Date(now)}
         maxDate={new Date(now + FURTHEST_DAYS * DAY_MS)}
         {...form.getInputProps("at")}

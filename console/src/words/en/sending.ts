@@ -114,7 +114,7 @@ export const sending = {
     restore: "Restore",
     restored: "{{name}} is in use again",
     archivedAt: "Archived",
-    inUse: "In use",
+    inUse: "No",
   },
   message: {
     to: "to {{who}}",

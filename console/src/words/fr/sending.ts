@@ -121,7 +121,7 @@ export const sending: Shape<typeof english> = {
     restore: "Restaurer",
     restored: "{{name}} est de nouveau en service",
     archivedAt: "Archivé",
-    inUse: "En service",
+    inUse: "Non",
   },
   message: {
     to: "à {{who}}",
