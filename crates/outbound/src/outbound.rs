@@ -95,7 +95,7 @@ impl Outbound {
         let give_up = self.0.parts.settings.retry.give_up;
         let changed = self.0.parts.db.write("retry", move |tx| {
             tx.ring(Topic::Due);
-            let changed = spool::retry(tx, message, ordinal, asked.at.plus(give_up))?;
+            let changed = spool::retry(tx, message, ordinal, (asked.at, asked.at.plus(give_up)))?;
             if let Some(account) = changed.account {
                 asked.note(tx, Some(account), "message.retried", &message.to_string())?;
             }

@@ -291,7 +291,12 @@ impl Core {
         self.record(&job, None, results).await;
     }
 
-    async fn record(self: &Arc<Self>, job: &Job, body: Option<Bytes>, results: Vec<(JobRecipient, Settled)>) {
+    pub(super) async fn record(
+        self: &Arc<Self>,
+        job: &Job,
+        body: Option<Bytes>,
+        results: Vec<(JobRecipient, Settled)>,
+    ) {
         let now = self.now();
         let reports = results.iter().any(|(_, one)| one.next.report.is_some());
         let mut body = body.or_else(|| job.body.clone());

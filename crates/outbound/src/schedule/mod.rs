@@ -16,6 +16,7 @@ mod place;
 mod poll;
 mod rate;
 mod reconcile;
+mod scheduled;
 mod upkeep;
 mod view;
 

@@ -11,7 +11,6 @@ use store::{Id, Topic};
 
 use super::core::Core;
 use crate::model::{Job, LaneKey};
-use crate::settle::{self, Started};
 use crate::spool::{self, Claimed};
 
 /// The poller looks at least this often.
@@ -19,7 +18,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// And at most this often, however soon the next row is due.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Rows taken in one transaction.
-const CLAIM: u64 = 500;
+pub(super) const CLAIM: u64 = 500;
 /// Messages whose recipients are given up at once.
 const GIVEN_UP_AT_ONCE: usize = 8;
 /// Rows of its past that a lane fetches at once.
@@ -28,7 +27,7 @@ const PULL: u64 = 1_000;
 /// Rows that this node has in hand, on their way to their lanes.
 #[derive(Default)]
 pub(super) struct Gripped {
-    jobs: HashMap<Id, Job>,
+    pub(super) jobs: HashMap<Id, Job>,
     /// Those whose time ran out while they waited, and what for.
     late: HashMap<(Id, String), Job>,
     /// Domains whose trouble is to be forgotten.
@@ -102,33 +101,6 @@ impl Core {
             }
             Err(error) => {
                 tracing::warn!(%error, "what is due could not be taken up");
-                false
-            }
-        }
-    }
-
-    /// Lets scheduled rows go whose time has come; false when there is no use in going on now.
-    async fn start_scheduled(self: &Arc<Self>) -> bool {
-        let (now, give_up) = (self.now(), self.parts.settings.retry.give_up);
-        let started = self
-            .parts
-            .db
-            .write("start what was scheduled", move |tx| {
-                settle::start_scheduled(tx, now, give_up, CLAIM)
-            })
-            .await;
-        match started {
-            Ok(Started { begun, held }) => {
-                if held > 0 {
-                    tracing::warn!(
-                        recipients = held,
-                        "scheduled mail is held: its time passed long ago, and a person has to say whether it still goes"
-                    );
-                }
-                begun + held > 0
-            }
-            Err(error) => {
-                tracing::warn!(%error, "what was scheduled could not be started");
                 false
             }
         }

@@ -7,58 +7,64 @@ use mail::time::Time;
 use store::events::{self, Event};
 use store::{Id, Result, Topic, Tx};
 
-use crate::model::{Asked, State};
-use crate::spool;
+use crate::model::{Asked, RecipientKey, State};
+use crate::spool::{self, Claimed};
 
 /// What is later than this was not held up by load: the server was away, its clock jumped, or a backup was restored, and
 /// nobody knows whether the mail was sent already or is still wanted.
 const LATE: Duration = Duration::from_hours(1);
 
 /// What became of scheduled recipients whose time had come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Started {
-    pub begun: u64,
-    /// For a person to decide.
+    /// Taken in hand.
+    pub begun: Vec<Claimed>,
+    /// How many wait for a person to decide.
     pub held: u64,
 }
 
 /// Looks through up to `limit` scheduled recipients that are due, the longest due first.
-pub fn start_scheduled(tx: &mut Tx<'_>, now: Time, give_up: Duration, limit: u64) -> Result<Started> {
+pub fn start_scheduled(
+    tx: &mut Tx<'_>,
+    node: Id,
+    (now, give_up): (Time, Duration),
+    limit: u64,
+) -> Result<Started> {
+    let times = (now, now.minus(LATE), now.plus(give_up));
+    let claimed = spool::claim_scheduled(tx, node, times, limit)?;
     let mut started = Started::default();
-    for due in spool::due_scheduled(tx, now, limit)? {
-        let late = now.since(due.at) > LATE;
-        let (state, changed) = if late {
-            let until = now.plus(give_up);
-            (State::Held, spool::hold_overdue(tx, due.key, until, now)?)
-        } else {
-            (State::Queued, spool::start_scheduled(tx, due.key, now)?)
-        };
-        if !changed {
-            continue;
-        }
-        if late {
-            started.held += 1;
-        } else {
-            started.begun += 1;
-        }
-        let (message, ordinal) = due.key;
-        let data = match state {
-            State::Held => serde_json::json!({ "send_at": due.at.rfc3339(), "reason": spool::OVERDUE }),
-            _ => serde_json::json!({ "send_at": due.at.rfc3339() }),
-        };
-        events::append(
-            tx,
-            &Event {
-                at: now,
-                account: due.account,
-                message: Some(message),
-                ordinal: Some(i64::from(ordinal)),
-                kind: state.as_str(),
-                data: &data.to_string(),
-            },
-        )?;
+    for due in claimed.held {
+        let data = serde_json::json!({ "send_at": due.at.rfc3339(), "reason": spool::OVERDUE });
+        note(tx, (due.account, due.key), State::Held, &data, now)?;
+        started.held += 1;
+    }
+    for (one, at) in claimed.begun {
+        let key = (one.message.id, one.recipient.ordinal);
+        let data = serde_json::json!({ "send_at": at.rfc3339() });
+        note(tx, (one.message.account, key), State::Queued, &data, now)?;
+        started.begun.push(one);
     }
     Ok(started)
+}
+
+fn note(
+    tx: &mut Tx<'_>,
+    (account, (message, ordinal)): (Id, RecipientKey),
+    state: State,
+    data: &serde_json::Value,
+    now: Time,
+) -> Result<()> {
+    events::append(
+        tx,
+        &Event {
+            at: now,
+            account,
+            message: Some(message),
+            ordinal: Some(i64::from(ordinal)),
+            kind: state.as_str(),
+            data: &data.to_string(),
+        },
+    )
 }
 
 /// Gives what is scheduled of a message, or held because its time passed, another time.

@@ -28,25 +28,37 @@ pub struct InHand<'a> {
 }
 
 /// Makes waiting, scheduled and held recipients of a message due at once. Those in hand are on their way already; those that
-/// are held because their account is paused are held again. What was to leave at a time is given up at `expires_at`.
-pub fn retry(tx: &mut Tx<'_>, message: Id, ordinal: Option<u32>, expires_at: Time) -> Result<Changed> {
-    let rows = tx.execute(
-        concat!(
-            "UPDATE recipients SET next_at = $3, reason = 'asked to try now', ",
-            "expires_at = CASE WHEN state = 'scheduled' OR reason = $5 THEN $4 ELSE expires_at END, ",
-            "state = CASE WHEN state NOT IN ('held', 'scheduled') THEN state ",
-            "WHEN attempts = 0 THEN 'queued' ELSE 'deferred' END WHERE message = $1 ",
-            "AND ordinal = COALESCE($2, ordinal) AND node IS NULL AND ",
-            open!()
-        ),
+/// are held because their account is paused are held again. What was to leave at a time leaves at `now` as if that were it, and is
+/// given up at `expires_at`.
+pub fn retry(
+    tx: &mut Tx<'_>,
+    message: Id,
+    ordinal: Option<u32>,
+    (now, expires_at): (Time, Time),
+) -> Result<Changed> {
+    let scheduled = tx.execute(
+        "UPDATE recipients SET next_at = $3, expires_at = $4, reason = 'asked to try now', state = 'scheduled' \
+         WHERE message = $1 AND ordinal = COALESCE($2, ordinal) AND node IS NULL \
+         AND (state = 'scheduled' OR (state = 'held' AND reason = $5))",
         &[
             message.into(),
             ordinal.into(),
-            AT_ONCE.into(),
+            now.into(),
             expires_at.into(),
             OVERDUE.into(),
         ],
     )?;
+    let others = tx.execute(
+        concat!(
+            "UPDATE recipients SET next_at = $3, reason = 'asked to try now', state = CASE WHEN state <> 'held' THEN state ",
+            "WHEN attempts = 0 THEN 'queued' ELSE 'deferred' END WHERE message = $1 ",
+            "AND ordinal = COALESCE($2, ordinal) AND node IS NULL AND (",
+            waiting!(),
+            " OR state = 'held')"
+        ),
+        &[message.into(), ordinal.into(), AT_ONCE.into()],
+    )?;
+    let rows = scheduled + others;
     let in_hand = tx.query(
         "SELECT ordinal FROM recipients WHERE message = $1 AND ordinal = COALESCE($2, ordinal) AND node IS NOT NULL",
         &[message.into(), ordinal.into()],

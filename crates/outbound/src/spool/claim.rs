@@ -7,6 +7,7 @@ use mail::time::Time;
 use store::{Id, Result, Row, StoreError, Tx};
 
 use super::result::{in_turn, release_body};
+use super::scheduled::{DueScheduled, hold_overdue, start_scheduled};
 use super::waiting;
 use crate::model::{Grip, JobRecipient, Message, RecipientKey, State};
 
@@ -90,6 +91,51 @@ pub fn claim_lapsed(
         .map(|row| Ok((row.id(0)?, row.int(1)? as u32)))
         .collect::<Result<_>>()?;
     Ok((take(tx, node, readable)?, broken))
+}
+
+/// Scheduled rows whose time has come.
+#[derive(Debug, Default)]
+pub struct ClaimedScheduled {
+    /// Taken in hand, each with the time that its sender chose.
+    pub begun: Vec<(Claimed, Time)>,
+    /// Held for a person to decide: their time came before `late`.
+    pub held: Vec<DueScheduled>,
+}
+
+/// Takes scheduled rows that are due, the longest due first; those due before `late` are held until `decide_until`.
+pub fn claim_scheduled(
+    tx: &mut Tx<'_>,
+    node: Id,
+    (now, late, decide_until): (Time, Time, Time),
+    limit: u64,
+) -> Result<ClaimedScheduled> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM (SELECT * FROM recipients WHERE state = 'scheduled' AND next_at <= $1 \
+         ORDER BY next_at LIMIT $2{}) r JOIN messages m ON m.id = r.message ORDER BY r.next_at",
+        tx.skip_locked()
+    );
+    let mut claimed = ClaimedScheduled::default();
+    for row in tx.query(&sql, &[now.into(), (limit as i64).into()])? {
+        let at = row.time(9)?;
+        if at < late {
+            let due = DueScheduled {
+                key: (row.id(0)?, row.int(1)? as u32),
+                account: row.id(10)?,
+                at,
+            };
+            hold_overdue(tx, due.key, decide_until, now)?;
+            claimed.held.push(due);
+            continue;
+        }
+        match read(&row) {
+            Ok(one) => {
+                start_scheduled(tx, (one.message.id, one.recipient.ordinal), node, now)?;
+                claimed.begun.push((one, at));
+            }
+            Err(error) => set_aside(tx, &row, &error)?,
+        }
+    }
+    Ok(claimed)
 }
 
 /// Gives up a held row that cannot be read; returns whose it was and why.

@@ -14,8 +14,8 @@ mod scheduled;
 
 pub use change::{Cancelled, Changed, InHand, cancel, hurry, resume, retry};
 pub use claim::{
-    Claimed, NextDue, body, claim_domain, claim_due, claim_lapsed, first_due, free, give_back, give_up,
-    in_hand, leased, wait,
+    Claimed, ClaimedScheduled, NextDue, body, claim_domain, claim_due, claim_lapsed, claim_scheduled,
+    first_due, free, give_back, give_up, in_hand, leased, wait,
 };
 pub use depth::depth;
 pub use hold::{HELD, count_held, held_of, hold, next_holding, release, return_held, waiting_of};
@@ -23,7 +23,7 @@ pub use insert::{NewMessage, NewRecipient, Place, insert};
 pub use names::{Named, named_messages, named_recipients};
 pub use purge::{Purged, first_id_at, purge};
 pub use result::{Settled, in_turn, release_body, settle};
-pub use scheduled::{OVERDUE, due_scheduled, hold_overdue, reschedule, start_scheduled};
+pub use scheduled::{DueScheduled, OVERDUE, reschedule};
 
 /// The states in which rows wait, as the partial indexes spell them.
 macro_rules! waiting {

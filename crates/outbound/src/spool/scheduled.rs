@@ -8,7 +8,7 @@ use crate::model::RecipientKey;
 /// Why a recipient is held whose time passed long before anybody looked. Known by these words.
 pub const OVERDUE: &str = "held: its time to be sent passed long ago; send it now or cancel it";
 /// What one waits for whose time has come.
-const STARTED: &str = "its time has come, waiting to be taken up";
+const STARTED: &str = "its time has come, on its way to its first attempt";
 
 /// What a scheduled recipient waits for.
 pub(super) fn scheduled_for(at: Time) -> String {
@@ -23,43 +23,34 @@ pub struct DueScheduled {
     pub at: Time,
 }
 
-/// Scheduled rows that are due, the longest due first.
-pub fn due_scheduled(tx: &mut Tx<'_>, now: Time, limit: u64) -> Result<Vec<DueScheduled>> {
-    let sql = format!(
-        "SELECT message, ordinal, account, next_at FROM recipients WHERE state = 'scheduled' AND next_at <= $1 \
-         ORDER BY next_at LIMIT $2{}",
-        tx.skip_locked()
-    );
-    tx.query(&sql, &[now.into(), (limit as i64).into()])?
-        .iter()
-        .map(|row| {
-            Ok(DueScheduled {
-                key: (row.id(0)?, row.int(1)? as u32),
-                account: row.id(2)?,
-                at: row.time(3)?,
-            })
-        })
-        .collect()
-}
-
-/// Lets a scheduled row wait for its first attempt, which is due.
-pub fn start_scheduled(tx: &mut Tx<'_>, (message, ordinal): RecipientKey, now: Time) -> Result<bool> {
-    let started = tx.execute(
-        "UPDATE recipients SET state = 'queued', reason = $3, updated_at = $4 \
+/// Takes a scheduled row in hand for its first attempt.
+pub(super) fn start_scheduled(
+    tx: &mut Tx<'_>,
+    (message, ordinal): RecipientKey,
+    node: Id,
+    now: Time,
+) -> Result<()> {
+    tx.run(
+        "UPDATE recipients SET state = 'queued', reason = $3, node = $4, updated_at = $5 \
          WHERE message = $1 AND ordinal = $2 AND state = 'scheduled'",
-        &[message.into(), ordinal.into(), STARTED.into(), now.into()],
-    )?;
-    Ok(started == 1)
+        &[
+            message.into(),
+            ordinal.into(),
+            STARTED.into(),
+            node.into(),
+            now.into(),
+        ],
+    )
 }
 
 /// Holds a scheduled row whose time passed long ago; a person has until `expires_at` to decide.
-pub fn hold_overdue(
+pub(super) fn hold_overdue(
     tx: &mut Tx<'_>,
     (message, ordinal): RecipientKey,
     expires_at: Time,
     now: Time,
-) -> Result<bool> {
-    let held = tx.execute(
+) -> Result<()> {
+    tx.run(
         "UPDATE recipients SET state = 'held', reason = $3, expires_at = $4, updated_at = $5 \
          WHERE message = $1 AND ordinal = $2 AND state = 'scheduled'",
         &[
@@ -69,8 +60,7 @@ pub fn hold_overdue(
             expires_at.into(),
             now.into(),
         ],
-    )?;
-    Ok(held == 1)
+    )
 }
 
 /// Gives what is scheduled of a message, or held because its time passed, another time; says whose they are and how many.

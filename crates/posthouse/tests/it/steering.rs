@@ -301,6 +301,32 @@ both_engines! {
         until(&http, &moved, "delivered");
     }
 
+    fn who_comes_onto_the_list_while_a_message_is_scheduled_gets_nothing(engine) {
+        let sink = Sink::start();
+        let (server, http) = server(engine, &sink);
+        let at = server.now().plus(Duration::from_hours(5)).rfc3339();
+        let more = json!({"send_at": at, "to": [BOB, "carol@example.net"], "stream": "marketing"});
+        let ids: Vec<String> = (0..2)
+            .map(|_| http.post("/api/v1/messages", &message(&more)).expect(202).json()["id"].as_str().unwrap().to_owned())
+            .collect();
+        http.post("/api/v1/suppressions", &json!({"address": BOB, "stream": "marketing"})).expect(201);
+        http.post("/api/v1/suppressions", &json!({"address": "carol@example.net", "stream": "transactional"})).expect(201);
+        // Whoever sends it before its time sends it to nobody else.
+        http.post(&format!("/api/v1/messages/{}/retry", ids[0]), &json!({})).expect(204);
+        until(&http, &ids[0], "suppressed");
+        server.pass(Duration::from_hours(5));
+        for id in &ids {
+            until(&http, id, "suppressed");
+            eventually("the other one gets it", || (told(&http, id)["recipients"][1]["state"] == "delivered").then_some(()));
+        }
+        let got = sink.arrived();
+        assert!(got.iter().all(|one| one.recipients.iter().all(|to| !to.contains(BOB))), "{got:?}");
+        let events = http.get(&format!("/api/v1/events?message={}", ids[0])).expect(200).json();
+        for event in events["items"].as_array().unwrap() {
+            assert_eq!((&event["data"]["stream"], &event["data"]["tags"]), (&json!("marketing"), &json!([])), "{event}");
+        }
+    }
+
     fn a_message_whose_time_passed_while_the_server_was_away_asks_first(engine) {
         let sink = Sink::start();
         let (mut server, http) = server(engine, &sink);
