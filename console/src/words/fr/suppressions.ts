@@ -29,12 +29,12 @@ export const suppressions: Shape<typeof english> = {
     added: "{{address}} est supprimée",
     needAddress: "Saisissez une adresse.",
     remove: "Retirer",
-    removeTitle: "Écrire de nouveau à {{address}} ?",
+    removeTitle: "Écrire de nouveau à {{address}} ?",
     removeText: {
       hard_bounce:
         "Le courrier vers cette adresse est revenu définitivement. Si la boîte n’existe toujours pas, il reviendra et l’adresse reparaîtra ici.",
       complaint:
-        "Son titulaire s’est plaint de votre courrier. N’écrivez de nouveau que s’il vous le demande : une autre plainte nuirait à tout votre courrier.",
+        "Son titulaire s’est plaint de votre courrier. N’écrivez de nouveau que s’il vous le demande : une autre plainte nuirait à tout votre courrier.",
       unsubscribe: "Son titulaire ne veut plus de courrier. N’écrivez de nouveau que s’il vous le demande.",
       manual: "Une personne de ce compte l’a ajoutée.",
       import: "Elle est venue avec une liste importée.",
@@ -72,7 +72,7 @@ export const suppressions: Shape<typeof english> = {
     mailbox_full: "La boîte est pleine",
     too_big: "Le message est trop volumineux",
     content: "Le contenu a été refusé",
-    authentication: "L’expéditeur n’a pas pu être vérifié : contrôlez SPF, DKIM et DMARC du domaine",
+    authentication: "L’expéditeur n’a pas pu être vérifié : contrôlez SPF, DKIM et DMARC du domaine",
     sender_refused: "L’expéditeur a été refusé",
     spam: "Refusé comme indésirable",
     blocklisted: "Le serveur d’envoi est sur une liste de blocage ou a mauvaise réputation",
