@@ -58,6 +58,12 @@ pub const BUSY: Reply = Reply::new(
     (4, 3, 1),
     "Too much mail is arriving at once, try again soon",
 );
+/// A report about a message whose own outcome is not recorded yet.
+pub const REPORT_TOO_EARLY: Reply = Reply::new(
+    451,
+    (4, 3, 0),
+    "The message that this is about is still being handed over, try again soon",
+);
 pub const ACCOUNT_CHANGES: Reply = Reply::new(
     451,
     (4, 3, 0),

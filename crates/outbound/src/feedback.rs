@@ -19,6 +19,8 @@ use crate::token::About;
 pub enum Taken {
     Bounced,
     Complained,
+    /// The recipient still waits, perhaps only for the record of the very delivery that this report is about: it has to come again.
+    TooEarly,
     /// It says nothing, or nothing new: about a delay, a delivery, a message that is gone, what was reported before.
     Nothing,
 }
@@ -56,6 +58,9 @@ fn bounce(tx: &mut Tx<'_>, found: Claimed, fates: &[Fate], desk: &Desk) -> Resul
     let Some(fate) = failure(&found.recipient, fates) else {
         return Ok(Taken::Nothing);
     };
+    if found.state.is_waiting() {
+        return Ok(Taken::TooEarly);
+    }
     let outcome = outcome(fate, desk.at);
     let Some(next) = settle::late(found.state, found.recipient.notify, &outcome) else {
         return Ok(Taken::Nothing);

@@ -37,6 +37,7 @@ impl Outbound {
         match taken {
             Taken::Bounced => counters.bounced_late.add(1),
             Taken::Complained => counters.complained.add(1),
+            Taken::TooEarly => {}
             Taken::Nothing => counters.reports_of_nothing.add(1),
         }
         Ok(taken)

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use mail::address::Address;
 use mail::replies;
 use mail::smtp::server::Verdict;
+use outbound::feedback::Taken;
 use tracing::{info, warn};
 
 use super::Counters;
@@ -34,6 +35,7 @@ impl Connection {
         };
         let size = body.len();
         match self.shared.outbound.take_report(about, body).await {
+            Ok(Taken::TooEarly) => Verdict::Refuse(replies::REPORT_TOO_EARLY),
             Ok(taken) => {
                 Counters::add(&self.shared.counters.messages, 1);
                 info!(connection = self.id, id = %about.message, ordinal = about.ordinal, size, ?taken, "a report came");
