@@ -191,7 +191,7 @@ export const sending = {
       bounced: "The other side refused it for good.",
       expired: "It was tried until its time was over, then given up.",
       cancelled: "It was cancelled before it could be delivered.",
-      suppressed: "This address does not want mail from you.",
+      suppressed: "The address is on your suppression list, so nothing was sent to it.",
       held: "It is held until someone decides.",
     },
     content: "Content",
