@@ -65,8 +65,7 @@ impl Accounts {
     pub async fn begin_impersonation(
         &self,
         session: &str,
-        account: Id,
-        reason: &str,
+        (account, reason): (Id, &str),
         who: &Principal,
         by: &By,
     ) -> Result<(String, Impersonation)> {
@@ -86,7 +85,7 @@ impl Accounts {
             expires_at: now.plus(IMPERSONATION),
         };
         let (what, ids, by) = (begun.clone(), self.inner.ids.clone(), by.clone());
-        let begin = move |tx: &mut Tx<'_>| {
+        let write = move |tx: &mut Tx<'_>| {
             changes::alone(tx)?;
             if let Count::Over(wait) = OF_A_LOGIN.count(tx, &login.to_string(), now)? {
                 return Ok(Err(AccountsError::TooOften(wait)));
@@ -119,7 +118,7 @@ impl Accounts {
             guard::tell_owners(tx, what.account, &matter, &mut || ids.next(now), now)?;
             Ok(Ok(()))
         };
-        self.inner.db.write("begin an impersonation", begin).await??;
+        self.inner.db.write("begin an impersonation", write).await??;
         Ok((token, begun))
     }
 

@@ -250,7 +250,7 @@ export const account = {
       message: "Messages",
       suppression: "Suppressions",
       lockout: "Lockouts",
-      impersonation: "Operators looking",
+      impersonation: "Visits",
       lane: "The queue",
     },
     actions: {

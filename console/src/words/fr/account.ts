@@ -261,7 +261,7 @@ export const account: Shape<typeof english> = {
       message: "Messages",
       suppression: "Suppressions",
       lockout: "Blocages",
-      impersonation: "Consultations par l’exploitant",
+      impersonation: "Visites",
       lane: "La file",
     },
     actions: {

@@ -327,8 +327,8 @@ impl From<AccountsError> for ApiError {
             AccountsError::OperatorsAccount
             | AccountsError::ScopeNotHeld(_)
             | AccountsError::OwnersOnly
-            | AccountsError::AdminsOnly => Self::Forbidden(said),
-            AccountsError::OperatorDecides => Self::Forbidden(said),
+            | AccountsError::AdminsOnly
+            | AccountsError::OperatorDecides => Self::Forbidden(said),
             AccountsError::NotPaused
             | AccountsError::LoginExists(_)
             | AccountsError::AlreadySetUp

@@ -83,7 +83,7 @@ async fn begin(
     let account = id(&account, "account")?;
     let (token, begun) = parts
         .accounts
-        .begin_impersonation(session, account, &given.reason, &caller.principal, &caller.by())
+        .begin_impersonation(session, (account, &given.reason), &caller.principal, &caller.by())
         .await?;
     tracing::info!(%account, %login, "an operator sees the console as an account");
     let cookie = impersonation_cookie(&token, is_secure(&parts, &client, &headers));

@@ -208,7 +208,7 @@ both_engines! {
         ops.post(&bobs, &json!({"reason": " "})).expect(422);
         let looking = looks(&server, &ops, ALICE);
         assert_eq!(problem(&looking.post(&bobs, &reason).expect(403)), "/problems/impersonating", "none within another");
-        server.pass(Duration::from_secs(11 * 60));
+        server.pass(Duration::from_mins(11));
         assert_eq!(problem(&ops.post(&bobs, &reason).expect(403)), "/problems/confirm-password");
         assert!(audit(&signed_in(&server, "bob@example.com"), "account/audit").is_empty());
     }
@@ -228,7 +228,7 @@ both_engines! {
         assert!(over(&looking), "what ended does not come back");
 
         let looking = looks(&server, &ops, ALICE);
-        server.pass(Duration::from_secs(29 * 60));
+        server.pass(Duration::from_mins(29));
         looking.get("/api/v1/messages").expect(200);
         server.pass(Duration::from_secs(61));
         assert!(over(&looking));
