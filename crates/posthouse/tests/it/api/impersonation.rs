@@ -18,7 +18,7 @@ const OPS: &str = "ops@example.com";
 const REASON: &str = "You asked why mail waits.";
 
 /// Everything that an operator in the place of an account may ask for.
-const OPEN: [&str; 15] = [
+const OPEN: [&str; 17] = [
     "getAccount",
     "getDomain",
     "getDomainZone",
@@ -33,6 +33,8 @@ const OPEN: [&str; 15] = [
     "listInbox",
     "listMessages",
     "listOwnAnnouncements",
+    "listSenders",
+    "listStreams",
     "listSuppressions",
 ];
 /// The same, and it answers without an end.
