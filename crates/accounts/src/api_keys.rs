@@ -69,6 +69,7 @@ impl Accounts {
     ) -> Result<NewKey> {
         let WantedKey { name, scopes, stream } = wanted;
         let name = checked_name(&name)?;
+        self.within_stream(who, stream.as_deref()).await?;
         if scopes.is_empty() {
             return Err(AccountsError::NoScope);
         }

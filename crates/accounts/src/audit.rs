@@ -75,11 +75,11 @@ impl By {
         }
     }
 
-    /// Whoever reads the mail of this address, which need not have a login.
-    pub(crate) fn reader_of(address: &str, ip: Option<IpAddr>) -> Self {
+    /// Whoever reads the mail of this address, who need not belong to any account: from where is nobody's business.
+    pub(crate) fn reader_of(address: &str) -> Self {
         Self {
             email: address.to_owned(),
-            ..Self::nobody("link").from(ip)
+            ..Self::nobody("link")
         }
     }
 

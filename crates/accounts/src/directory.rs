@@ -53,6 +53,8 @@ struct View {
     no_smtp_password: HashSet<Id>,
     credentials: Arc<HashMap<Id, Active>>,
     senders: HashSet<String>,
+    /// Those of them that are confirmed logins of the account itself.
+    own: HashSet<String>,
     streams: Arc<HashMap<String, Arc<Stream>>>,
     /// What is needed to send from each verified domain.
     domains: HashMap<Domain, domains::Sends>,
@@ -188,7 +190,7 @@ impl Accounts {
             !view.sandbox
                 || kept
                 || !view.domains.is_empty()
-                || recipients.all(|one| view.senders.contains(&one.login_key()))
+                || recipients.all(|one| view.own.contains(&one.login_key()))
         }))
     }
 
@@ -424,6 +426,7 @@ fn read_view(tx: &mut Tx<'_>, account: Id, host: domains::Host<'_>) -> store::Re
         }
     }
     let keys = api_keys::read_active(tx, account)?;
+    let own = senders.clone();
     senders.extend(senders::confirmed(tx, account)?);
     let domains = domains::read_verified(tx, account, host)?;
     Ok(Some(View {
@@ -437,6 +440,7 @@ fn read_view(tx: &mut Tx<'_>, account: Id, host: domains::Host<'_>) -> store::Re
         no_smtp_password,
         credentials: Arc::new(smtp_credentials::read_active(tx, account)?),
         senders,
+        own,
         streams: Arc::new(streams::read_all(tx, account)?),
         domains,
     }))

@@ -68,6 +68,8 @@ pub enum AccountsError {
     DomainExists(String),
     #[error("{0} has new keys already that wait for their records; publish those, then check the domain")]
     KeysWait(String),
+    #[error("{0} got new keys lately; the old ones leave in {days} days, then it can have newer ones", days = .1.as_secs().div_ceil(86_400))]
+    KeysLeave(String, Duration),
     #[error("{0} is a top-level name; add the domain that stands behind the @ of your senders")]
     TopLevelDomain(String),
     #[error("the range {0} stands for an account already")]
@@ -84,6 +86,10 @@ pub enum AccountsError {
     BadRate(u32),
     #[error("a credential ends in the future")]
     PastExpiry,
+    #[error("the account may send nothing at the moment, so it cannot ask for senders either")]
+    Stopped,
+    #[error("this key sends by the stream `{0}` only, and makes nothing that could send by another")]
+    StreamBound(String),
     #[error("the account is not paused")]
     NotPaused,
     #[error("the operator decides when this account goes on")]

@@ -131,6 +131,8 @@ struct Inner {
     /// What return paths and links are signed with, once it was read.
     signing_key: std::sync::OnceLock<Arc<aws_lc_rs::hmac::Key>>,
     sign_up_mode: sign_up_mode::Seen,
+    /// DKIM keys are made one pair at a time.
+    key_making: tokio::sync::Semaphore,
 }
 
 impl Accounts {
@@ -141,6 +143,7 @@ impl Accounts {
             clock,
             ids,
             sign_up_mode: sign_up_mode::Seen::new(settings.sign_up),
+            key_making: tokio::sync::Semaphore::new(1),
             settings,
             hasher: hash::Hasher::new(),
             pairs,

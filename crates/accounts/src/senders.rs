@@ -1,6 +1,5 @@
 //! Single sender addresses: an account may send as an address whose owner said so by a link in a mail to it.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use mail::address::Address;
@@ -9,6 +8,7 @@ use store::{Id, Row, Tx};
 
 use crate::audit::{self, By};
 use crate::changes::{self, bump};
+use crate::domains::HAS_VERIFIED;
 use crate::limits::{Count, Limit};
 use crate::links::{self, Purpose};
 use crate::notices::{self, Matter};
@@ -22,6 +22,12 @@ const DAY: Duration = Duration::from_hours(24);
 const OF_AN_ACCOUNT: Limit = Limit {
     what: "sender mails of",
     most: 50,
+    window: DAY,
+};
+/// The same while the account may write to itself only.
+const OF_A_SANDBOX: Limit = Limit {
+    what: "sender mails of",
+    most: 3,
     window: DAY,
 };
 /// Mails to one address, whichever accounts ask.
@@ -88,7 +94,14 @@ impl Accounts {
             {
                 return Ok(Asking::Refused(refused));
             }
-            for (limit, who) in [(&TO_AN_ADDRESS, key.clone()), (&OF_AN_ACCOUNT, account.to_string())] {
+            // Mail of ours to strangers is no way around what the account itself may not do.
+            let limit = match standing(tx, account)? {
+                Standing::Free => &OF_AN_ACCOUNT,
+                Standing::Sandbox => &OF_A_SANDBOX,
+                Standing::Stopped => return Ok(Asking::Refused(AccountsError::Stopped)),
+            };
+            // The account first: one that may not ask any more uses up nobody's patience.
+            for (limit, who) in [(limit, account.to_string()), (&TO_AN_ADDRESS, one_mailbox(&key))] {
                 if let Count::Over(wait) = limit.count(tx, &who, now)? {
                     return Ok(Asking::Refused(AccountsError::TooOften(wait)));
                 }
@@ -180,12 +193,12 @@ impl Accounts {
     }
 
     /// Lets the account that asked send as the address. The link proves the address.
-    pub async fn confirm_sender(&self, token: &str, ip: Option<IpAddr>) -> Result<Asked> {
+    pub async fn confirm_sender(&self, token: &str) -> Result<Asked> {
         let asked = self.asked_sender(token).await?.ok_or(AccountsError::LinkGone)?;
         let hash = token::hash(token);
         let now = self.inner.clock.now();
         let audit = self.id(now);
-        let by = By::reader_of(&asked.address, ip);
+        let by = By::reader_of(&asked.address);
         let confirmed = asked.clone();
         let done = self.inner.db.write("confirm a sender address", move |tx| {
             if !links::consume(tx, Purpose::Sender, &hash, now)? {
@@ -239,6 +252,34 @@ pub(crate) fn asked(tx: &mut Tx<'_>, id: Id) -> store::Result<Option<Asked>> {
         })
     })
     .transpose()
+}
+
+enum Standing {
+    Free,
+    Sandbox,
+    Stopped,
+}
+
+fn standing(tx: &mut Tx<'_>, account: Id) -> store::Result<Standing> {
+    let sql = format!(
+        "SELECT a.state, a.sandbox, CASE WHEN {HAS_VERIFIED} THEN 1 ELSE 0 END FROM accounts a WHERE a.id = $1"
+    );
+    let Some(row) = tx.query_opt(&sql, &[account.into()])? else {
+        return Ok(Standing::Stopped);
+    };
+    Ok(match (row.text(0)?.as_str(), row.bool(1)?, row.bool(2)?) {
+        ("active", true, false) => Standing::Sandbox,
+        ("active", ..) => Standing::Free,
+        _ => Standing::Stopped,
+    })
+}
+
+/// The address without what stands behind a plus: most servers put all of these into one mailbox.
+fn one_mailbox(key: &str) -> String {
+    match key.rsplit_once('@') {
+        Some((local, domain)) => format!("{}@{domain}", local.split('+').next().unwrap_or(local)),
+        None => key.to_owned(),
+    }
 }
 
 const COLUMNS: &str = "SELECT id, address, created_at, asked_at, confirmed_at FROM senders";

@@ -202,6 +202,14 @@ impl Accounts {
         Ok(stream)
     }
 
+    /// Refuses what somebody bound to a stream would make for another one, or for all of them.
+    pub async fn within_stream(&self, who: &Principal, wanted: Option<&str>) -> Result<()> {
+        match self.bound_stream(who).await? {
+            Some(bound) if wanted != Some(bound.as_str()) => Err(AccountsError::StreamBound(bound)),
+            _ => Ok(()),
+        }
+    }
+
     /// Renames a stream, archives it or takes it up again. One that credentials or keys are bound to is not archived.
     pub async fn change_stream(
         &self,

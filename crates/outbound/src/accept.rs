@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accounts::credits::{self, Charge};
+use accounts::smtp_credentials::Draws;
 use accounts::{
     Allowance, Epoch, LimitOf, Reached, Stream, StreamFault, Taking, Terms, Validity, Via, changes,
     smtp_credentials, streams,
@@ -280,9 +281,10 @@ impl Door {
             // Our own mail is no part of what the account may or may not send.
             suppresses: principal.via != Via::System && suppresses.map_err(|error| unavailable(&error))?,
             terms,
+            // The same text to nobody and to somebody, or by another stream, is not the same message.
+            key: asks.key.clone().map(|key| key.of(sandboxed, &stream.slug)),
             stream,
             sandboxed,
-            key: asks.key.clone(),
         })
     }
 
@@ -499,6 +501,10 @@ fn suppressed(tx: &mut Tx<'_>, new: &NewMessage, standby: &Settlement) -> store:
         return Ok(None);
     }
     let (mut new, mut settlement) = (new.clone(), standby.clone());
+    if found.len() == new.recipients.len() {
+        // What nobody is sent costs nothing, so it takes no room either.
+        new.keep_until = None;
+    }
     for (place, one) in new.recipients.iter_mut().enumerate() {
         let Some(why) = found.get(&place) else { continue };
         one.place = Place::InHand(settlement.node);
@@ -527,30 +533,28 @@ fn draw(
     suppressed: Option<&HashSet<usize>>,
 ) -> store::Result<Option<Stored>> {
     let (account, now) = (message.account, message.created_at);
-    // Who is not sent anything costs nothing.
+    let draws = Draws {
+        account,
+        terms: checked.terms.as_deref(),
+        sandbox: checked.sandboxed,
+    };
+    // How much may come in does not depend on how much goes out.
+    let mail = (u64::from(message.recipients), message.size);
+    if let Err(wait) = smtp_credentials::charge(tx, draws, mail, now)? {
+        return Ok(Some(Stored::TooFast(wait)));
+    }
+    // Who is not sent anything costs nothing, and what reaches nobody neither.
     let paying = message.recipients - suppressed.map_or(0, |places| places.len() as u32);
-    if paying == 0 {
+    if paying == 0 || checked.sandboxed {
         return Ok(None);
     }
     let allowance = match suppressed {
         Some(places) => &checked.allowance.without(places),
         None => &checked.allowance,
     };
-    let mail = (u64::from(paying), message.size);
-    if let Some(terms) = &checked.terms
-        && let Err(wait) = smtp_credentials::charge(tx, account, terms, mail, now)?
-    {
-        return Ok(Some(Stored::TooFast(wait)));
-    }
-    // What reaches nobody costs nothing.
-    if checked.sandboxed {
-        return Ok(None);
-    }
     let refused = draw_of_account(tx, ids, (account, paying), allowance, now)?;
-    if refused.is_some()
-        && let Some(terms) = &checked.terms
-    {
-        smtp_credentials::give_back(tx, account, terms, mail)?;
+    if refused.is_some() {
+        smtp_credentials::give_back(tx, draws, mail)?;
     }
     Ok(refused)
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use accounts::domains::{Answer, Kind, Looked, Question, SendingDomain};
 use accounts::{Accounts, AccountsError, By};
+use futures_util::{StreamExt as _, stream};
 use store::Id;
+use tokio::time::timeout;
 
 use crate::route::{Names, RouterError};
 
@@ -15,6 +17,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const EVERY: Duration = Duration::from_secs(1);
 /// Domains that are taken at once.
 const BATCH: i64 = 20;
+/// As many are looked at beside each other, so that silent name servers of one keep no other waiting.
+const DOMAINS_AT_ONCE: usize = 20;
+/// One domain behind the scenes; it has its turn again.
+const LONGEST: Duration = Duration::from_secs(15);
 
 /// Why a domain was not looked at.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +45,12 @@ pub async fn check(
     Ok(accounts.record_check(account, domain, looked, by).await?)
 }
 
+/// Questions that are asked of the name servers at once for one domain.
+const AT_ONCE: usize = 8;
+/// What is kept of an answer: records, and octets of each.
+const MOST_RECORDS: usize = 10;
+const MOST_OCTETS: usize = 4 * 1024;
+
 async fn look(names: &Names, questions: Vec<Question>) -> Looked {
     let lookups = questions.into_iter().map(|question| async move {
         let answered = match question.kind {
@@ -46,16 +58,17 @@ async fn look(names: &Names, questions: Vec<Question>) -> Looked {
             Kind::Cname => names.aliases(&question.name).await,
         };
         let answer = match answered {
+            // Whoever runs the zone decides how much there is; it is kept and read again and again.
+            Ok(found) if found.len() > MOST_RECORDS || found.iter().any(|one| one.len() > MOST_OCTETS) => {
+                Answer::Failed("there is more under this name than anybody needs".to_owned())
+            }
             Ok(found) => Answer::Found(found),
             Err(reason) => Answer::Failed(reason),
         };
         (question.name, answer)
     });
     Looked {
-        findings: futures_util::future::join_all(lookups)
-            .await
-            .into_iter()
-            .collect(),
+        findings: stream::iter(lookups).buffer_unordered(AT_ONCE).collect().await,
         resolver: names.servers().to_owned(),
     }
 }
@@ -90,14 +103,16 @@ async fn round(accounts: &Accounts, resolver: &[SocketAddr]) -> bool {
             return false;
         }
     };
-    for due in &due {
-        let checked = check(accounts, resolver, (due.account, due.domain), &By::system()).await;
-        match checked {
+    let each = stream::iter(&due).for_each_concurrent(DOMAINS_AT_ONCE, |due| async move {
+        let place = (due.account, due.domain);
+        match timeout(LONGEST, check(accounts, resolver, place, &By::system())).await {
             // Somebody removed it meanwhile.
-            Ok(_) | Err(CheckError::Accounts(AccountsError::NotFound(_))) => {}
-            Err(error) => tracing::warn!(domain = %due.domain, %error, "a domain was not looked at"),
+            Ok(Ok(_) | Err(CheckError::Accounts(AccountsError::NotFound(_)))) => {}
+            Ok(Err(error)) => tracing::warn!(domain = %due.domain, %error, "a domain was not looked at"),
+            Err(_) => tracing::debug!(domain = %due.domain, "its name servers kept silent"),
         }
-    }
+    });
+    each.await;
     if let Err(error) = accounts.forget_old_keys().await {
         tracing::warn!(%error, "old DKIM keys were not removed");
     }

@@ -76,15 +76,17 @@ pub struct Page {
 
 /// Reads on from a place in the log, as far as is looked at in one go.
 pub fn read(tx: &mut Tx<'_>, wanted: &Wanted) -> Result<Page> {
-    let start = match wanted.since {
-        Some(since) => events::place_at(tx, since)?,
-        None => Cursor::START,
+    // A page behind another begins there; what is too old on it is left out as it is read.
+    let start = match (wanted.after, wanted.since) {
+        (Some(after), _) => after,
+        (None, Some(since)) => events::place_at(tx, since)?,
+        (None, None) => Cursor::START,
     };
     let mut page = Page {
         cursor: wanted.after,
         ..Page::default()
     };
-    let mut from = wanted.after.map_or(start, |after| after.max(start));
+    let mut from = start;
     let mut looked_at = 0;
     loop {
         let step = match wanted.message {

@@ -139,6 +139,10 @@ fn complain(tx: &mut Tx<'_>, found: &Claimed, complaint: &Complaint, desk: &Desk
     if message.is_report(&desk.reporter.address()) {
         data["own"] = true.into();
     }
+    // Who complains of each of a row of old messages is one who complains.
+    if !suppress(tx, (desk.ids.next(desk.at), desk.at), message, recipient)? {
+        data["again"] = true.into();
+    }
     events::append(
         tx,
         &Event {
@@ -150,14 +154,14 @@ fn complain(tx: &mut Tx<'_>, found: &Claimed, complaint: &Complaint, desk: &Desk
             data: &data.to_string(),
         },
     )?;
-    suppress(tx, (desk.ids.next(desk.at), desk.at), message, recipient)?;
     Ok(Taken::Complained)
 }
 
-fn suppress(tx: &mut Tx<'_>, entry: (Id, Time), message: &Message, recipient: &JobRecipient) -> Result<()> {
+/// False where the address was suppressed already.
+fn suppress(tx: &mut Tx<'_>, entry: (Id, Time), message: &Message, recipient: &JobRecipient) -> Result<bool> {
     // Our own reports belong to the account that they are for, which did not choose to write them.
     if message.reverse_path.is_none() {
-        return Ok(());
+        return Ok(true);
     }
     let new = New {
         account: message.account,
@@ -167,8 +171,7 @@ fn suppress(tx: &mut Tx<'_>, entry: (Id, Time), message: &Message, recipient: &J
         note: "",
         of: Some((message.id, recipient.ordinal)),
     };
-    suppressions::add(tx, entry, &new)?;
-    Ok(())
+    suppressions::add(tx, entry, &new)
 }
 
 /// What a report says, read where it blocks nobody.

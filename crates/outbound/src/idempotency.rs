@@ -22,6 +22,19 @@ pub struct Key {
     pub digest: [u8; 32],
 }
 
+impl Key {
+    /// The key of the same content sent by this stream, or kept in the sandbox.
+    #[must_use]
+    pub fn of(mut self, sandboxed: bool, stream: &str) -> Self {
+        let mut context = Context::new(&SHA256);
+        context.update(&self.digest);
+        context.update(&[u8::from(sandboxed)]);
+        context.update(stream.as_bytes());
+        self.digest = finished(context);
+        self
+    }
+}
+
 /// Whose a key is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {

@@ -169,11 +169,12 @@ pub fn place_at(tx: &mut Tx<'_>, time: Time) -> Result<Cursor> {
     // The log is searched by halves: `at` has no index, and grows with the first column of the key.
     let (bounds, look) = match tx.engine() {
         Engine::Sqlite => (
-            "SELECT min(seq), max(seq) FROM events",
+            // Two look-ups in the key; both in one select would read all of it.
+            "SELECT (SELECT min(seq) FROM events), (SELECT max(seq) FROM events)",
             "SELECT seq, at FROM events WHERE seq >= $1 ORDER BY seq LIMIT 1",
         ),
         Engine::Postgres => (
-            "SELECT min(tx), max(tx) FROM events",
+            "SELECT (SELECT min(tx) FROM events), (SELECT max(tx) FROM events)",
             "SELECT tx, at FROM events WHERE tx >= $1 ORDER BY tx, seq LIMIT 1",
         ),
     };

@@ -224,8 +224,10 @@ impl Verdict {
         }
         for (algorithm, newest) in &self.newest {
             tx.run(
-                "UPDATE dkim_keys SET retired_at = $4 \
-                 WHERE domain = $1 AND algorithm = $2 AND id < $3 AND retired_at IS NULL",
+                // An older one of the other algorithm that nobody published keeps nothing going.
+                "UPDATE dkim_keys SET retired_at = $4 WHERE domain = $1 AND id < $3 AND retired_at IS NULL \
+                 AND (algorithm = $2 OR (published_at IS NULL AND created_at < \
+                 (SELECT k.created_at FROM dkim_keys k WHERE k.id = $3)))",
                 &[
                     (&self.domain).into(),
                     algorithm.as_str().into(),

@@ -138,9 +138,7 @@ impl Accounts {
         let look = move |tx: &mut Tx<'_>| may_add(tx, account, &wanted);
         let looked = self.inner.db.read("look at the sending domains", look).await?;
         refused(looked, &name)?;
-        let pairs = spawn_blocking(keys::generate)
-            .await
-            .map_err(|_| AccountsError::KeyGeneration)??;
+        let pairs = self.make_keys().await?;
         let now = self.inner.clock.now();
         let (id, key_ids) = (self.id(now), [self.id(now), self.id(now)]);
         let (audit, by) = (self.id(now), by.clone());
@@ -177,7 +175,9 @@ impl Accounts {
         let stored = self
             .inner
             .db
-            .read("list the sending domains", move |tx| read_domains(tx, account))
+            .read("list the sending domains", move |tx| {
+                read_domains(tx, account, &Only::All)
+            })
             .await?;
         Ok(stored
             .into_iter()
@@ -188,6 +188,13 @@ impl Accounts {
     /// One domain of the account; another account's is not found.
     pub async fn domain(&self, account: Id, id: Id) -> Result<SendingDomain> {
         Ok(self.stored_domain(account, id).await?.into_sending(self.host()))
+    }
+
+    /// One pair of each kind. It takes some hundred milliseconds of a core: one at a time, so that no sign-in waits for many.
+    async fn make_keys(&self) -> Result<[Pair; 2]> {
+        let failed = || AccountsError::KeyGeneration;
+        let _turn = self.inner.key_making.acquire().await.map_err(|_| failed())?;
+        spawn_blocking(keys::generate).await.map_err(|_| failed())?
     }
 
     pub(crate) fn host(&self) -> Host<'_> {
@@ -232,14 +239,11 @@ impl Accounts {
     }
 
     async fn stored_domain(&self, account: Id, id: Id) -> Result<Stored> {
-        let domains = self
-            .inner
-            .db
-            .read("read a sending domain", move |tx| read_domains(tx, account))
-            .await?;
+        let read = move |tx: &mut Tx<'_>| read_domains(tx, account, &Only::One(id));
+        let domains = self.inner.db.read("read a sending domain", read).await?;
         domains
             .into_iter()
-            .find(|domain| domain.id == id)
+            .next()
             .ok_or(AccountsError::NotFound("domain"))
     }
 }
@@ -352,13 +356,29 @@ fn taken_selectors(tx: &mut Tx<'_>, name: &Domain) -> store::Result<Vec<String>>
     .collect()
 }
 
-fn read_domains(tx: &mut Tx<'_>, account: Id) -> store::Result<Vec<Stored>> {
+/// Which of an account's domains are read.
+enum Only {
+    All,
+    One(Id),
+    Verified,
+}
+
+fn read_domains(tx: &mut Tx<'_>, account: Id, only: &Only) -> store::Result<Vec<Stored>> {
+    let (condition, id) = match only {
+        Only::All => ("", None),
+        Only::One(id) => (" AND d.id = $2", Some(id)),
+        Only::Verified => (" AND d.state = 'verified'", None),
+    };
+    let values: Vec<Value<'_>> = std::iter::once((&account).into())
+        .chain(id.map(Value::from))
+        .collect();
+
     let mut keys: HashMap<Id, Vec<StoredKey>> = HashMap::new();
-    let rows = tx.query(
+    let sql = format!(
         "SELECT k.domain, k.id, k.selector, k.algorithm, k.public_key, k.published_at, k.retired_at \
-         FROM dkim_keys k JOIN domains d ON d.id = k.domain WHERE d.account = $1 ORDER BY k.id",
-        &[(&account).into()],
-    )?;
+         FROM dkim_keys k JOIN domains d ON d.id = k.domain WHERE d.account = $1{condition} ORDER BY k.id"
+    );
+    let rows = tx.query(&sql, &values)?;
     for row in rows {
         let Some(algorithm) = Algorithm::parse(&row.text(3)?) else {
             continue;
@@ -375,11 +395,11 @@ fn read_domains(tx: &mut Tx<'_>, account: Id) -> store::Result<Vec<Stored>> {
         };
         keys.entry(row.id(0)?).or_default().push(key);
     }
-    let rows = tx.query(
-        "SELECT id, account, name, state, verified_by, verified_at, created_at, checked_at, findings, resolver, \
-         missing_since FROM domains WHERE account = $1 ORDER BY name",
-        &[(&account).into()],
-    )?;
+    let sql = format!(
+        "SELECT d.id, d.account, d.name, d.state, d.verified_by, d.verified_at, d.created_at, d.checked_at, d.findings, \
+         d.resolver, d.missing_since FROM domains d WHERE d.account = $1{condition} ORDER BY d.name"
+    );
+    let rows = tx.query(&sql, &values)?;
     rows.iter()
         .map(|row| {
             let mut stored = stored_of(row)?;
@@ -425,14 +445,13 @@ pub(crate) fn read_verified(
     account: Id,
     host: Host<'_>,
 ) -> store::Result<HashMap<Domain, Sends>> {
-    let domains = read_domains(tx, account)?;
+    let domains = read_domains(tx, account, &Only::Verified)?;
     let sends = |domain: &Stored| Sends {
         keys: domain.signing_keys(),
         return_path: domain.return_path(host),
     };
     Ok(domains
         .iter()
-        .filter(|domain| domain.verified.is_some())
         .map(|domain| (domain.name.clone(), sends(domain)))
         .collect())
 }

@@ -170,6 +170,8 @@ pub fn records(domain: &Domain, keys: &[StagedKey], host: Host<'_>, findings: &F
 pub fn questions(domain: &Domain, keys: &[StagedKey], host: Host<'_>) -> Vec<Question> {
     records(domain, keys, host, &Findings::new())
         .into_iter()
+        // What is leaving is only counted down.
+        .filter(|record| !matches!(record.stage, Stage::Leaving(_)))
         .map(|record| Question {
             name: record.name,
             kind: record.kind,

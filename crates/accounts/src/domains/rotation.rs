@@ -1,17 +1,17 @@
 //! New DKIM keys for a domain: they sign once their records are found, the old ones' records stay for a while.
 
 use store::Id;
-use tokio::task::spawn_blocking;
 
 use super::checks::FIRST;
 use super::records::Stage;
-use super::{SendingDomain, insert_keys, keys, taken_selectors};
+use super::{OVERLAP, SendingDomain, insert_keys, taken_selectors};
 use crate::audit::{self, By};
 use crate::changes;
 use crate::{Accounts, AccountsError, Result};
 
 impl Accounts {
-    /// Makes a new pair of keys beside those in use. Refused while an earlier one still waits for its records.
+    /// Makes a new pair of keys beside those in use. Refused while an earlier one still waits for its records, and while old
+    /// ones are leaving: so a domain never has more than two pairs.
     pub async fn renew_domain_keys(&self, account: Id, id: Id, by: &By) -> Result<SendingDomain> {
         let stored = self.stored_domain(account, id).await?;
         let waits = |domain: &super::Stored| domain.staged().iter().any(|key| key.stage == Stage::Next);
@@ -19,9 +19,12 @@ impl Accounts {
         if waits(&stored) {
             return Err(AccountsError::KeysWait(shown));
         }
-        let pairs = spawn_blocking(keys::generate)
-            .await
-            .map_err(|_| AccountsError::KeyGeneration)??;
+        let leaving = stored.keys.iter().filter_map(|key| key.retired_at).max();
+        if let Some(at) = leaving {
+            let left = at.plus(OVERLAP).since(self.inner.clock.now());
+            return Err(AccountsError::KeysLeave(shown, left));
+        }
+        let pairs = self.make_keys().await?;
         let now = self.inner.clock.now();
         let key_ids = [self.id(now), self.id(now)];
         let (audit, by) = (self.id(now), by.clone());
@@ -31,7 +34,7 @@ impl Accounts {
             .db
             .write("make new DKIM keys", move |tx| {
                 changes::alone(tx)?;
-                let in_use = "SELECT COUNT(*) FROM dkim_keys WHERE domain = $1 AND retired_at IS NULL \
+                let in_use = "SELECT COUNT(*) FROM dkim_keys WHERE domain = $1 \
                               AND EXISTS (SELECT 1 FROM domains d WHERE d.id = $1 AND d.account = $2)";
                 let in_use = tx.query_opt(in_use, &[(&id).into(), (&account).into()])?;
                 // Another one made keys meanwhile, or the domain is gone.

@@ -382,6 +382,7 @@ fn endings(events: &[Logged]) -> Vec<(Id, Vec<Told>)> {
         let told = match event.kind.as_str() {
             "delivered" | "expired" => Told::End(Ending::Other),
             "bounced" => bounced(&event.data),
+            "complained" if event.data.contains(AGAIN) => continue,
             "complained" => Told::Complained,
             _ => continue,
         };
@@ -415,6 +416,8 @@ fn bounced(data: &str) -> Told {
     }
 }
 
+/// What the data of a complaint holds whose address had been suppressed before: one person is counted once.
+const AGAIN: &str = r#""again":true"#;
 /// What the data of an event about our own mail holds. Nobody's text can hold it: quotes in texts are escaped.
 pub const OWN_MAIL: &str = r#""own":true"#;
 /// The same for mail that was kept in the local inbox.

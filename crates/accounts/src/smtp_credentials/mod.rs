@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use mail::time::Time;
 use store::{Id, Row, Tx, Value};
 
-pub use self::rate::{RateLeft, charge, give_back};
+pub use self::rate::{Draws, RateLeft, charge, give_back};
 pub use self::read::Terms;
 pub(crate) use self::read::{Active, Found, read_active};
 
@@ -120,6 +120,7 @@ impl Accounts {
         by: &By,
     ) -> Result<NewSmtpCredential> {
         let name = checked_name(&wanted.name)?;
+        self.within_stream(who, wanted.limits.stream.as_deref()).await?;
         let now = self.inner.clock.now();
         future(wanted.limits.expires_at, now)?;
         let (login, email) = self.login_of(who, wanted.email.as_deref()).await?;

@@ -35,7 +35,11 @@ pub struct RateLeft {
 impl Accounts {
     /// How many recipients the credential of `terms` may still have within the hour; `None` where nothing limits it.
     pub async fn rate_left(&self, principal: &Principal, terms: &Terms) -> Result<Option<RateLeft>> {
-        let limits = limits(principal.account, terms);
+        let limits = limits(Draws {
+            account: principal.account,
+            terms: Some(terms),
+            sandbox: terms.sandbox,
+        });
         if limits.is_empty() {
             return Ok(None);
         }
@@ -58,16 +62,24 @@ impl Accounts {
     }
 }
 
+/// Who sends, by which credential if by one, and whether the message goes into the sandbox, which a credential may say or
+/// the message itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Draws<'a> {
+    pub account: Id,
+    pub terms: Option<&'a Terms>,
+    pub sandbox: bool,
+}
+
 /// Counts a message of so many recipients, each of so many octets, or counts nothing and says how long to wait. Belongs
 /// into the transaction that accepts.
 pub fn charge(
     tx: &mut Tx<'_>,
-    account: Id,
-    terms: &Terms,
+    draws: Draws<'_>,
     (recipients, octets): (u64, u64),
     now: Time,
 ) -> store::Result<Result<(), Duration>> {
-    let wanted = wanted(account, terms, recipients, octets);
+    let wanted = wanted(draws, recipients, octets);
     for (place, (limit, who, many)) in wanted.iter().enumerate() {
         if let Err(wait) = limit.take(tx, who, *many, now)? {
             put_back(tx, &wanted[..place])?;
@@ -78,13 +90,8 @@ pub fn charge(
 }
 
 /// Takes back what [`charge`] counted in this transaction, for a message that is not accepted after all.
-pub fn give_back(
-    tx: &mut Tx<'_>,
-    account: Id,
-    terms: &Terms,
-    (recipients, octets): (u64, u64),
-) -> store::Result<()> {
-    put_back(tx, &wanted(account, terms, recipients, octets))
+pub fn give_back(tx: &mut Tx<'_>, draws: Draws<'_>, (recipients, octets): (u64, u64)) -> store::Result<()> {
+    put_back(tx, &wanted(draws, recipients, octets))
 }
 
 fn put_back(tx: &mut Tx<'_>, taken: &[(Limit, String, u64)]) -> store::Result<()> {
@@ -94,27 +101,27 @@ fn put_back(tx: &mut Tx<'_>, taken: &[(Limit, String, u64)]) -> store::Result<()
 }
 
 /// The limits in recipients.
-fn limits(account: Id, terms: &Terms) -> Vec<(Limit, String)> {
-    let own = terms.rate.map(|most| {
+fn limits(draws: Draws<'_>) -> Vec<(Limit, String)> {
+    let own = draws.terms.and_then(|terms| {
         let limit = Limit {
             what: "smtp-credential",
-            most,
+            most: terms.rate?,
             window: HOUR,
         };
-        (limit, terms.id.to_string())
+        Some((limit, terms.id.to_string()))
     });
-    let sandbox = terms.sandbox.then(|| (SANDBOX, account.to_string()));
+    let sandbox = draws.sandbox.then(|| (SANDBOX, draws.account.to_string()));
     own.into_iter().chain(sandbox).collect()
 }
 
-fn wanted(account: Id, terms: &Terms, recipients: u64, octets: u64) -> Vec<(Limit, String, u64)> {
-    let mut wanted: Vec<_> = limits(account, terms)
+fn wanted(draws: Draws<'_>, recipients: u64, octets: u64) -> Vec<(Limit, String, u64)> {
+    let mut wanted: Vec<_> = limits(draws)
         .into_iter()
         .map(|(limit, who)| (limit, who, recipients))
         .collect();
-    if terms.sandbox {
+    if draws.sandbox {
         let copies = octets.saturating_mul(recipients);
-        wanted.push((SANDBOX_OCTETS, account.to_string(), copies));
+        wanted.push((SANDBOX_OCTETS, draws.account.to_string(), copies));
     }
     wanted
 }

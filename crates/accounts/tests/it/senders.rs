@@ -45,11 +45,11 @@ both_engines! {
         let question = room.accounts.asked_sender(&token).await.unwrap().expect("the link works");
         assert_eq!((question.address.as_str(), question.asked_by.as_str()), ("Press@paper.example", "a@example.com"));
         assert!(!may_send().await, "looking changes nothing");
-        room.accounts.confirm_sender(&token, None).await.unwrap();
+        room.accounts.confirm_sender(&token).await.unwrap();
         assert!(may_send().await);
         let other = Address::parse("other@paper.example").unwrap();
         assert!(!room.accounts.may_send_as(&alice, &other).await.unwrap(), "one address, not its domain");
-        let again = room.accounts.confirm_sender(&token, None).await.unwrap_err();
+        let again = room.accounts.confirm_sender(&token).await.unwrap_err();
         assert!(matches!(again, AccountsError::LinkGone), "{again}");
         let known = room.accounts.ask_for_sender(account.id, "press@paper.example", &by).await.unwrap();
         assert!(known.confirmed_at.is_some());
@@ -65,7 +65,7 @@ both_engines! {
         let by = by_alice(&room).await;
         let ask = async || room.accounts.ask_for_sender(account.id, "x@paper.example", &by).await.unwrap();
         let gone = async |token: &str| {
-            let refused = room.accounts.confirm_sender(token, None).await;
+            let refused = room.accounts.confirm_sender(token).await;
             matches!(refused, Err(AccountsError::LinkGone))
         };
         ask().await;

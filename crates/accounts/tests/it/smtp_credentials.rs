@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use accounts::smtp_credentials::{charge, give_back};
+use accounts::smtp_credentials::{Draws, charge, give_back};
 use accounts::{
     AccountsError, Approach, AttemptFilter, By, CredentialChange, CredentialLimits, Door,
     MOST_SMTP_CREDENTIALS, NewSmtpCredential, Outcome, Principal, Terms, Validity, Via, WantedCredential,
@@ -69,6 +69,14 @@ impl Room {
 
 fn shop(reason: &str) -> (String, Option<String>) {
     (reason.to_owned(), Some("shop".to_owned()))
+}
+
+fn draws(account: store::Id, terms: Option<&Terms>, sandbox: bool) -> Draws<'_> {
+    Draws {
+        account,
+        terms,
+        sandbox,
+    }
 }
 
 both_engines! {
@@ -235,7 +243,7 @@ both_engines! {
         let left = async || room.accounts.rate_left(&device, &terms).await.unwrap().unwrap();
         let send = async |recipients: u64| {
             let (terms, now): (Terms, _) = ((*terms).clone(), room.clock.now());
-            let work = move |tx: &mut store::Tx<'_>| charge(tx, account.id, &terms, (recipients, 1_000), now);
+            let work = move |tx: &mut store::Tx<'_>| charge(tx, draws(account.id, Some(&terms), false), (recipients, 1_000), now);
             test.db.write("send", work).await.unwrap()
         };
         assert_eq!(left().await.left, 10);
@@ -246,7 +254,7 @@ both_engines! {
         assert_eq!(send(3).await, Ok(()));
         assert_eq!((left().await.left, left().await.wait), (0, Duration::from_mins(40)));
         let (given, terms_again) = (account.id, (*terms).clone());
-        test.db.write("give back", move |tx| give_back(tx, given, &terms_again, (3, 1_000))).await.unwrap();
+        test.db.write("give back", move |tx| give_back(tx, draws(given, Some(&terms_again), false), (3, 1_000))).await.unwrap();
         assert_eq!(left().await.left, 3);
         room.hand.advance(Duration::from_mins(40));
         assert_eq!(left().await.left, 10);
@@ -259,13 +267,17 @@ both_engines! {
         let terms = |id| Terms { id, name: "s".into(), rate: None, sandbox: true, stream: None };
         let send = async |recipients: u64, octets: u64| {
             let (terms, now) = (terms(test.id()), room.clock.now());
-            let work = move |tx: &mut store::Tx<'_>| charge(tx, account.id, &terms, (recipients, octets), now);
+            let work = move |tx: &mut store::Tx<'_>| charge(tx, draws(account.id, Some(&terms), true), (recipients, octets), now);
             test.db.write("send", work).await.unwrap()
         };
         assert_eq!(send(600, 1_000).await, Ok(()));
         assert!(send(401, 1_000).await.is_err());
         assert!(send(20, 25 * 1024 * 1024).await.is_err(), "each recipient has a copy");
-        assert_eq!(send(400, 1_000).await, Ok(()));
+        assert_eq!(send(399, 1_000).await, Ok(()));
+        let now = room.clock.now();
+        let asks = move |tx: &mut store::Tx<'_>| charge(tx, draws(account.id, None, true), (2, 1_000), now);
+        let refused = test.db.write("send", asks).await.unwrap();
+        assert!(refused.is_err(), "a message that asks for it by itself counts as well");
     }
 
     async fn the_switch_keeps_the_password_off_smtp_and_lets_credentials_through(test: TestDb) {

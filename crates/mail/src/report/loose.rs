@@ -47,7 +47,7 @@ pub(super) fn read(head: &Head<'_>, text: &str) -> Option<Fate> {
     } else {
         return None;
     };
-    let lines = text.lines().take(LINES);
+    let lines = text.lines().take(LINES).map(beginning);
     let said = lines.clone().find_map(in_line).or_else(|| {
         lines
             .clone()
@@ -106,6 +106,12 @@ fn is_from_a_mail_system(head: &Head<'_>) -> bool {
     })
 }
 
+/// As much of a line as is looked at: what a server says is short, and each number in a line is looked at anew.
+fn beginning(line: &str) -> &str {
+    const LOOKED_AT: usize = 1_000;
+    &line[..line.floor_char_boundary(LOOKED_AT)]
+}
+
 /// Whether a line that holds no code says why all the same.
 fn tells(line: &str) -> bool {
     let line = line.to_lowercase();
@@ -135,7 +141,7 @@ fn in_line(line: &str) -> Option<(Option<u16>, Option<Enhanced>, &str)> {
     for (at, _) in starts {
         let (code, enhanced, text) = reply(&line[at..]);
         // A number alone may be anything; with an enhanced code behind it or before the words it is a reply.
-        if code.is_some() && (enhanced.is_some() || text.chars().any(char::is_alphabetic)) {
+        if code.is_some() && (enhanced.is_some() || text.chars().take(100).any(char::is_alphabetic)) {
             return Some((code, enhanced, text));
         }
     }

@@ -230,7 +230,9 @@ fn unescaped(text: &str) -> String {
     while let Some(at) = rest.find("\\x{") {
         plain.push_str(&rest[..at]);
         let behind = &rest[at + 3..];
-        let sign = behind.split_once('}').and_then(|(digits, after)| {
+        let near = behind.floor_char_boundary(8);
+        let sign = behind[..near].find('}').and_then(|end| {
+            let (digits, after) = (&behind[..end], &behind[end + 1..]);
             let sign = u32::from_str_radix(digits, 16).ok().and_then(char::from_u32)?;
             Some((sign, after))
         });

@@ -34,9 +34,15 @@ pub struct Sheet {
 pub enum SheetError {
     #[error("a sheet has up to {MOST_LINES} lines; import it in parts")]
     TooLong,
+    #[error("a line has up to {MOST_CELLS} cells of up to {MOST_OCTETS} octets")]
+    TooWide,
     #[error("a quoted cell is not closed")]
     OpenQuote,
 }
+
+/// Far more than any sheet of addresses has: a line of nothing but separators must not fill the memory.
+const MOST_CELLS: usize = 100;
+const MOST_OCTETS: usize = 4 * 1024;
 
 /// Reads a sheet: with a first line that names its columns (`address` or `email`, and `note`), or without one, and then the
 /// first column holds the addresses.
@@ -109,6 +115,7 @@ fn rows(text: &str, separator: char) -> Result<Vec<(usize, Vec<String>)>, SheetE
                 cell.clear();
                 quoted = true;
             }
+            _ if cells.len() == MOST_CELLS || cell.len() > MOST_OCTETS => return Err(SheetError::TooWide),
             '\n' if !quoted => {
                 cells.push(std::mem::take(&mut cell));
                 let row = std::mem::take(&mut cells);

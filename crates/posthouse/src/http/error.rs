@@ -327,6 +327,8 @@ impl From<AccountsError> for ApiError {
             AccountsError::OperatorsAccount
             | AccountsError::ScopeNotHeld(_)
             | AccountsError::OwnersOnly
+            | AccountsError::StreamBound(_)
+            | AccountsError::Stopped
             | AccountsError::AdminsOnly
             | AccountsError::OperatorDecides => Self::Forbidden(said),
             AccountsError::NotPaused
@@ -334,6 +336,7 @@ impl From<AccountsError> for ApiError {
             | AccountsError::AlreadySetUp
             | AccountsError::DomainExists(_)
             | AccountsError::KeysWait(_)
+            | AccountsError::KeysLeave(..)
             | AccountsError::RangeExists(_)
             | AccountsError::TooMany { .. }
             | AccountsError::NoSecondStep

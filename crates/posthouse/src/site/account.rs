@@ -235,18 +235,8 @@ pub async fn sender_form(State(public): State<Public>, visit: Visit, Query(link)
     }
 }
 
-pub async fn sender(
-    State(public): State<Public>,
-    visit: Visit,
-    client: Client,
-    Form(filled): Form<Filled>,
-) -> Response {
-    match public
-        .parts
-        .accounts
-        .confirm_sender(&filled.token, Some(client.ip))
-        .await
-    {
+pub async fn sender(State(public): State<Public>, visit: Visit, Form(filled): Form<Filled>) -> Response {
+    match public.parts.accounts.confirm_sender(&filled.token).await {
         Ok(asked) => {
             tracing::info!(account = %asked.account, "a sender address was confirmed");
             public.form(&visit, "sender_done", &filled)

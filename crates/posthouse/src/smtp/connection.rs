@@ -99,9 +99,10 @@ impl Connection {
         } else {
             Tls::Offered
         };
+        let share = shared.budget(door.kind).share();
         let patience = Patience {
             pause: shared.settings.command_timeout,
-            text: shared.settings.data_timeout,
+            text: shared.data_timeout(door.kind),
         };
         Self {
             id: shared.next_connection.fetch_add(1, Ordering::Relaxed),
@@ -119,7 +120,7 @@ impl Connection {
             tls: None,
             slot: Some(slot),
             transfer: None,
-            share: shared.budget.share(),
+            share,
             waits: Waits {
                 patience,
                 timer: Box::pin(sleep_until(Instant::now() + patience.pause)),

@@ -227,10 +227,11 @@ impl Connection {
     }
 
     pub(super) fn data(&self) -> Verdict {
-        if self.shared.budget.is_spent() {
+        let budget = self.shared.budget(self.door.kind);
+        if budget.is_spent() {
             warn!(
                 connection = self.id,
-                octets = self.shared.budget.used(),
+                octets = budget.used(),
                 "too much mail is arriving at once"
             );
             return Verdict::Refuse(replies::BUSY);

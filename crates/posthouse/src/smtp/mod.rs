@@ -143,11 +143,36 @@ struct Shared {
     tls: TlsAcceptor,
     slots: Slots,
     budget: Budget,
+    /// For what other servers bring: however much that is, those who sign in have their own.
+    reports: Budget,
     counters: Arc<Counters>,
     /// In the order of [`Kind::ALL`].
     connections: [Arc<Connections>; 3],
     next_connection: AtomicU64,
     stop: CancellationToken,
+}
+
+/// Reports that are arriving at once may take so much memory, or as much as two of the biggest.
+const BYTES_OF_REPORTS: usize = 64 * 1024 * 1024;
+/// A server that brings a report has as long for it: reports are small, and whoever got one mail can bring any number.
+const REPORT_TIMEOUT: Duration = Duration::from_mins(2);
+
+impl Shared {
+    /// The memory for what arrives at a listener of this kind.
+    fn budget(&self, kind: Kind) -> &Budget {
+        match kind {
+            Kind::Submission | Kind::Submissions => &self.budget,
+            Kind::Inbound => &self.reports,
+        }
+    }
+
+    /// How long the text of a message may take there.
+    fn data_timeout(&self, kind: Kind) -> Duration {
+        match kind {
+            Kind::Submission | Kind::Submissions => self.settings.data_timeout,
+            Kind::Inbound => self.settings.data_timeout.min(REPORT_TIMEOUT),
+        }
+    }
 }
 
 /// The listeners' common part. Cheap to clone.
@@ -163,6 +188,8 @@ impl Smtp {
         tls: Arc<ServerConfig>,
         (budget, stop): (Budget, CancellationToken),
     ) -> Self {
+        let reports =
+            BYTES_OF_REPORTS.max(usize::try_from(settings.max_message_size).unwrap_or(usize::MAX / 2) * 2);
         let slots = Slots::new(settings.max_connections, settings.connections_per_client);
         Self(Arc::new(Shared {
             settings,
@@ -171,6 +198,7 @@ impl Smtp {
             tls: TlsAcceptor::from(tls),
             slots,
             budget,
+            reports: Budget::new(reports),
             counters: Arc::default(),
             connections: Default::default(),
             next_connection: AtomicU64::new(1),

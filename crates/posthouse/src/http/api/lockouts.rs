@@ -65,7 +65,8 @@ async fn list(State(parts): State<Parts>, caller: Caller) -> ApiResult<Json<Page
 
 /// Lift a lockout
 ///
-/// Its client may try again at once, on every node, and starts without failures.
+/// Its client may try again at once, on every node, and starts without failures. A wait after wrong codes of the second step is
+/// lifted by a person only, not by a key.
 #[utoipa::path(
     delete, path = "/lockouts/{id}", tag = "sign-in", operation_id = "liftLockout",
     params(("id" = String, Path, description = "The lockout")),
@@ -82,6 +83,11 @@ async fn lift(
 ) -> ApiResult<StatusCode> {
     caller.needs(Scope::Operator)?;
     let lockout = id(&lockout, "lockout")?;
+    // Those of wrong codes stand for the login wherever it is signed in from: a program that lifts them would try them all.
+    let of_codes = |one: &accounts::Lockout| one.id == lockout && one.network.is_empty();
+    if parts.accounts.lockouts().await?.iter().any(of_codes) {
+        caller.in_person(Scope::Operator)?;
+    }
     parts.accounts.lift_lockout(lockout, &caller.by()).await?;
     tracing::info!(%lockout, by = %caller.account_id(), "a lockout was lifted");
     Ok(StatusCode::NO_CONTENT)

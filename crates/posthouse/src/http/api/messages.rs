@@ -440,6 +440,12 @@ async fn change(
     if ordinal.is_some_and(|ordinal| !found.recipients.iter().any(|one| one.ordinal == ordinal)) {
         return Err(ApiError::NotFound("recipient"));
     }
+    // Mail of ours tells people what was done to them; whoever did it must not be able to take it away.
+    if matches!(change, Change::Cancel) && found.origin.is_notice() {
+        return Err(ApiError::Forbidden(
+            "mail of the service itself is not cancelled".to_owned(),
+        ));
+    }
     let message = found.summary.id;
     let anybody = match change {
         Change::Retry => {

@@ -280,7 +280,7 @@ struct Whose {
         (status = 404, description = "The account has no such login", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It is off already", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("key" = ["operator"]), ("session" = [])),
+    security(("session" = [])),
 )]
 async fn lift(
     State(parts): State<Parts>,
@@ -288,8 +288,7 @@ async fn lift(
     Named(account): Named<String>,
     Body(whose): Body<Whose>,
 ) -> ApiResult<StatusCode> {
-    caller.needs(Scope::Operator)?;
-    caller.needs_fresh()?;
+    caller.in_person(Scope::Operator)?;
     let account = id(&account, "account")?;
     let login = parts.accounts.login(&whose.email).await?;
     if login.account != account {

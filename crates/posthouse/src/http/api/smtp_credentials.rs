@@ -249,6 +249,8 @@ async fn change(
         name: change.name,
         limits,
     };
+    // What is changed may belong to any stream.
+    parts.accounts.within_stream(&caller.principal, None).await?;
     let changed = parts
         .accounts
         .change_smtp_credential(caller.account_id(), credential, change, &caller.by())

@@ -33,8 +33,9 @@ const PERSONAL: [&str; 1] = ["changePassword"];
 const OWNERS: [&str; 1] = ["handAccountOver"];
 
 /// Operations that no key carries out, so that they name no scope, and that take a role with the scope `account`.
-const IN_PERSON: [&str; 6] = [
+const IN_PERSON: [&str; 7] = [
     "beginImpersonation",
+    "liftSecondStep",
     "inviteUser",
     "sendUserInvitation",
     "setUserRole",
