@@ -69,9 +69,9 @@ pub fn parse(text: &str, open: bool) -> Result<Target, BadUrl> {
     if authority.as_str().contains('@') {
         return Err(BadUrl::HasUser);
     }
-    let port = match authority.port() {
-        Some(port) => port.as_str().parse().map_err(|_| BadUrl::NotAUrl)?,
-        None if authority.as_str().ends_with(':') => return Err(BadUrl::NotAUrl),
+    let behind = &authority.as_str()[authority.host().len()..];
+    let port = match behind.strip_prefix(':') {
+        Some(port) => port.parse().map_err(|_| BadUrl::NotAUrl)?,
         None if https => 443,
         None => 80,
     };
