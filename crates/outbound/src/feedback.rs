@@ -37,7 +37,6 @@ pub struct Desk {
 /// Acts on a report about one recipient. Doing it twice changes nothing the second time.
 pub fn take(tx: &mut Tx<'_>, about: About, report: &Report, desk: &Desk) -> Result<Taken> {
     match report {
-        Report::Nothing => Ok(Taken::Nothing),
         Report::Status(fates) => match find(tx, about)? {
             Some(found) => bounce(tx, found, fates, desk),
             None => Ok(Taken::Nothing),
@@ -46,7 +45,8 @@ pub fn take(tx: &mut Tx<'_>, about: About, report: &Report, desk: &Desk) -> Resu
             Some(found) => complain(tx, &found, complaint, desk),
             None => Ok(Taken::Nothing),
         },
-        Report::Complaint(_) => Ok(Taken::Nothing),
+        // Such as that it is no spam after all.
+        Report::Nothing | Report::Complaint(_) => Ok(Taken::Nothing),
     }
 }
 
@@ -98,7 +98,7 @@ fn bounce(tx: &mut Tx<'_>, found: Claimed, fates: &[Fate], desk: &Desk) -> Resul
 fn failure<'a>(recipient: &JobRecipient, fates: &'a [Fate]) -> Option<&'a Fate> {
     let own = recipient.address.login_key();
     let mut failed = fates.iter().filter(|fate| fate.done == Done::Failed);
-    let named = |fate: &&Fate| fate.addresses.iter().any(|address| *address == own);
+    let named = |fate: &&Fate| fate.addresses.contains(&own);
     failed.clone().find(named).or_else(|| {
         failed
             .next()

@@ -198,7 +198,7 @@ export const sending: Shape<typeof english> = {
       bounced: "L’autre côté l’a refusé pour de bon.",
       expired: "Il a été essayé jusqu’au bout de son délai, puis abandonné.",
       cancelled: "Il a été annulé avant de pouvoir être distribué.",
-      suppressed: "L’adresse est sur votre liste de suppressions : rien ne lui a été envoyé.",
+      suppressed: "L’adresse est sur votre liste de suppressions : rien ne lui a été envoyé.",
       held: "Il est retenu jusqu’à ce que quelqu’un décide.",
     },
     content: "Contenu",

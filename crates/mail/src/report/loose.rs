@@ -1,7 +1,7 @@
 //! Bounces that are no delivery reports: told by who sends them and what their subject says, read line by line.
 
 use super::{Done, Fate, kept};
-use crate::message::Head;
+use crate::message::{Field, Head};
 use crate::reply::Enhanced;
 
 /// Lines of the text that are looked at: what was returned of the message comes behind.
@@ -39,7 +39,7 @@ pub(super) fn read(head: &Head<'_>, text: &str) -> Option<Fate> {
         return None;
     }
     let subject = head.subject().unwrap_or_default().to_lowercase();
-    let failed_header = head.first("x-failed-recipients").map(|field| field.decoded());
+    let failed_header = head.first("x-failed-recipients").map(Field::decoded);
     let done = if DELAYED.iter().any(|word| subject.contains(word)) {
         Done::Delayed
     } else if failed_header.is_some() || FAILED.iter().any(|word| subject.contains(word)) {

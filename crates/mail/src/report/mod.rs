@@ -236,15 +236,12 @@ fn unescaped(text: &str) -> String {
             let sign = u32::from_str_radix(digits, 16).ok().and_then(char::from_u32)?;
             Some((sign, after))
         });
-        match sign {
-            Some((sign, after)) => {
-                plain.push(sign);
-                rest = after;
-            }
-            None => {
-                plain.push_str("\\x{");
-                rest = behind;
-            }
+        if let Some((sign, after)) = sign {
+            plain.push(sign);
+            rest = after;
+        } else {
+            plain.push_str("\\x{");
+            rest = behind;
         }
     }
     plain.push_str(rest);

@@ -52,9 +52,10 @@ pub fn parts(config: &Config, rooms: &Rooms) -> Result<Parts, AppError> {
     }
     let transport = Transport::new(carry, &delivery.route)?;
     // Where nobody receives reports, the sender's own return path stays.
-    let return_path = match config.smtp.inbound.is_empty() {
-        true => None,
-        false => Domain::parse(&config.hostname).ok(),
+    let return_path = if config.smtp.inbound.is_empty() {
+        None
+    } else {
+        Domain::parse(&config.hostname).ok()
     };
     let settings = Settings {
         return_path,

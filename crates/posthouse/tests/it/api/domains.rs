@@ -77,13 +77,17 @@ both_engines! {
             signatures.iter().map(selector).collect::<Vec<_>>()
         };
         let check = || alice.post(&format!("{path}/check"), &json!({})).expect(200).json();
-        records(&domain, "in_use").into_iter().for_each(|record| publish(&dns, record));
+        for record in records(&domain, "in_use") {
+            publish(&dns, record);
+        }
         check();
         let old = signed_by("old keys");
         let renewed = alice.post(&format!("{path}/keys"), &json!({})).expect(201).json();
         alice.post(&format!("{path}/keys"), &json!({})).expect(409);
         assert_eq!(signed_by("still the old keys"), old);
-        records(&renewed, "next").into_iter().for_each(|record| publish(&dns, record));
+        for record in records(&renewed, "next") {
+            publish(&dns, record);
+        }
         let replaced = check();
         let new = signed_by("new keys");
         assert!(new.len() == 2 && new.iter().all(|selector| !old.contains(selector)), "{old:?} {new:?}");

@@ -75,7 +75,7 @@ pub struct Receiver {
 
 impl Receiver {
     pub fn start() -> Self {
-        Self::listen(|stream, inner| serve(stream, inner))
+        Self::listen(serve)
     }
 
     /// One that speaks TLS.
