@@ -212,12 +212,14 @@ both_engines! {
         assert_eq!(smtp.rcpt(&format!("{forged}@mail.example.com")).0, refusal);
         server.signed_in(ALICE).submit(ALICE, &["carol@sink.example"], MESSAGE).expect("250 2.0.0");
         let carol = sink.wait_for_recipient("carol@sink.example");
-        // The null sender with many recipients: one report is about one of them.
-        let mut smtp = inbound(&server);
-        smtp.mail("").expect("250");
-        smtp.rcpt(&arrived.from).expect("250");
-        smtp.rcpt(&carol.from).expect("452 4.5.3");
-        smtp.rcpt("ann@elsewhere.example").expect("550 5.7.1");
+        // One report is about one recipient, whoever brings it.
+        for (sender, refused) in [("", "550 5.7.1"), ("fbl@provider.example", "452 4.5.3")] {
+            let mut smtp = inbound(&server);
+            smtp.mail(sender).expect("250");
+            smtp.rcpt(&arrived.from).expect("250");
+            smtp.rcpt(&carol.from).expect(refused);
+            smtp.rcpt("ann@elsewhere.example").expect("550 5.7.1");
+        }
         assert!(sink.arrived().iter().all(|one| one.recipients[0].ends_with("@sink.example")));
     }
 
