@@ -478,6 +478,24 @@ mod tests {
     }
 
     #[test]
+    fn who_complains_of_each_of_a_row_of_mails_is_counted_once() {
+        let complaint = |data: &str| Logged {
+            cursor: Cursor::START,
+            at: Time::EPOCH,
+            account: Id::from_bytes([1; 16]),
+            message: None,
+            ordinal: None,
+            kind: "complained".to_owned(),
+            data: data.to_owned(),
+        };
+        let told = endings(&[
+            complaint(r#"{"recipient":"zoe@example.net"}"#),
+            complaint(r#"{"again":true,"recipient":"zoe@example.net"}"#),
+        ]);
+        assert_eq!(told, [(Id::from_bytes([1; 16]), vec![Told::Complained])]);
+    }
+
+    #[test]
     fn a_bounce_counts_by_whose_fault_it_is_and_a_late_one_counts_once() {
         let told = |class: &str, late: bool| {
             bounced(&serde_json::json!({ "class": class, "late": late }).to_string())

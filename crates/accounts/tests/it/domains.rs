@@ -202,12 +202,35 @@ both_engines! {
         let staged = [("ph2611r", leaves), ("ph2611e", leaves), ("ph2611r2", Stage::InUse), ("ph2611e2", Stage::InUse)];
         assert_eq!(stages(&replaced), staged);
         assert!(replaced.records[..2].iter().all(|record| !record.required));
-        room.accounts.renew_domain_keys(account.id, id, &by).await.expect("the next ones may come");
+        let refused = room.accounts.renew_domain_keys(account.id, id, &by).await.unwrap_err();
+        assert!(matches!(refused, AccountsError::KeysLeave(..)), "never more than two pairs: {refused}");
         room.hand.advance(OVERLAP.checked_sub(Duration::from_secs(1)).unwrap());
         assert_eq!(room.accounts.forget_old_keys().await.unwrap(), 0);
         room.hand.advance(Duration::from_secs(1));
         assert_eq!(room.accounts.forget_old_keys().await.unwrap(), 2);
         assert_eq!(signing().await, ["ph2611r2", "ph2611e2"]);
+        room.accounts.renew_domain_keys(account.id, id, &by).await.expect("the next ones may come");
+    }
+
+    async fn who_publishes_one_of_the_two_records_renews_as_often_as_anybody(test: TestDb) {
+        let room = room(&test);
+        let account = room.account("a@example.com").await;
+        let domain = room.accounts.add_domain(account.id, "shop.example", false, &By::system()).await.unwrap();
+        let (id, by) = (domain.id, By::system());
+        let check = async |found: &[usize]| {
+            let now = room.accounts.domain(account.id, id).await.unwrap();
+            room.accounts.record_check(account.id, id, published(&now, found), &by).await.unwrap()
+        };
+        check(&[0]).await;
+        for _ in 0..2 {
+            room.hand.advance(Duration::from_secs(1));
+            let renewed = room.accounts.renew_domain_keys(account.id, id, &by).await.unwrap();
+            let rsa = renewed.records.iter().rposition(|record| record.purpose.as_str() == "dkim_rsa").unwrap();
+            let replaced = check(&[0, rsa]).await;
+            assert!(stages(&replaced).iter().all(|(_, stage)| *stage != Stage::Next), "{:?}", stages(&replaced));
+            room.hand.advance(OVERLAP);
+            room.accounts.forget_old_keys().await.unwrap();
+        }
     }
 
     async fn a_key_that_was_never_published_is_not_relied_on_and_a_lost_record_does_not_silence_the_domain(test: TestDb) {

@@ -95,6 +95,21 @@ both_engines! {
         assert!(matches!(bad, AccountsError::Address(_)), "{bad}");
     }
 
+    async fn neither_the_sandbox_nor_a_suspended_account_writes_to_strangers_by_asking_them(test: TestDb) {
+        let room = room(&test);
+        let account = room.account("a@example.com").await;
+        let by = by_alice(&room).await;
+        let ask = async |address: &str| room.accounts.ask_for_sender(account.id, address, &by).await;
+        for address in ["x+1@paper.example", "x+2@paper.example", "x@paper.example"] {
+            ask(address).await.unwrap();
+        }
+        let refused = ask("x+3@paper.example").await.unwrap_err();
+        assert!(matches!(refused, AccountsError::TooOften(_)), "one mailbox: {refused}");
+        room.accounts.suspend(account.id, "spam", &By::system()).await.unwrap();
+        let refused = ask("other@paper.example").await.unwrap_err();
+        assert!(matches!(refused, AccountsError::Stopped), "{refused}");
+    }
+
     async fn an_account_has_so_many_sender_addresses_and_no_others(test: TestDb) {
         let room = room(&test);
         let (a, b) = (room.account("a@example.com").await, room.account("b@example.com").await);

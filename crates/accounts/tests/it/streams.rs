@@ -102,6 +102,13 @@ both_engines! {
         let by_key = Principal { via: Via::Key(key.id), ..alice.clone() };
         assert_eq!(room.stream(&by_key, None).await.unwrap(), "news");
         assert_eq!(room.stream(&by_key, Some("marketing")).await, Err(StreamFault::Bound("news".into())));
+        // It makes nothing that could send by another either.
+        let free = WantedKey::new("free", scopes.clone());
+        let refused = room.accounts.create_key(&by_key, &scopes, free, &By::system()).await.map(|_| ());
+        assert!(matches!(refused, Err(AccountsError::StreamBound(_))), "{refused:?}");
+        let free = WantedCredential { name: "free".into(), ..WantedCredential::default() };
+        let refused = room.accounts.create_smtp_credential(&by_key, free, &By::system()).await.map(|_| ());
+        assert!(matches!(refused, Err(AccountsError::StreamBound(_))), "{refused:?}");
         assert!(matches!(room.archive(&alice, "news", true).await, Err(AccountsError::StreamInUse(2))));
 
         let free = CredentialChange { limits: Some(CredentialLimits::default()), name: None };

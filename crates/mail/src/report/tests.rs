@@ -174,6 +174,24 @@ fn a_complaint_is_told_from_its_opposite() {
 }
 
 #[test]
+fn what_a_server_said_is_looked_for_at_the_beginning_of_a_line() {
+    let bounce = |line: &str| {
+        format!("From: MAILER-DAEMON@mx.example.net\r\nSubject: Undelivered Mail\r\n\r\n{line}\r\n")
+            .into_bytes()
+    };
+    assert_eq!(
+        only(&bounce(&format!("{} 550 5.1.1 No such user", "x".repeat(900)))).code,
+        Some(550)
+    );
+    assert_eq!(
+        only(&bounce(&format!("{} 550 5.1.1 No such user", "x".repeat(1_000)))).code,
+        None
+    );
+    // Each of these numbers begins a look at all that stands behind it.
+    assert_eq!(only(&bounce(&"555 ".repeat(15_000))).code, None);
+}
+
+#[test]
 fn hostile_reports_end_soon_and_say_nothing() {
     let nested = (0..400).fold(String::new(), |text, n| {
         format!("{text}Content-Type: multipart/report; boundary=n{n}\r\n\r\n--n{n}\r\n")

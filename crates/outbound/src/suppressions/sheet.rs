@@ -239,6 +239,14 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_no_sheet_has_is_refused_before_it_fills_the_memory() {
+        let cells = |many: usize| format!("a@b.example{}\n", ",".repeat(many));
+        assert!(read(&cells(MOST_CELLS - 1)).is_ok());
+        assert_eq!(read(&cells(MOST_CELLS)), Err(SheetError::TooWide));
+        assert_eq!(read(&"x".repeat(MOST_OCTETS + 2)), Err(SheetError::TooWide));
+    }
+
+    #[test]
     fn a_quote_without_an_end_is_refused_and_so_is_an_endless_sheet() {
         assert_eq!(read("a@b.example,\"x\n"), Err(SheetError::OpenQuote));
         assert_eq!(

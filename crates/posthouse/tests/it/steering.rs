@@ -187,6 +187,8 @@ both_engines! {
             "554 5.7.0 This idempotency key stands for another message of the last 24 hours, see https://mail.example.com/help/steering-headers"
         );
         assert_eq!(credits(&http), 499);
+        // The same text that nobody is sent is another message: a test must not stand for the real one.
+        assert!(submit(&server, &format!("{fields}X-Posthouse-Sandbox: on\r\n")).starts_with("554 5.7.0"));
 
         let mut keyed = server.http();
         keyed.sign_in(ALICE, PASSWORD);
