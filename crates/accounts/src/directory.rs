@@ -303,6 +303,9 @@ impl Accounts {
 
     /// The only stream that what `principal` signed in with sends in.
     pub(crate) async fn bound_stream(&self, principal: &Principal) -> Result<Option<String>> {
+        if !matches!(principal.via, Via::Credential(_) | Via::Key(_)) {
+            return Ok(None);
+        }
         let view = self.view(principal.account).await?;
         Ok(view.and_then(|view| match principal.via {
             Via::Credential(id) => view.credentials.get(&id)?.terms.stream.clone(),
