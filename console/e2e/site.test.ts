@@ -46,6 +46,22 @@ afterAll(async () => {
   await server?.stop();
 });
 
+describe("a new password on the site", () => {
+  it("is judged while it is typed, in the language of the page", async () => {
+    const { page, context, faults } = await open(browser, server.url);
+    await page.goto("/fr/sign-up");
+    const says = page.locator("#strength");
+    await page.getByLabel("Mot de passe").fill("password123");
+    await expect.poll(() => says.textContent()).toMatch(/faciles? à deviner/);
+    expect(await obstacles(page, "a weak password")).toEqual([]);
+    await picture(page, "site-strength");
+    await page.getByLabel("Mot de passe").fill("quatre chevaux fatigués au portail");
+    await expect.poll(() => says.textContent()).toBe("C’est un bon mot de passe.");
+    expect(faults).toEqual([]);
+    await context.close();
+  });
+});
+
 describe("the public site", () => {
   for (const scheme of SCHEMES) {
     for (const width of WIDTHS) {

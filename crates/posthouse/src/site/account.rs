@@ -174,6 +174,25 @@ pub async fn reset(
     }
 }
 
+/// How good a new password is, in the words of the page: what its script shows while somebody types.
+pub async fn strength(State(public): State<Public>, visit: Visit, Form(filled): Form<Filled>) -> Response {
+    let judged = tokio::task::spawn_blocking(move || {
+        // An address that is being typed is no address yet; what it says counts all the same.
+        let email: String = filled.email.chars().take(254).collect();
+        accounts::password::check(&filled.password, &email)
+    });
+    let reasons: Vec<_> = match judged.await {
+        Ok(Ok(())) => Vec::new(),
+        Ok(Err(weak)) => weak
+            .reasons
+            .into_iter()
+            .filter_map(accounts::password::Weakness::code)
+            .collect(),
+        Err(error) => return public.busy(&visit, &error),
+    };
+    public.answer(StatusCode::OK, "strength.html", &visit, context! { reasons })
+}
+
 /// An invitation into an account of others: who invites, and a password to choose.
 pub async fn join_form(State(public): State<Public>, visit: Visit, Query(link): Query<Link>) -> Response {
     match public.parts.accounts.offered(&link.token).await {

@@ -1,4 +1,5 @@
-//! The public site: pages made on the server, complete without JavaScript, in English and French.
+//! The public site: pages made on the server, complete without JavaScript, in English and French. One script says how good a
+//! new password is while it is typed.
 //!
 //! `site/` at the top of the repository holds the templates, the words, the stylesheet and the help articles; all of it is
 //! embedded. Every page is at its path and, with its language named, below `/en` and `/fr`.
@@ -135,6 +136,7 @@ pub fn router(parts: Parts, site: Site) -> Router {
                 &at("/password/forgot"),
                 get(account::forgot_form).post(account::forgot),
             )
+            .route(&at("/password/strength"), post(account::strength))
             .route(
                 &at("/password/reset"),
                 get(account::reset_form).post(account::reset),

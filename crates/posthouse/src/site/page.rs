@@ -10,6 +10,9 @@ use super::Public;
 use super::lang::Visit;
 use super::theme::fingerprint;
 
+/// The forms that ask for a new password: our own script runs there and asks us, and nothing else does.
+const CSP_OF_FORMS: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
+    frame-ancestors 'none'; script-src 'self'; connect-src 'self'";
 /// Nothing runs, nothing is loaded from elsewhere, nobody frames a page, and forms go nowhere else.
 const CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
     frame-ancestors 'none'";
@@ -34,7 +37,7 @@ impl Public {
         let mut response = if known {
             StatusCode::NOT_MODIFIED.into_response()
         } else {
-            html(StatusCode::OK, visit, text)
+            html(StatusCode::OK, visit, CSP, text)
         };
         let headers = response.headers_mut();
         headers.insert(header::VARY, header::HeaderValue::from_static("Accept-Language"));
@@ -55,7 +58,10 @@ impl Public {
     /// A page for this one request.
     pub fn answer(&self, status: StatusCode, name: &str, visit: &Visit, values: Value) -> Response {
         match self.site.templates.page(name, visit, self.now(values)) {
-            Ok(text) => html(status, visit, text),
+            Ok(text) => {
+                let csp = if name == "account.html" { CSP_OF_FORMS } else { CSP };
+                html(status, visit, csp, text)
+            }
             Err(error) => self.broken(name, visit, &error),
         }
     }
@@ -80,11 +86,11 @@ impl Public {
     }
 }
 
-fn html(status: StatusCode, visit: &Visit, text: String) -> Response {
+fn html(status: StatusCode, visit: &Visit, csp: &'static str, text: String) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CONTENT_LANGUAGE, visit.lang.code()),
-        (header::CONTENT_SECURITY_POLICY, CSP),
+        (header::CONTENT_SECURITY_POLICY, csp),
         (header::CACHE_CONTROL, "no-store"),
     ];
     (status, headers, text).into_response()

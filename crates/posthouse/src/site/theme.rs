@@ -118,6 +118,8 @@ pub fn fingerprint(content: &[u8]) -> String {
 pub struct Look {
     pub style: Asset,
     pub icon: Asset,
+    /// The one script: it says how good a new password is.
+    pub script: Asset,
     /// The operator's logo, where there is one.
     pub logo: Option<Asset>,
 }
@@ -132,14 +134,20 @@ impl Look {
         Self {
             style: Asset::new("style", "css", "text/css; charset=utf-8", style.into_bytes()),
             icon: Asset::new("icon", "svg", "image/svg+xml", file("icon.svg")),
+            script: Asset::new(
+                "strength",
+                "js",
+                "text/javascript; charset=utf-8",
+                file("strength.js"),
+            ),
             logo,
         }
     }
 
     pub fn assets(&self) -> impl Iterator<Item = &Asset> {
-        [Some(&self.style), Some(&self.icon), self.logo.as_ref()]
+        [&self.style, &self.icon, &self.script]
             .into_iter()
-            .flatten()
+            .chain(&self.logo)
     }
 }
 

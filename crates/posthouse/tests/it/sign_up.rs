@@ -494,7 +494,33 @@ fn every_step_works_without_javascript_and_a_link_that_is_only_looked_at_changes
     let (server, ops) = server(Engine::Sqlite, "open");
     let http = server.http();
     let page = http.get("/sign-up").expect(200).text;
-    assert!(page.contains("name=\"country\"") && page.contains("Europe/Paris") && !page.contains("<script"));
+    assert!(page.contains("name=\"country\"") && page.contains("Europe/Paris"));
+    assert_eq!(
+        page.matches("<script").count(),
+        page.matches("<script src=\"/site/strength-").count()
+    );
+    let good = submit(
+        &server,
+        "/password/strength",
+        &[("password", PASSWORD), ("email", ALICE)],
+    )
+    .expect(200)
+    .text;
+    assert!(
+        good.contains("data-good=\"yes\"") && good.contains("good password"),
+        "{good}"
+    );
+    let bad = submit(
+        &server,
+        "/fr/password/strength",
+        &[("password", "password123"), ("email", ALICE)],
+    )
+    .expect(200)
+    .text;
+    assert!(
+        bad.contains("data-good=\"no\"") && bad.contains("facile"),
+        "{bad}"
+    );
     let fields = [
         ("email", ALICE),
         ("password", PASSWORD),
