@@ -150,7 +150,7 @@ both_engines! {
         assert!(server.http().get(&format!("/fr{url}")).expect(200).text.contains("Vous êtes invité"));
         let fields = [("token", token.as_str()), ("password", "1234567890"), ("email", "Carol@example.net"), ("inviter", ALICE)];
         let weak = server.http().submit("/join", &fields).expect(422).text;
-        assert!(weak.contains("too easy") && weak.contains(&token) && !weak.contains("1234567890"), "{weak}");
+        assert!(weak.contains("not good enough") && weak.contains(&token) && !weak.contains("1234567890"), "{weak}");
         let mut carol = server.http();
         let joined = carol.submit("/join", &[("token", &token), ("password", THEIRS)]).expect(303);
         carol.keep_cookie(&joined);
