@@ -518,7 +518,7 @@ fn every_step_works_without_javascript_and_a_link_that_is_only_looked_at_changes
     .expect(200)
     .text;
     assert!(
-        bad.contains("data-good=\"no\"") && bad.contains("facile"),
+        bad.contains("data-good=\"no\"") && bad.contains("Beaucoup de gens ont ce mot de passe."),
         "{bad}"
     );
     let fields = [
