@@ -49,13 +49,14 @@ afterAll(async () => {
 describe("a new password on the site", () => {
   it("is judged while it is typed, in the language of the page", async () => {
     const { page, context, faults } = await open(browser, server.url);
-    await page.goto("/fr/sign-up");
+    await page.goto("/fr/password/reset?token=of-a-mail");
     const says = page.locator("#strength");
-    await page.getByLabel("Mot de passe").fill("password123");
+    const typed = page.locator("input[type=password]");
+    await typed.fill("password123");
     await expect.poll(() => says.textContent()).toMatch(/Beaucoup de gens/);
     expect(await obstacles(page, "a weak password")).toEqual([]);
     await picture(page, "site-strength");
-    await page.getByLabel("Mot de passe").fill("quatre chevaux fatigués au portail");
+    await typed.fill("quatre chevaux fatigués au portail");
     await expect.poll(() => says.textContent()).toBe("C’est un bon mot de passe.");
     expect(faults).toEqual([]);
     await context.close();
