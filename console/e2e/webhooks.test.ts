@@ -177,6 +177,6 @@ describe("webhooks in the console", () => {
     await page.getByRole("button", { name: "Delete" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
     await page.getByText("The webhook was deleted").waitFor();
-    expect(await page.getByRole("link", { name: "Web shop" }).count()).toBe(0);
+    await expect.poll(() => page.getByRole("link", { name: "Web shop" }).count()).toBe(0);
   });
 });
