@@ -87,7 +87,7 @@ describe("streams", () => {
 
   it("bind a credential and a key", async () => {
     const { page } = view;
-    await page.goto("/app/credentials");
+    await page.goto("/app/smtp-credentials");
     await page.getByRole("button", { name: "Create a credential" }).first().click();
     const dialog = page.getByRole("dialog");
     await dialog.getByRole("textbox", { name: "Name" }).fill("Web shop");
