@@ -1,9 +1,9 @@
 //! Giving up what is held once its time has run out: nobody's decision came.
 
 use mail::time::Time;
-use store::events::{self, Event};
 use store::{Id, Result, Tx};
 
+use super::happened::happened;
 use crate::model::{RecipientKey, State};
 use crate::spool::{self, Claimed};
 
@@ -27,18 +27,8 @@ pub fn lapse(tx: &mut Tx<'_>, node: Id, now: Time, limit: u64) -> Result<Lapsed>
         let Some((account, reason)) = spool::give_up(tx, (message, ordinal), now)? else {
             continue;
         };
-        let data = serde_json::json!({ "reason": reason }).to_string();
-        events::append(
-            tx,
-            &Event {
-                at: now,
-                account,
-                message: Some(message),
-                ordinal: Some(i64::from(ordinal)),
-                kind: State::Expired.as_str(),
-                data: &data,
-            },
-        )?;
+        let data = serde_json::json!({ "reason": reason });
+        happened(tx, (account, (message, ordinal)), State::Expired, &data, now)?;
         lapsed.unreadable.push((message, ordinal));
     }
     Ok(lapsed)

@@ -2,6 +2,7 @@
 
 mod cancel;
 mod decide;
+mod happened;
 mod hold;
 mod lapse;
 mod record;

@@ -7,7 +7,8 @@ use mail::time::Time;
 use store::events::{self, Event};
 use store::{Id, Result, Topic, Tx};
 
-use crate::model::{Asked, RecipientKey, State};
+use super::happened::happened;
+use crate::model::{Asked, State};
 use crate::spool::{self, Claimed};
 
 /// What is later than this was not held up by load: the server was away, its clock jumped, or a backup was restored, and
@@ -35,36 +36,16 @@ pub fn start_scheduled(
     let mut started = Started::default();
     for due in claimed.held {
         let data = serde_json::json!({ "send_at": due.at.rfc3339(), "reason": spool::OVERDUE });
-        note(tx, (due.account, due.key), State::Held, &data, now)?;
+        happened(tx, (due.account, due.key), State::Held, &data, now)?;
         started.held += 1;
     }
     for (one, at) in claimed.begun {
         let key = (one.message.id, one.recipient.ordinal);
         let data = serde_json::json!({ "send_at": at.rfc3339() });
-        note(tx, (one.message.account, key), State::Queued, &data, now)?;
+        happened(tx, (one.message.account, key), State::Queued, &data, now)?;
         started.begun.push(one);
     }
     Ok(started)
-}
-
-fn note(
-    tx: &mut Tx<'_>,
-    (account, (message, ordinal)): (Id, RecipientKey),
-    state: State,
-    data: &serde_json::Value,
-    now: Time,
-) -> Result<()> {
-    events::append(
-        tx,
-        &Event {
-            at: now,
-            account,
-            message: Some(message),
-            ordinal: Some(i64::from(ordinal)),
-            kind: state.as_str(),
-            data: &data.to_string(),
-        },
-    )
 }
 
 /// Gives what is scheduled of a message, or held because its time passed, another time.
