@@ -1,37 +1,19 @@
 /** SMTP credentials: made, shown once, revoked; and the switch that keeps the login's password off SMTP. */
 import { spawnSync } from "node:child_process";
-import type { Browser } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { accessible, launch, OPERATOR, open, picture, settled, setUp, type View } from "./browser";
+import { describe, expect, it } from "vitest";
+import { accessible, OPERATOR, open, picture, settled } from "./browser";
 import { everywhere } from "./looks";
-import { type Server, startServer } from "./server";
+import { stage } from "./stage";
 
-let server: Server;
-let browser: Browser;
-let view: View;
+const on = stage("credentials");
 let password = "";
 
-beforeAll(async () => {
-  [server, browser] = await Promise.all([startServer(), launch()]);
-  view = await open(browser, server.url);
-  await setUp(view, await server.token(), server.url);
-});
-
-afterAll(async () => {
-  await browser?.close();
-  await server?.stop();
-});
-
-afterEach(async ({ task }) => {
-  if (task.result?.state === "fail") await picture(view.page, "where-credentials-ended");
-});
-
 const said = (text: string | RegExp) =>
-  view.page.locator(".mantine-Notification-root").filter({ hasText: text }).first();
+  on.view.page.locator(".mantine-Notification-root").filter({ hasText: text }).first();
 
 describe("an SMTP credential", () => {
   it("is made with what it is bound to, and its password is shown once", async () => {
-    const { page } = view;
+    const { page } = on.view;
     await page.goto("/app/smtp-credentials");
     await page.getByText("No SMTP credentials").waitFor();
     await page.getByRole("button", { name: "Create a credential" }).first().click();
@@ -57,7 +39,7 @@ describe("an SMTP credential", () => {
   });
 
   it("is changed without touching what was left alone", async () => {
-    const { page } = view;
+    const { page } = on.view;
     const change = page.getByRole("button", { name: "Change: Web shop" });
     await change.click();
     const dialog = page.getByRole("dialog", { name: "Change Web shop" });
@@ -84,7 +66,7 @@ describe("an SMTP credential", () => {
   });
 
   it("may be all that signs in over SMTP", async () => {
-    const { page } = view;
+    const { page } = on.view;
     const allowed = page.getByRole("switch", { name: OPERATOR.email });
     expect(await allowed.isChecked()).toBe(true);
     await allowed.click();
@@ -99,19 +81,19 @@ describe("an SMTP credential", () => {
 
   it("looks right in every width", async () => {
     const sandbox = { name: "Tests", sandbox: true, expires_at: "2099-12-31T23:59:59Z" };
-    const made = await view.context.request.post("/api/v1/smtp-credentials", {
+    const made = await on.view.context.request.post("/api/v1/smtp-credentials", {
       data: sandbox,
-      headers: { Origin: server.url },
+      headers: { Origin: on.server.url },
     });
     expect(made.status()).toBe(201);
-    await everywhere(browser, server.url, view.context, {
+    await everywhere(on.browser, on.server.url, on.view.context, {
       "smtp-credentials": "/app/smtp-credentials",
       "smtp-settings": "/app/smtp",
     });
   }, 1_200_000);
 
   it("is revoked after a question", async () => {
-    const { page } = view;
+    const { page } = on.view;
     await page.goto("/app/smtp-credentials");
     await page.getByRole("button", { name: "Revoke: Web shop" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();
@@ -120,15 +102,15 @@ describe("an SMTP credential", () => {
   });
 
   it("is named in full where it was tried once more", async () => {
-    const asked = `--server 127.0.0.1 --port ${server.smtpPort} --tls --auth PLAIN --auth-user ${OPERATOR.email} --to zoe@example.org`;
+    const asked = `--server 127.0.0.1 --port ${on.server.smtpPort} --tls --auth PLAIN --auth-user ${OPERATOR.email} --to zoe@example.org`;
     const tried = spawnSync("swaks", [...asked.split(" "), "--auth-password", password], {
       encoding: "utf8",
     });
     expect(tried.stdout).toContain("535 5.7.8");
     for (const width of [360, 768, 1440]) {
-      const narrow = await open(browser, server.url, {
+      const narrow = await open(on.browser, on.server.url, {
         viewport: { width, height: 900 },
-        storageState: await view.context.storageState(),
+        storageState: await on.view.context.storageState(),
       });
       await narrow.page.goto("/app/account/attempts");
       const name = narrow.page.getByRole("cell").getByText("Web shop", { exact: true });

@@ -1,34 +1,19 @@
 /** The console without a mouse. */
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { accessible, launch, open, settled, setUp, type View } from "./browser";
-import { type Server, startServer } from "./server";
+import { describe, expect, it } from "vitest";
+import { accessible, settled } from "./browser";
+import { stage } from "./stage";
 
-let server: Server;
-let browser: Browser;
-let view: View;
-
-beforeAll(async () => {
-  [server, browser] = await Promise.all([startServer(), launch()]);
-  view = await open(browser, server.url);
-  await setUp(view, await server.token(), server.url);
-  await settled(view.page);
-});
-
-afterAll(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const on = stage("keyboard");
 
 const focused = () =>
-  view.page.evaluate(() => {
+  on.view.page.evaluate(() => {
     const at = document.activeElement;
     return at?.getAttribute("aria-label") ?? at?.textContent?.trim() ?? "";
   });
 
 describe("by keyboard", () => {
   it("the first stop skips to the content", async () => {
-    const { page } = view;
+    const { page } = on.view;
     await page.keyboard.press("Tab");
     expect(await focused()).toBe("Skip to the content");
     await page.keyboard.press("Enter");
@@ -36,7 +21,7 @@ describe("by keyboard", () => {
   });
 
   it("every stop can be seen", async () => {
-    const { page } = view;
+    const { page } = on.view;
     await page.goto("/app/messages");
     await settled(page);
     const seen = new Set<string>();
@@ -61,7 +46,7 @@ describe("by keyboard", () => {
   });
 
   it("a page is reached from the rail and starts at its heading", async () => {
-    const { page } = view;
+    const { page } = on.view;
     await page.goto("/app/");
     await settled(page);
     await page.getByRole("link", { name: "Send a test" }).first().focus();
@@ -71,7 +56,7 @@ describe("by keyboard", () => {
   });
 
   it("a test is sent with keys alone", async () => {
-    const { page } = view;
+    const { page } = on.view;
     for (let i = 0; i < 12 && (await focused()) !== "Send"; i += 1) await page.keyboard.press("Tab");
     expect(await focused()).toBe("Send");
     await page.keyboard.press("Enter");
@@ -80,7 +65,7 @@ describe("by keyboard", () => {
   });
 
   it("a dialog takes the focus, starts on the safe side and gives the focus back", async () => {
-    const { page } = view;
+    const { page } = on.view;
     await page.goto("/app/domains");
     await settled(page);
     const add = page.getByRole("button", { name: "Add a domain" });
@@ -96,7 +81,7 @@ describe("by keyboard", () => {
   });
 
   it("Ctrl-K finds a page and opens it", async () => {
-    const { page } = view;
+    const { page } = on.view;
     await page.keyboard.press("Control+k");
     const field = page.getByPlaceholder("A page, a recipient, a message id");
     await field.waitFor();
@@ -108,7 +93,7 @@ describe("by keyboard", () => {
   });
 
   it("on a narrow screen the menu opens, holds the focus and closes", async () => {
-    const { page } = view;
+    const { page } = on.view;
     await page.setViewportSize({ width: 360, height: 740 });
     await page.goto("/app/");
     await settled(page);
@@ -124,7 +109,7 @@ describe("by keyboard", () => {
   });
 
   it("the colours follow the choice, also after a reload", async () => {
-    const { page } = view;
+    const { page } = on.view;
     await page.setViewportSize({ width: 1440, height: 900 });
     await page.getByRole("button", { name: /^Signed in as/ }).click();
     await page.getByRole("menuitemradio", { name: "Dark" }).click();

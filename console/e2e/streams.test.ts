@@ -1,46 +1,28 @@
 /** Streams, tags and scheduled mail: sorted, found again, moved, sent before its time, cancelled. */
-import type { Browser } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { launch, OPERATOR, open, picture, settled, setUp, type View } from "./browser";
+import { describe, expect, it } from "vitest";
+import { OPERATOR, picture, settled } from "./browser";
 import { everywhere } from "./looks";
-import { type Server, startServer } from "./server";
+import { stage } from "./stage";
 
-let server: Server;
-let browser: Browser;
-let view: View;
-
-beforeAll(async () => {
-  [server, browser] = await Promise.all([startServer(), launch()]);
-  view = await open(browser, server.url);
-  await setUp(view, await server.token(), server.url);
-});
-
-afterAll(async () => {
-  await browser?.close();
-  await server?.stop();
-});
-
-afterEach(async ({ task }) => {
-  if (task.result?.state === "fail") await picture(view.page, "where-streams-ended");
-});
+const on = stage("streams");
 
 const HOUR_MS = 3_600_000;
 
 async function send(more: object): Promise<string> {
-  const answer = await view.context.request.post("/api/v1/messages", {
+  const answer = await on.view.context.request.post("/api/v1/messages", {
     data: { from: OPERATOR.email, to: ["bob@example.org"], subject: "Hello", text: "Hello", ...more },
-    headers: { Origin: server.url },
+    headers: { Origin: on.server.url },
   });
   expect(answer.status(), await answer.text()).toBe(202);
   return ((await answer.json()) as { id: string }).id;
 }
 
 const said = (text: string | RegExp) =>
-  view.page.locator(".mantine-Notification-root").filter({ hasText: text }).first();
+  on.view.page.locator(".mantine-Notification-root").filter({ hasText: text }).first();
 
 describe("streams", () => {
   it("are there from the beginning, and one is made, renamed and archived", async () => {
-    const { page } = view;
+    const { page } = on.view;
     await page.goto("/app/streams");
     await page.getByRole("link", { name: "Transactional" }).waitFor();
     await page.getByRole("link", { name: "Marketing" }).waitFor();
@@ -67,7 +49,7 @@ describe("streams", () => {
   });
 
   it("and tags find messages again", async () => {
-    const { page } = view;
+    const { page } = on.view;
     await send({ stream: "receipts", tags: ["Order", "paid"], subject: "Your receipt" });
     await send({ subject: "Something else" });
     await page.goto("/app/streams");
@@ -86,7 +68,7 @@ describe("streams", () => {
   });
 
   it("bind a credential and a key", async () => {
-    const { page } = view;
+    const { page } = on.view;
     await page.goto("/app/smtp-credentials");
     await page.getByRole("button", { name: "Create a credential" }).first().click();
     const dialog = page.getByRole("dialog");
@@ -111,7 +93,7 @@ describe("scheduled mail", () => {
   const at = (hours: number) => new Date(Date.now() + hours * HOUR_MS).toISOString();
 
   it("says when it leaves, is moved and sent now", async () => {
-    const { page } = view;
+    const { page } = on.view;
     const id = await send({ send_at: at(5), subject: "Later" });
     await page.goto(`/app/messages/${id}`);
     await page.getByText("It leaves at the time that its sender chose:").waitFor();
@@ -130,7 +112,7 @@ describe("scheduled mail", () => {
   });
 
   it("is cancelled", async () => {
-    const { page } = view;
+    const { page } = on.view;
     const id = await send({ send_at: at(5) });
     await page.goto(`/app/messages/${id}`);
     await page.getByRole("button", { name: "Cancel", exact: true }).click();
@@ -147,7 +129,7 @@ describe("scheduled mail", () => {
       stream: "receipts",
       tags: ["order", "a tag that is as long as a tag can be and then some more of it"],
     });
-    await everywhere(browser, server.url, view.context, {
+    await everywhere(on.browser, on.server.url, on.view.context, {
       streams: "/app/streams",
       "messages-of-a-stream": "/app/messages?stream=receipts&tag=order",
       "message-scheduled": `/app/messages/${id}`,

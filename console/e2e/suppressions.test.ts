@@ -1,34 +1,16 @@
 /** The suppressions as the people of an account keep them: by hand, from a file, and taken back with a reason. */
-import type { Browser } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { launch, OPERATOR, open, picture, settled, setUp, type View } from "./browser";
+import { describe, expect, it } from "vitest";
+import { OPERATOR, picture, settled } from "./browser";
 import { everywhere } from "./looks";
-import { type Server, startServer } from "./server";
+import { stage } from "./stage";
 
-let server: Server;
-let browser: Browser;
-let view: View;
+const on = stage("suppressions");
 
-beforeAll(async () => {
-  [server, browser] = await Promise.all([startServer(), launch()]);
-  view = await open(browser, server.url);
-  await setUp(view, await server.token(), server.url);
-});
-
-afterAll(async () => {
-  await browser?.close();
-  await server?.stop();
-});
-
-afterEach(async ({ task }) => {
-  if (task.result?.state === "fail") await picture(view.page, "where-the-suppressions-ended");
-});
-
-const row = (text: string) => view.page.getByRole("row").filter({ hasText: text });
+const row = (text: string) => on.view.page.getByRole("row").filter({ hasText: text });
 
 describe("the suppressions of an account", () => {
   it("take an address by hand, and mail to it says so", async () => {
-    const { page } = view;
+    const { page } = on.view;
     await page.goto("/app/suppressions");
     await page.getByText("Nobody is suppressed").waitFor();
     await page.getByRole("button", { name: "Add an address" }).click();
@@ -38,9 +20,9 @@ describe("the suppressions of an account", () => {
     await picture(page, "suppressions-add");
     await form.getByRole("button", { name: "Add an address" }).click();
     await row("gone@example.net").getByText("Added by hand").waitFor();
-    const answer = await view.context.request.post("/api/v1/messages", {
+    const answer = await on.view.context.request.post("/api/v1/messages", {
       data: { from: OPERATOR.email, to: ["gone@example.net"], subject: "Hello", text: "Hello" },
-      headers: { Origin: server.url },
+      headers: { Origin: on.server.url },
     });
     const { id } = (await answer.json()) as { id: string };
     await page.goto(`/app/messages/${id}`);
@@ -53,7 +35,7 @@ describe("the suppressions of an account", () => {
   });
 
   it("take a file, and tell of each line that is no address", async () => {
-    const { page } = view;
+    const { page } = on.view;
     await page.goto("/app/suppressions");
     await page.getByRole("button", { name: "Import" }).click();
     const form = page.getByRole("dialog");
@@ -74,11 +56,11 @@ describe("the suppressions of an account", () => {
   });
 
   it("look right in every width and both colour schemes", async () => {
-    await everywhere(browser, server.url, view.context, { suppressions: "/app/suppressions" });
+    await everywhere(on.browser, on.server.url, on.view.context, { suppressions: "/app/suppressions" });
   }, 300_000);
 
   it("are searched, and an address is let go with a reason", async () => {
-    const { page } = view;
+    const { page } = on.view;
     await page.goto("/app/suppressions?q=first");
     await row("first@example.org").getByRole("button", { name: "Remove" }).click();
     const form = page.getByRole("dialog");
@@ -90,6 +72,6 @@ describe("the suppressions of an account", () => {
     await page.getByText("first@example.org gets mail again").waitFor();
     await page.goto("/app/account/audit");
     await row("first@example.org").getByText("every stream; was import; came back").waitFor();
-    expect(view.faults).toEqual([]);
+    expect(on.view.faults).toEqual([]);
   });
 });
