@@ -34,6 +34,8 @@ export async function open(
     viewport: { width: 1440, height: 900 },
     locale: "en-GB",
     permissions: ["clipboard-read", "clipboard-write"],
+    // A dialog on its way out still has its buttons, and a test that is fast enough would find two of one name.
+    reducedMotion: "reduce",
     ...looks,
   });
   const page = await context.newPage();

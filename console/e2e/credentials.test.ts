@@ -68,13 +68,13 @@ describe("an SMTP credential", () => {
   it("may be all that signs in over SMTP", async () => {
     const { page } = on.view;
     const allowed = page.getByRole("switch", { name: OPERATOR.email });
-    expect(await allowed.isChecked()).toBe(true);
+    await expect.poll(() => allowed.isChecked()).toBe(true);
     await allowed.click();
     await page.getByText("Named credentials go on.").waitFor();
     await page.getByRole("dialog").getByRole("button", { name: "Forbid the password on SMTP" }).click();
     await said("with named credentials only").waitFor();
     await page.getByText("Only named credentials sign in over SMTP.").waitFor();
-    expect(await allowed.isChecked()).toBe(false);
+    await expect.poll(() => allowed.isChecked()).toBe(false);
     await allowed.click();
     await page.getByText("The password signs in over SMTP, and so do named credentials.").waitFor();
   });

@@ -103,7 +103,7 @@ describe("the credits of an account", () => {
 
     await page.reload();
     await page.getByRole("row").filter({ hasText: "Spring fair" }).getByText("1 of 3").waitFor();
-    expect(await page.getByText(code).count()).toBe(0);
+    await expect.poll(() => page.getByText(code).count()).toBe(0);
   });
 
   it("are announced on top of the console until somebody puts it away", async () => {
@@ -140,7 +140,7 @@ describe("the credits of an account", () => {
     await notice.waitFor({ state: "detached" });
     await own.reload();
     await own.getByRole("note").first().waitFor();
-    expect(await own.getByRole("note").count()).toBe(1);
+    await expect.poll(() => own.getByRole("note").count()).toBe(1);
   }, 300_000);
 
   it("look right in every width and both colour schemes", async () => {

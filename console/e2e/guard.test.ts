@@ -118,7 +118,7 @@ describe("an account whose recipients bounce", () => {
     await page.getByRole("button", { name: "Suspend" }).waitFor();
     await customer.page.reload();
     await settled(customer.page);
-    expect(await customer.page.getByText("This account is paused").count()).toBe(0);
+    await expect.poll(() => customer.page.getByText("This account is paused").count()).toBe(0);
   });
 
   it("has its mail held on suspension, and returned with a word about how much", async () => {

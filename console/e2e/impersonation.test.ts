@@ -77,7 +77,9 @@ describe("an operator who sees the console as an account", () => {
     for (const path of paths) {
       await page.goto(path ?? "");
       await settled(page);
-      expect(await page.getByText("This is not yours to see").count(), path ?? "").toBe(0);
+      await expect
+        .poll(() => page.getByText("This is not yours to see").count(), { message: path ?? "" })
+        .toBe(0);
     }
   });
 
@@ -90,7 +92,7 @@ describe("an operator who sees the console as an account", () => {
     }
     await page.getByText("Spring newsletter").first().click();
     await page.getByText("What a message says is for the account’s own people.").waitFor();
-    expect(await page.getByText("The words inside").count()).toBe(0);
+    await expect.poll(() => page.getByText("The words inside").count()).toBe(0);
     for (const shut of ["/app/account/security", "/app/account/attempts", "/app/keys", "/app/users"]) {
       await page.goto(shut);
       await page.getByRole("heading", { name: "This page stays shut" }).waitFor();
@@ -118,12 +120,12 @@ describe("an operator who sees the console as an account", () => {
       await page.goto("/app/messages");
       await banner().getByRole("button", { name: "Leave" }).click();
       await page.getByRole("button", { name: "See the console as this account" }).waitFor();
-      expect(await banner().count()).toBe(0);
+      await expect.poll(() => banner().count()).toBe(0);
       await page.goto("/app/audit?what=impersonation");
       await page.getByText(`${REASON} (left)`).first().waitFor();
       await customer.page.goto("/app/account/audit?what=impersonation");
       await customer.page.getByText(`${REASON} (left)`).waitFor();
-      expect(await customer.page.getByText(OPERATOR.email).count()).toBe(0);
+      await expect.poll(() => customer.page.getByText(OPERATOR.email).count()).toBe(0);
       await everywhere(browser, server.url, customer.context, {
         "impersonation-in-the-log": "/app/account/audit?what=impersonation",
       });
@@ -147,6 +149,6 @@ describe("an operator who sees the console as an account", () => {
     await elsewhere.close();
     await page.getByRole("link", { name: "Sending domains" }).first().click();
     await page.getByRole("heading", { name: "Accounts", level: 1 }).waitFor();
-    expect(await banner().count()).toBe(0);
+    await expect.poll(() => banner().count()).toBe(0);
   });
 });

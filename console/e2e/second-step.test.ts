@@ -59,7 +59,7 @@ describe("the password, entered again", () => {
   it("is not asked for right after signing in", async () => {
     await wantsKey("First");
     await view.page.getByText("First").first().waitFor();
-    expect(await dialog().count()).toBe(0);
+    await expect.poll(() => dialog().count()).toBe(0);
   });
 
   it("is asked for later, by keyboard alone, and what was wanted is done", async () => {
@@ -313,7 +313,7 @@ describe("passkeys", () => {
     const row = page.getByRole("row").filter({ hasText: "Laptop" });
     await row.waitFor();
     // When it was added, and when it was used.
-    expect(await row.locator("time").count()).toBe(2);
+    await expect.poll(() => row.locator("time").count()).toBe(2);
     await page.getByText("This one").waitFor();
     await page.getByRole("button", { name: "Sign out everywhere else" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Sign out everywhere else" }).click();

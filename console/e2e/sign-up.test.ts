@@ -170,7 +170,7 @@ describe("a stranger without JavaScript", () => {
     // What a signed-in reader sees is not what a stranger sees.
     await plain.context.clearCookies();
     await page.goto("/en/help/authentication-failed");
-    expect(await page.getByText("An old password, right until").count()).toBe(0);
+    await expect.poll(() => page.getByText("An old password, right until").count()).toBe(0);
     await page.getByText("Log in to see here which of your devices failed").waitFor();
   });
 
@@ -223,7 +223,7 @@ describe("the pages with forms", () => {
         for (const [name, path] of Object.entries(PAGES)) {
           await stranger.page.goto(path);
           // Complete without a script, so there is none.
-          expect(await stranger.page.locator("script").count(), name).toBe(0);
+          await expect.poll(() => stranger.page.locator("script").count(), { message: name }).toBe(0);
           await look(stranger, name);
         }
         await ada.page.goto("/en/help/authentication-failed");
@@ -269,7 +269,9 @@ describe("the pages with forms", () => {
             .first()
             .waitFor();
           // When it was, or when it ends, is what one looks for on any screen.
-          expect(await view.page.locator("tbody time").filter({ visible: true }).count()).toBeGreaterThan(0);
+          await expect
+            .poll(() => view.page.locator("tbody time").filter({ visible: true }).count())
+            .toBeGreaterThan(0);
           await picture(view.page, `${name}-with-data-${width}-${scheme}`);
           found.push(...(await obstacles(view.page, `${name} at ${width} px, ${scheme}`)), ...view.faults);
           await view.context.close();

@@ -45,7 +45,7 @@ describe("streams", () => {
     await page.getByRole("dialog").getByRole("button", { name: "Archive" }).click();
     await page.getByRole("button", { name: "Restore: All receipts" }).click();
     await page.getByRole("button", { name: "Archive: All receipts" }).waitFor();
-    expect(await page.getByRole("button", { name: "Archive: Marketing" }).count()).toBe(0);
+    await expect.poll(() => page.getByRole("button", { name: "Archive: Marketing" }).count()).toBe(0);
   });
 
   it("and tags find messages again", async () => {
@@ -55,7 +55,7 @@ describe("streams", () => {
     await page.goto("/app/streams");
     await page.getByRole("link", { name: "All receipts" }).click();
     await page.getByRole("cell", { name: "Your receipt" }).waitFor();
-    expect(await page.getByRole("cell", { name: "Something else" }).count()).toBe(0);
+    await expect.poll(() => page.getByRole("cell", { name: "Something else" }).count()).toBe(0);
     await page.getByRole("button", { name: "Clear filters" }).click();
     await page.getByRole("cell", { name: "Something else" }).waitFor();
     await page.getByRole("textbox", { name: "Tag" }).fill("ORDER");

@@ -151,7 +151,7 @@ describe("mail", () => {
     expect(answer.status()).toBe(202);
     const fresh = page.getByRole("button", { name: "Show 1 new message" });
     await fresh.waitFor();
-    expect(await page.getByRole("link", { name: "dora@example.org" }).count()).toBe(0);
+    await expect.poll(() => page.getByRole("link", { name: "dora@example.org" }).count()).toBe(0);
     await fresh.click();
     const row = page.getByRole("row").filter({ hasText: "dora@example.org" });
     await row.locator('[data-state="delivered"]').waitFor();
@@ -227,14 +227,16 @@ describe("a sending domain", () => {
     await page.getByRole("button", { name: "Make new keys" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Make new keys" }).click();
     await page.getByText("signs as soon as it is found").first().waitFor();
-    expect(await page.getByRole("article", { name: "DKIM signature, RSA" }).count()).toBe(2);
-    expect(await page.getByRole("button", { name: "Make new keys" }).isDisabled()).toBe(true);
+    await expect.poll(() => page.getByRole("article", { name: "DKIM signature, RSA" }).count()).toBe(2);
+    await expect.poll(() => page.getByRole("button", { name: "Make new keys" }).isDisabled()).toBe(true);
     const download = page.waitForEvent("download");
     await page.getByRole("link", { name: "Download as a zone file" }).click();
     expect((await download).suggestedFilename()).toBe("shop.invalid.zone");
     await page.getByRole("button", { name: "Remove", exact: true }).click();
     const dialog = page.getByRole("dialog");
-    expect(await dialog.getByRole("button", { name: "Remove the domain" }).isDisabled()).toBe(true);
+    await expect
+      .poll(() => dialog.getByRole("button", { name: "Remove the domain" }).isDisabled())
+      .toBe(true);
     await dialog.getByLabel("Type shop.invalid to remove it").fill("shop.invalid");
     await dialog.getByRole("button", { name: "Remove the domain" }).click();
     await page.getByText("No sending domain yet").waitFor();
@@ -328,7 +330,7 @@ describe("an operator", () => {
     await customer.page.locator('input[autocomplete="current-password"]').fill("another-long-horse-staple-7");
     await customer.page.getByRole("button", { name: "Sign in", exact: true }).click();
     await customer.page.getByText(/This account is suspended and cannot send: Too many bounces/).waitFor();
-    expect(await customer.page.getByRole("link", { name: "Accounts" }).count()).toBe(0);
+    await expect.poll(() => customer.page.getByRole("link", { name: "Accounts" }).count()).toBe(0);
     await customer.context.close();
 
     await page.getByRole("button", { name: "Resume" }).click();
