@@ -4,7 +4,7 @@ import { expect } from "vitest";
 import { obstacles, open, picture, settled, type View } from "./browser";
 
 /** Colours do not depend on the width, nor places on the scheme: not every pair has to be looked at. */
-const VIEWS = [
+export const VIEWS = [
   [360, "dark"],
   [768, "light"],
   [1440, "light"],

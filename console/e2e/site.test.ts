@@ -1,11 +1,9 @@
-/** The public site in every width and both colour schemes, and its forms without JavaScript. */
+/** The public site as it looks, and its forms without JavaScript. */
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { launch, OPERATOR, obstacles, open, picture, setUp } from "./browser";
+import { VIEWS } from "./looks";
 import { type Server, startServer } from "./server";
-
-const WIDTHS = [360, 768, 1440] as const;
-const SCHEMES = ["light", "dark"] as const;
 
 const PAGES: Record<string, string> = {
   home: "/en/",
@@ -64,21 +62,19 @@ describe("a new password on the site", () => {
 });
 
 describe("the public site", () => {
-  for (const scheme of SCHEMES) {
-    for (const width of WIDTHS) {
-      it(`looks right and is accessible at ${width} px, ${scheme}`, async () => {
-        const viewport = { width, height: width < 768 ? 740 : 900 };
-        const { page, context, faults } = await open(browser, server.url, { viewport, colorScheme: scheme });
-        const found: string[] = [];
-        for (const [name, path] of Object.entries(PAGES)) {
-          await page.goto(path);
-          await picture(page, `site-${name}-${width}-${scheme}`);
-          found.push(...(await obstacles(page, `${name} at ${width} px, ${scheme}`)));
-        }
-        expect([...found, ...faults]).toEqual([]);
-        await context.close();
-      }, 300_000);
-    }
+  for (const [width, scheme] of VIEWS) {
+    it(`looks right and is accessible at ${width} px, ${scheme}`, async () => {
+      const viewport = { width, height: width < 768 ? 740 : 900 };
+      const { page, context, faults } = await open(browser, server.url, { viewport, colorScheme: scheme });
+      const found: string[] = [];
+      for (const [name, path] of Object.entries(PAGES)) {
+        await page.goto(path);
+        await picture(page, `site-${name}-${width}-${scheme}`);
+        found.push(...(await obstacles(page, `${name} at ${width} px, ${scheme}`)));
+      }
+      expect([...found, ...faults]).toEqual([]);
+      await context.close();
+    }, 300_000);
   }
 
   it("signs in, searches and takes an answer without JavaScript", async () => {
