@@ -212,6 +212,16 @@ pub const SANDBOXED: Reply = Reply::new(
     (5, 7, 1),
     "The account is in the sandbox: it sends to its own address only, until one of its sending domains is verified",
 );
+pub const NO_SUCH_TEST_ADDRESS: Reply = Reply::new(
+    550,
+    (5, 1, 1),
+    "There is no such test address, its name is delivered, hard-bounce, soft-bounce, complaint or slow",
+);
+pub const TEST_ADDRESS_AMONG_OTHERS: Reply = Reply::new(
+    550,
+    (5, 5, 0),
+    "A message to a test address has no other recipients, because nothing of a test leaves",
+);
 pub const FROM_NOT_ALLOWED: Reply = Reply::new(
     550,
     (5, 7, 1),
@@ -308,7 +318,7 @@ pub fn bad_recipient(error: AddressError) -> Reply {
 }
 
 /// The help pages that refusals name.
-pub const HELP_PAGES: [&str; 10] = [
+pub const HELP_PAGES: [&str; 11] = [
     "account-paused",
     "authentication-failed",
     "credits",
@@ -318,6 +328,7 @@ pub const HELP_PAGES: [&str; 10] = [
     "smtp-554",
     "smtp-errors",
     "steering-headers",
+    "test-addresses",
     "verify-a-domain",
 ];
 
@@ -331,6 +342,9 @@ pub fn help_page(refusal: &Reply) -> &'static str {
     }
     if is_account_paused(refusal) {
         return "account-paused";
+    }
+    if [NO_SUCH_TEST_ADDRESS, TEST_ADDRESS_AMONG_OTHERS].contains(refusal) {
+        return "test-addresses";
     }
     match (refusal.code, enhanced) {
         (454 | 504 | 535 | 538, _) => "authentication-failed",
@@ -456,6 +470,8 @@ mod tests {
             (SENDER_NOT_ALLOWED, "verify-a-domain"),
             (BAD_STEERING, "steering-headers"),
             (KEY_USED, "steering-headers"),
+            (NO_SUCH_TEST_ADDRESS, "test-addresses"),
+            (TEST_ADDRESS_AMONG_OTHERS, "test-addresses"),
             (BARE_LF, "smtp-554"),
             (bad_recipient(AddressError::NoAt), "maximum-address-length"),
             (TOO_BIG, "maximum-size"),

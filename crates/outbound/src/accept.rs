@@ -23,7 +23,7 @@ use crate::idempotency::{self, Claim, Key};
 use crate::model::{
     Accepted, Counters, Grip, Job, JobRecipient, Message, Refused, Submission, off_the_workers,
 };
-use crate::sandbox;
+use crate::sandbox::{self, Kept};
 use crate::schedule::{Core, Parts, Reservation};
 use crate::settle::{self, Settlement};
 use crate::spool::{self, NewMessage, NewRecipient, Place, Settled};
@@ -261,8 +261,10 @@ impl Door {
             .map_err(|fault| refused_stream(&fault))?;
         let terms = accounts.terms(principal).await;
         let terms = terms.map_err(|error| unavailable(&error))?;
-        let sandboxed = asks.steering.sandbox || terms.as_ref().is_some_and(|terms| terms.sandbox);
         let recipients = || submission.envelope.recipients.iter().map(|one| &one.address);
+        let sandboxed = asks.steering.sandbox
+            || terms.as_ref().is_some_and(|terms| terms.sandbox)
+            || sandbox::is_test(recipients(), &self.parts.settings.hostname)?;
         // What goes into the sandbox reaches nobody.
         if !sandboxed
             && !accounts
@@ -399,7 +401,7 @@ impl Door {
 /// What is settled in the transaction that stores the message.
 struct AtOnce {
     /// All of it, where it came by a sandbox credential.
-    kept: Option<Settlement>,
+    kept: Option<Kept>,
     /// For those whose addresses turn out to be suppressed.
     standby: Option<Settlement>,
 }
@@ -469,9 +471,11 @@ fn write(
             data: &data.to_string(),
         },
     )?;
-    let settled = at_once.kept.as_ref();
-    if let Some(settlement) = settled.or(suppressed.as_ref().map(|one| &one.settlement)) {
-        settle::record(tx, settlement)?;
+    if let Some(kept) = &at_once.kept {
+        kept.record(tx)?;
+    }
+    if let Some(left_out) = &suppressed {
+        settle::record(tx, &left_out.settlement)?;
     }
     if at_once.kept.is_none()
         && new

@@ -131,11 +131,7 @@ fn complain(tx: &mut Tx<'_>, found: &Claimed, complaint: &Complaint, desk: &Desk
     if !spool::late::complained(tx, message.id, recipient.ordinal, desk.at)? {
         return Ok(Taken::Nothing);
     }
-    let mut data = serde_json::json!({
-        "recipient": recipient.address.to_string(),
-        "class": complaint.kind,
-        "host": complaint.reporter,
-    });
+    let mut data = said(recipient, &complaint.kind, complaint.reporter.as_deref());
     if message.is_report(&desk.reporter.address()) {
         data["own"] = true.into();
     }
@@ -143,18 +139,49 @@ fn complain(tx: &mut Tx<'_>, found: &Claimed, complaint: &Complaint, desk: &Desk
     if !suppress(tx, (desk.ids.next(desk.at), desk.at), message, recipient)? {
         data["again"] = true.into();
     }
+    append(tx, message, recipient.ordinal, &data, desk.at)?;
+    Ok(Taken::Complained)
+}
+
+/// The complaint of a test address, whose reader there is none: it suppresses nobody, and is no sign of anything.
+pub(crate) fn complain_as_test(
+    tx: &mut Tx<'_>,
+    message: &Message,
+    recipient: &JobRecipient,
+    at: Time,
+) -> Result<()> {
+    spool::late::complained(tx, message.id, recipient.ordinal, at)?;
+    let mut data = said(recipient, "abuse", None);
+    data["captured"] = true.into();
+    append(tx, message, recipient.ordinal, &data, at)
+}
+
+fn said(recipient: &JobRecipient, class: &str, host: Option<&str>) -> serde_json::Value {
+    serde_json::json!({
+        "recipient": recipient.address.to_string(),
+        "class": class,
+        "host": host,
+    })
+}
+
+fn append(
+    tx: &mut Tx<'_>,
+    message: &Message,
+    ordinal: u32,
+    data: &serde_json::Value,
+    at: Time,
+) -> Result<()> {
     events::append(
         tx,
         &Event {
-            at: desk.at,
+            at,
             account: message.account,
             message: Some(message.id),
-            ordinal: Some(i64::from(recipient.ordinal)),
+            ordinal: Some(i64::from(ordinal)),
             kind: "complained",
             data: &data.to_string(),
         },
-    )?;
-    Ok(Taken::Complained)
+    )
 }
 
 /// False where the address was suppressed already.

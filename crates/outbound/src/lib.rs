@@ -15,6 +15,7 @@ mod sandbox;
 pub mod schedule;
 pub mod settings;
 pub mod settle;
+pub mod simulator;
 pub mod spool;
 pub mod suppressions;
 pub mod token;

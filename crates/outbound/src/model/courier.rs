@@ -31,7 +31,7 @@ pub trait Courier: Send + Sync + 'static {
     /// A connection to where mail for this domain goes, any of the domains of a lane.
     fn connect(&self, domain: Domain) -> Pending<'_, Result<Box<dyn Link>, Outcome>>;
 
-    /// Whether what is delivered stays here, in the local inbox.
+    /// Whether all that is delivered stays here, in the local inbox.
     fn captures(&self) -> bool {
         false
     }

@@ -19,6 +19,7 @@ use super::lanes::{Lanes, Limits, Wake};
 use crate::model::{Counters, Courier, Depth, Hands, Job, LaneKey, Message, RecipientKey, Room, Unrecorded};
 use crate::settings::Settings;
 use crate::settle::{Reporter, Settlement};
+use crate::simulator;
 
 /// How many DNS look-ups run at once.
 const LOOKUPS: usize = 64;
@@ -47,6 +48,11 @@ impl Parts {
     /// Whether what leaves has a return path for each recipient. What stays here bounces nowhere.
     pub fn signs_return_paths(&self) -> bool {
         self.settings.return_path.is_some() && !self.courier.captures()
+    }
+
+    /// Whether what is delivered to `domain` stays here, in the local inbox.
+    pub fn keeps(&self, domain: &Domain) -> bool {
+        self.courier.captures() || simulator::is_domain(domain, &self.settings.hostname)
     }
 
     /// A settlement of recipients that are settled in the transaction that stores their message; who they are is still to be said.

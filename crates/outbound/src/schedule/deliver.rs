@@ -307,11 +307,10 @@ impl Core {
                 .await
                 .flatten();
         }
-        let captured = self
-            .parts
-            .courier
-            .captures()
-            .then(|| results.iter().map(|_| self.parts.ids.next(now)).collect());
+        let stays = results
+            .first()
+            .is_some_and(|(recipient, _)| self.parts.keeps(recipient.domain()));
+        let captured = stays.then(|| results.iter().map(|_| self.parts.ids.next(now)).collect());
         let settlement = Settlement {
             node: self.node(),
             message: job.message.clone(),

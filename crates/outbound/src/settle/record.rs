@@ -147,8 +147,9 @@ fn suppress_the_dead(
 ) -> Result<()> {
     let message = &settlement.message;
     let dead = settled.next.state == State::Bounced && settled.class().is_some_and(Class::is_hard);
-    // Mail from the null sender is ours, about an account that did not choose whom it goes to, or an answer to somebody.
-    if !dead || message.reverse_path.is_none() {
+    // Mail from the null sender is ours, about an account that did not choose whom it goes to, or an answer to somebody. What
+    // stays here tells nothing of any address.
+    if !dead || settlement.captured.is_some() || message.reverse_path.is_none() {
         return Ok(());
     }
     let reply = settled.outcome.as_ref().map(Outcome::summary).unwrap_or_default();

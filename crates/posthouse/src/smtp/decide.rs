@@ -12,6 +12,7 @@ use mail::sasl::Credentials;
 use mail::scram::Proof;
 use mail::smtp::server::{AuthMistake, AuthRefused, Verdict};
 use outbound::model::Credential;
+use outbound::simulator::{self, Told};
 use outbound::{Origin, Submission};
 use tracing::{debug, info, warn};
 
@@ -211,6 +212,12 @@ impl Connection {
             return Ok(Verdict::Refuse(replies::rate_reached(rate.wait)));
         }
         let accounts = &self.shared.accounts;
+        match simulator::tell(recipient, &self.shared.settings.hostname) {
+            // It reaches nobody and costs nothing.
+            Told::Test(_) => return Ok(Verdict::Accept),
+            Told::Unknown => return Ok(Verdict::Refuse(replies::NO_SUCH_TEST_ADDRESS)),
+            Told::Other => {}
+        }
         if !accounts.may_send_to(principal, [recipient]).await? {
             debug!(connection = self.id, account = %principal.account, "the account is in the sandbox");
             return Ok(Verdict::Refuse(replies::SANDBOXED));

@@ -31,8 +31,9 @@ const HEAVY: [(&str, &str); 16] = [
 ];
 
 /// The modules of `outbound`, left to right: a module uses only modules before it.
-const OUTBOUND_MODULES: [&str; 18] = [
+const OUTBOUND_MODULES: [&str; 19] = [
     "model",
+    "simulator",
     "token",
     "return_path",
     "idempotency",

@@ -25,6 +25,7 @@ mod readme;
 mod reports;
 mod scram;
 mod sign_up;
+mod simulator;
 mod site;
 mod smtp_raw;
 mod steering;

@@ -203,6 +203,8 @@ fn refusal(reply: &Reply, now: Time) -> ApiError {
         ApiError::Forbidden(format!("{}.", reply.text))
     } else if is(&replies::BAD_STEERING) {
         ApiError::invalid("stream", format!("{}.", reply.text))
+    } else if [replies::NO_SUCH_TEST_ADDRESS, replies::TEST_ADDRESS_AMONG_OTHERS].contains(reply) {
+        ApiError::invalid("to", format!("{}.", reply.text))
     } else if *reply == replies::SANDBOXED {
         ApiError::Sandboxed
     } else if is(&replies::SENDER_NOT_ALLOWED) || is(&replies::FROM_NOT_ALLOWED) {
