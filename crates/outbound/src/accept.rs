@@ -12,7 +12,7 @@ use accounts::{
 };
 use bytes::Bytes;
 use mail::address::Address;
-use mail::message::{Authors, Head, Steering, Trace, is_kept_back};
+use mail::message::{Authors, Head, Steering, Trace, is_kept_back, names_link};
 use mail::replies;
 use mail::reply::Reply;
 use mail::time::Time;
@@ -21,8 +21,10 @@ use store::{ErrorKind, Id, Ids, StoreError, Topic, Tx};
 
 use crate::idempotency::{self, Claim, Key};
 use crate::model::{
-    Accepted, Counters, Grip, Job, JobRecipient, Message, Refused, Submission, off_the_workers,
+    Accepted, Counters, Grip, Job, JobRecipient, Message, Refused, Submission, Unsubscribe, Wants,
+    off_the_workers,
 };
+use crate::personal::{Copies, Pattern};
 use crate::sandbox::{self, Kept};
 use crate::schedule::{Core, Parts, Reservation};
 use crate::settle::{self, Settlement};
@@ -92,6 +94,8 @@ struct Reading {
 struct Asks {
     steering: Steering,
     key: Option<Key>,
+    /// The message has the name of the link to unsubscribe in it.
+    names_link: bool,
 }
 
 impl Door {
@@ -140,6 +144,7 @@ impl Door {
         for _ in 0..ROUNDS {
             let checked = self.check_rights(&submission, &authors, &asks).await?;
             new.message.stream.clone_from(&checked.stream.slug);
+            new.message.wants = asks.wants(&checked.stream);
             // In a task of its own: a client that goes away in the middle must not leave a stored message nobody delivers.
             let door = self.clone();
             let storing = tokio::spawn(async move { door.store(new, checked, now).await });
@@ -333,6 +338,7 @@ impl Door {
                 size: reading.content.len() as u64,
                 recipients: submission.envelope.recipients.len() as u32,
                 created_at: now,
+                wants: Wants::default(),
             },
             login: submission.principal.login,
             tags: steering.tags,
@@ -355,9 +361,12 @@ impl Door {
     ) -> Result<(Stored, NewMessage), Reply> {
         let mut recipients: Vec<JobRecipient> =
             new.recipients.iter().map(|one| one.recipient.clone()).collect();
-        let kept = checked
-            .sandboxed
-            .then(|| sandbox::keep(&self.parts, &mut new, now));
+        let kept = if checked.sandboxed {
+            let copies = self.copies(&new, now).await?;
+            Some(sandbox::keep(&self.parts, (&mut new, copies), now))
+        } else {
+            None
+        };
         let standby = (checked.suppresses && kept.is_none()).then(|| {
             self.parts
                 .settlement(new.message.clone(), new.content.clone(), now)
@@ -395,6 +404,19 @@ impl Door {
         }
         let new = Arc::try_unwrap(new).unwrap_or_else(|shared| (*shared).clone());
         Ok((stored, new))
+    }
+
+    /// What makes the copies that are kept of a test.
+    async fn copies(&self, new: &NewMessage, now: Time) -> Result<Option<Copies>, Reply> {
+        let (wants, raw) = (new.message.wants, new.content.clone());
+        if !wants.is_personal() {
+            return Ok(None);
+        }
+        let pattern = off_the_workers(raw.len(), move || Pattern::of(&raw, wants)).await;
+        let pattern = Arc::new(pattern.map_err(|_| replies::STORAGE_ERROR)?);
+        let to = (&self.parts.accounts, Arc::new(self.parts.places()));
+        let copies = Copies::new(pattern, to, (new.message.id, now)).await;
+        copies.map(Some).map_err(|error| unavailable(&error))
     }
 }
 
@@ -630,7 +652,34 @@ fn asks(submission: &Submission, (head, body): (&Head<'_>, &[u8]), now: Time) ->
             .and_then(|given| given.digest)
             .unwrap_or_else(|| idempotency::digest(&submission.envelope, head, body)),
     });
-    Ok(Asks { steering, key })
+    // What we write ourselves is about the account, which it is for, and not from it.
+    let names_link =
+        submission.principal.via != Via::System && steering.unsubscribe.is_none() && names_link(body);
+    Ok(Asks {
+        steering,
+        key,
+        names_link,
+    })
+}
+
+impl Asks {
+    /// What the message wants: what it says, else what its stream does, else nothing. Whoever says no to the link keeps its name
+    /// in the text as it is.
+    fn wants(&self, stream: &Stream) -> Wants {
+        let unsubscribe = if self.steering.unsubscribe.unwrap_or(stream.unsubscribe) {
+            Unsubscribe::Yes
+        } else if self.names_link {
+            Unsubscribe::Named
+        } else {
+            Unsubscribe::No
+        };
+        let track = self.steering.track;
+        Wants {
+            unsubscribe,
+            track_opens: track.map_or(stream.track_opens, |track| track.opens),
+            track_clicks: track.map_or(stream.track_clicks, |track| track.clicks),
+        }
+    }
 }
 
 fn refused_stream(fault: &StreamFault) -> Reply {

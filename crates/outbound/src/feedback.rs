@@ -83,6 +83,7 @@ fn bounce(tx: &mut Tx<'_>, found: Claimed, fates: &[Fate], desk: &Desk) -> Resul
         node: desk.node,
         results: Vec::new(),
         captured: None,
+        copies: None,
         reporter: desk.reporter.clone(),
         ids: desk.ids.clone(),
         report_id: desk.ids.next(desk.at),

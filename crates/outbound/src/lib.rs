@@ -9,6 +9,7 @@ pub mod feedback;
 pub mod idempotency;
 pub mod model;
 mod outbound;
+pub mod personal;
 pub mod return_path;
 pub mod route;
 mod sandbox;

@@ -13,6 +13,7 @@ use store::{Id, Tx};
 
 use crate::feedback;
 use crate::model::{JobRecipient, Outcome, State, Verdict};
+use crate::personal::Copies;
 use crate::schedule::Parts;
 use crate::settle::{self, Jitter, Settlement, Standing};
 use crate::simulator::{self, Known, Told};
@@ -52,7 +53,7 @@ pub fn is_test<'a>(recipients: impl IntoIterator<Item = &'a Address>, hostname: 
 }
 
 /// Makes a message about to be stored one that is settled with it.
-pub fn keep(parts: &Parts, new: &mut NewMessage, now: Time) -> Kept {
+pub fn keep(parts: &Parts, (new, copies): (&mut NewMessage, Option<Copies>), now: Time) -> Kept {
     let settings = &parts.settings;
     let mut results = Vec::with_capacity(new.recipients.len());
     let mut complaints = Vec::new();
@@ -106,6 +107,7 @@ pub fn keep(parts: &Parts, new: &mut NewMessage, now: Time) -> Kept {
     let settlement = Settlement {
         results,
         captured: Some(captured),
+        copies,
         ..parts.settlement(new.message.clone(), new.content.clone(), now)
     };
     Kept {

@@ -16,6 +16,8 @@ pub struct Settings {
     pub hostname: String,
     /// The domain of return paths where this installation receives reports itself.
     pub return_path: Option<Domain>,
+    /// Where the site of this installation is, for links; without a slash at its end.
+    pub public_url: String,
     pub retry: Policy,
     pub connections_per_lane: usize,
     /// Over all lanes.
@@ -49,6 +51,7 @@ impl Settings {
             node_name: hostname.to_owned(),
             hostname: hostname.to_owned(),
             return_path: None,
+            public_url: format!("https://{hostname}"),
             retry: Policy::default(),
             connections_per_lane: 20,
             connections: 500,

@@ -18,6 +18,8 @@ const OCTETS: usize = 16 + 2 + 2 + KEPT;
 pub enum Purpose {
     /// Where reports about the message go.
     ReturnPath,
+    /// The link and the address by which a recipient unsubscribes.
+    Unsubscribe,
 }
 
 impl Purpose {
@@ -25,6 +27,7 @@ impl Purpose {
     const fn name(self) -> &'static [u8] {
         match self {
             Self::ReturnPath => b"return path",
+            Self::Unsubscribe => b"unsubscribe",
         }
     }
 
@@ -33,6 +36,8 @@ impl Purpose {
         match self {
             // Five days on the way, and complaints come weeks later.
             Self::ReturnPath => 30,
+            // For as long as the message is known: people look for the link in an old mail.
+            Self::Unsubscribe => 366,
         }
     }
 }

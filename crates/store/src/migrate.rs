@@ -136,6 +136,11 @@ const TREE: &[Migration] = &[
         name: "senders",
         text: include_str!("../migrations/0025_senders.sql"),
     },
+    Migration {
+        version: 26,
+        name: "wants",
+        text: include_str!("../migrations/0026_wants.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

@@ -9,7 +9,7 @@ use mail::notify::{Notify, Ret};
 use mail::time::Time;
 use store::Id;
 
-use super::{Grip, Held};
+use super::{Grip, Held, Wants};
 
 /// Name of a lane: the destination site that a set of domains shares, e.g. its sorted MX hosts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,6 +50,8 @@ pub struct Message {
     /// How many recipients the message has in all, whatever became of them.
     pub recipients: u32,
     pub created_at: Time,
+    /// What each recipient's copy has of its own.
+    pub wants: Wants,
 }
 
 impl Message {

@@ -14,6 +14,7 @@ mod said;
 mod state;
 mod submission;
 mod unrecorded;
+mod wants;
 
 pub use asked::Asked;
 pub use counters::{Counter, Counters, Counts};
@@ -29,3 +30,4 @@ pub(crate) use said::said;
 pub use state::State;
 pub use submission::{Accepted, Credential, Given, Origin, Refused, Submission};
 pub use unrecorded::{Taken, Unrecorded, Window};
+pub use wants::{Unsubscribe, Wants};

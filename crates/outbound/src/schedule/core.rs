@@ -16,7 +16,9 @@ use tokio_util::task::TaskTracker;
 
 use super::hold::Followed;
 use super::lanes::{Lanes, Limits, Wake};
+use super::shared::Shared;
 use crate::model::{Counters, Courier, Depth, Hands, Job, LaneKey, Message, RecipientKey, Room, Unrecorded};
+use crate::personal::Places;
 use crate::settings::Settings;
 use crate::settle::{Reporter, Settlement};
 use crate::simulator;
@@ -45,6 +47,14 @@ impl Parts {
         })
     }
 
+    /// Where the links of recipients lead.
+    pub fn places(&self) -> Places {
+        Places {
+            site: self.settings.public_url.clone(),
+            mail: self.settings.return_path.clone(),
+        }
+    }
+
     /// Whether what leaves has a return path for each recipient. What stays here bounces nowhere.
     pub fn signs_return_paths(&self) -> bool {
         self.settings.return_path.is_some() && !self.courier.captures()
@@ -63,6 +73,7 @@ impl Parts {
             body: Some(body),
             results: Vec::new(),
             captured: None,
+            copies: None,
             reporter: self.reporter(),
             ids: self.ids.clone(),
             report_id: self.ids.next(now),
@@ -75,6 +86,8 @@ impl Parts {
 pub struct Core {
     pub(super) parts: Parts,
     pub(super) reporter: Arc<Reporter>,
+    pub(super) places: Arc<Places>,
+    pub(super) shared: Shared,
     pub(super) state: Mutex<State>,
     pub(super) room: Arc<Room>,
     pub(super) hands: Arc<Hands>,
@@ -132,6 +145,8 @@ impl Core {
         };
         Arc::new(Self {
             reporter: parts.reporter(),
+            places: Arc::new(parts.places()),
+            shared: Shared::default(),
             state: Mutex::new(state),
             room,
             hands: Arc::default(),

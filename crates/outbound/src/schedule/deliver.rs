@@ -14,9 +14,11 @@ use super::caught::{self, caught};
 use super::connection::lesson;
 use super::core::Core;
 use super::lanes::Wait;
+use super::shared::Entry;
 use crate::model::{
     Job, JobRecipient, LaneKey, Link, Message, Outcome, Parcel, State, Verdict, off_the_workers,
 };
+use crate::personal::{Copies, Pattern};
 use crate::return_path;
 use crate::settle::{self, Jitter, Recorded, Settlement, Standing};
 use crate::spool::{self, Settled};
@@ -39,29 +41,54 @@ impl Core {
         let count = job.recipients.len();
         let mut fit = true;
         if let Some((job, body)) = self.ready(job).await {
-            let sent = caught("deliver", self.send(link, &job, body.clone())).await;
+            let sent = caught("deliver", self.send(link, &job, &body)).await;
             fit = sent.is_some() && link.is_usable();
-            let (delivered, _) = lesson(sent.as_deref().unwrap_or_default());
+            let (delivered, _) = lesson(sent.as_ref().map_or(&[], |(outcomes, _)| outcomes));
             let taken = self.unrecorded.taken(u64::from(delivered));
-            if let Some(outcomes) = &sent {
+            if let Some((outcomes, _)) = &sent {
                 self.learn(lane, fit, outcomes);
             }
-            let outcomes = sent.unwrap_or_else(|| vec![caught::outcome(self.now()); job.recipients.len()]);
-            self.settle_job(&job, Some(body), outcomes).await;
+            let (outcomes, copies) = sent.unwrap_or_else(|| {
+                let outcome = caught::outcome(self.now());
+                (vec![outcome; job.recipients.len()], None)
+            });
+            self.settle_job(&job, Some(Content { body, copies }), outcomes)
+                .await;
             taken.recorded();
         }
         self.state.lock().lanes.finished(lane, count, self.now());
         fit
     }
 
-    /// Signs and hands over.
-    async fn send(&self, link: &mut Box<dyn Link>, job: &Job, body: Bytes) -> Vec<Outcome> {
+    /// Makes the recipient's copy where the message wants one, signs and hands over.
+    async fn send(
+        &self,
+        link: &mut Box<dyn Link>,
+        job: &Job,
+        body: &Bytes,
+    ) -> (Vec<Outcome>, Option<Copies>) {
+        let shared = self.shared.of(job.message.id, job.message.recipients, self.now());
+        let copies = match self.copies(job, body, &shared).await {
+            Ok(copies) => copies,
+            Err(error) => {
+                tracing::warn!(id = %job.message.id, %error, "not sent yet: the links of its recipients could not be made");
+                let outcome = caught::outcome(self.now());
+                return (vec![outcome; job.recipients.len()], None);
+            }
+        };
+        let (prefix, body) = match (&copies, job.recipients.as_slice()) {
+            (Some(copies), [recipient]) => {
+                let copy = copy(copies, body, recipient.ordinal).await;
+                (self.sign(job, &copy).await, copy)
+            }
+            _ => (self.signatures(job, body, &shared).await, body.clone()),
+        };
         let mut parcel = Parcel {
             reverse_path: job.message.reverse_path.clone(),
             recipients: job.recipients.clone(),
             ret: job.message.ret,
             envid: job.message.envid.clone(),
-            prefix: self.sign(job, &body).await,
+            prefix,
             body,
         };
         if let Some(signed) = self.return_path(job).await {
@@ -74,7 +101,34 @@ impl Core {
                 recipient.notify = Notify::default();
             }
         }
-        link.deliver(&parcel).await
+        (link.deliver(&parcel).await, copies)
+    }
+
+    /// What makes the copies of a message that wants each recipient to have one; the message is looked through once for all.
+    async fn copies(&self, job: &Job, body: &Bytes, shared: &Entry) -> Result<Option<Copies>, AccountsError> {
+        let message = &job.message;
+        if !message.wants.is_personal() {
+            return Ok(None);
+        }
+        let pattern = shared.pattern.get_or_init(async || {
+            let (raw, wants) = (body.clone(), message.wants);
+            let made = off_the_workers(raw.len(), move || Pattern::of(&raw, wants)).await;
+            Arc::new(made.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())))
+        });
+        let pattern = Arc::clone(pattern.await);
+        let to = (&self.parts.accounts, Arc::clone(&self.places));
+        let copies = Copies::new(pattern, to, (message.id, self.now())).await?;
+        Ok(Some(copies))
+    }
+
+    /// The signatures of a message that is the same for all of its recipients.
+    async fn signatures(&self, job: &Job, body: &Bytes, shared: &Entry) -> Bytes {
+        let signatures = shared.signatures.get_or_try_init(async || {
+            let signed = self.sign(job, body).await;
+            // What went out unsigned says nothing about the next time.
+            if signed.is_empty() { Err(()) } else { Ok(signed) }
+        });
+        signatures.await.cloned().unwrap_or_default()
     }
 
     /// The signed return path of a job of one recipient. The null sender stays it: its mail is never reported on.
@@ -216,7 +270,12 @@ impl Core {
     }
 
     /// Decides what the outcomes mean and records it, for as long as it takes.
-    pub(super) async fn settle_job(self: &Arc<Self>, job: &Job, body: Option<Bytes>, outcomes: Vec<Outcome>) {
+    pub(super) async fn settle_job(
+        self: &Arc<Self>,
+        job: &Job,
+        content: Option<Content>,
+        outcomes: Vec<Outcome>,
+    ) {
         let now = self.now();
         let results = job
             .recipients
@@ -236,7 +295,7 @@ impl Core {
                 Some((recipient.clone(), settled))
             })
             .collect();
-        self.record(job, body, results).await;
+        self.record(job, content, results).await;
     }
 
     /// Tells the senders who are due a word of what goes back to wait, and gives that back with it; returns the rest.
@@ -294,11 +353,12 @@ impl Core {
     pub(super) async fn record(
         self: &Arc<Self>,
         job: &Job,
-        body: Option<Bytes>,
+        content: Option<Content>,
         results: Vec<(JobRecipient, Settled)>,
     ) {
         let now = self.now();
         let reports = results.iter().any(|(_, one)| one.next.report.is_some());
+        let (body, copies) = content.map(|content| (content.body, content.copies)).unzip();
         let mut body = body.or_else(|| job.body.clone());
         if body.is_none() && reports && job.message.reverse_path.is_some() {
             let message = job.message.id;
@@ -317,6 +377,7 @@ impl Core {
             body,
             results,
             captured,
+            copies: copies.flatten(),
             reporter: self.reporter.clone(),
             ids: self.parts.ids.clone(),
             report_id: self.parts.ids.next(now),
@@ -392,6 +453,18 @@ impl Core {
             tracing::warn!(%error, "{label}: the database did not take it, trying again");
         }
     }
+}
+
+/// A message as it is stored, and what made the copy that its recipient was sent.
+pub(super) struct Content {
+    body: Bytes,
+    copies: Option<Copies>,
+}
+
+async fn copy(copies: &Copies, body: &Bytes, ordinal: u32) -> Bytes {
+    let (making, raw) = (copies.clone(), body.clone());
+    let made = off_the_workers(raw.len(), move || making.of(&raw, ordinal)).await;
+    made.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }
 
 fn standing(message: &Message, recipient: &JobRecipient, give_up: Duration) -> Standing {

@@ -37,11 +37,12 @@ impl FairQueue {
         }
     }
 
-    /// The next job, with at most `limit` of its recipients; the others stay first in line.
+    /// The next job, with at most `limit` of its recipients, one where each gets a copy of its own; the others stay first in line.
     pub fn pop(&mut self, limit: usize) -> Option<Job> {
         let account = self.turn.pop_front()?;
         let queue = self.by_account.get_mut(&account)?;
         let mut job = queue.pop_front()?;
+        let limit = if job.message.wants.is_personal() { 1 } else { limit };
         if job.recipients.len() > limit {
             let rest = job.recipients.split_off(limit);
             queue.push_front(job.part(rest));

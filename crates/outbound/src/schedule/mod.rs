@@ -17,6 +17,7 @@ mod poll;
 mod rate;
 mod reconcile;
 mod scheduled;
+mod shared;
 mod upkeep;
 mod view;
 

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use store::Id;
 
 use super::lanes::{Failure, Lanes, Limits, Offer, Turn, Wait, Wake};
-use crate::model::{Grip, Hands, Job, JobRecipient, LaneKey, Message, Outcome, Room, State, Verdict};
+use crate::model::{Grip, Hands, Job, JobRecipient, LaneKey, Message, Outcome, Room, State, Verdict, Wants};
 use crate::settle::{self, Jitter, Policy, Standing};
 
 const LANES: usize = 3;
@@ -194,6 +194,7 @@ impl World {
             size: 10,
             recipients: recipients.len() as u32,
             created_at: self.now,
+            wants: Wants::default(),
         };
         Job {
             message: Arc::new(message),

@@ -14,6 +14,7 @@ use super::decide::reason;
 use super::report::{self, Reporter};
 use crate::capture;
 use crate::model::{JobRecipient, Message, Outcome, State, said};
+use crate::personal::Copies;
 use crate::spool::{self, Settled};
 use crate::suppressions::{self, EVERY_STREAM, New, Why};
 
@@ -27,6 +28,8 @@ pub struct Settlement {
     pub results: Vec<(JobRecipient, Settled)>,
     /// Deliveries go into the local inbox under identifiers made from these.
     pub captured: Option<Vec<Id>>,
+    /// What they have there, where that is not the stored message.
+    pub copies: Option<Copies>,
     pub reporter: Arc<Reporter>,
     pub ids: Ids,
     /// The identifier a report gets when there is one.
@@ -107,7 +110,11 @@ pub fn record(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<Recorded> {
         if settled.next.state == State::Delivered
             && let (Some(ids), Some(body)) = (&settlement.captured, &settlement.body)
         {
-            capture::insert(tx, ids[index], message, recipient, (body, settlement.at))?;
+            let copy = match &settlement.copies {
+                Some(copies) => copies.of(body, recipient.ordinal),
+                None => body.clone(),
+            };
+            capture::insert(tx, ids[index], message, recipient, (&copy, settlement.at))?;
         }
         kept.push((recipient, settled));
     }

@@ -8,7 +8,7 @@ use mail::message::Head;
 use mail::notify::Notify;
 
 use super::record::Settlement;
-use crate::model::{Grip, JobRecipient, Message, Origin, Report};
+use crate::model::{Grip, JobRecipient, Message, Origin, Report, Wants};
 use crate::spool::{NewMessage, NewRecipient, Place, Settled};
 
 /// What every report of this service says about itself.
@@ -74,6 +74,7 @@ pub fn of(settlement: &Settlement, kept: &[(&JobRecipient, &Settled)]) -> Option
             size: content.len() as u64,
             recipients: 1,
             created_at: settlement.at,
+            wants: Wants::default(),
         },
         login: None,
         tags: Vec::new(),

@@ -9,7 +9,7 @@ use store::{Id, Result, Row, StoreError, Tx};
 use super::result::{in_turn, release_body};
 use super::scheduled::{DueScheduled, hold_overdue, start_scheduled};
 use super::waiting;
-use crate::model::{Grip, JobRecipient, Message, RecipientKey, State};
+use crate::model::{Grip, JobRecipient, Message, RecipientKey, State, Unsubscribe, Wants};
 
 /// A row taken in hand, with what its message says.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ pub(super) const AT_ONCE: Time = Time::EPOCH;
 
 const COLUMNS: &str = "r.message, r.ordinal, r.address, r.notify, r.orcpt, r.attempts, r.expires_at, r.state, r.reason, \
      r.next_at, m.account, m.reverse_path, m.header_from, m.subject, m.ret, m.envid, m.size, m.recipients, m.created_at, \
-     r.warned_at, m.stream";
+     r.warned_at, m.stream, m.unsubscribe, m.track_opens, m.track_clicks";
 
 /// Takes rows that are due and nobody's, the longest due first.
 pub fn claim_due(tx: &mut Tx<'_>, node: Id, now: Time, limit: u64) -> Result<Vec<Claimed>> {
@@ -220,6 +220,11 @@ fn read(row: &Row) -> Result<Claimed> {
             size: row.int(16)? as u64,
             recipients: row.int(17)? as u32,
             created_at: row.time(18)?,
+            wants: Wants {
+                unsubscribe: Unsubscribe::from_int(row.int(21)?),
+                track_opens: row.bool(22)?,
+                track_clicks: row.bool(23)?,
+            },
         },
     })
 }

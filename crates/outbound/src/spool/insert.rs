@@ -64,8 +64,8 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewMessage) -> Result<()> {
         .unwrap_or_default();
     tx.run(
         "INSERT INTO messages (id, account, login, reverse_path, header_from, subject, message_id, size, recipients, \
-         origin, ret, envid, created_at, stream, tags) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+         origin, ret, envid, created_at, stream, tags, unsubscribe, track_opens, track_clicks) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
         &[
             message.id.into(),
             message.account.into(),
@@ -82,6 +82,9 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewMessage) -> Result<()> {
             message.created_at.into(),
             (&message.stream).into(),
             (&tags_to_text(&new.tags)).into(),
+            message.wants.unsubscribe.as_int().into(),
+            message.wants.track_opens.into(),
+            message.wants.track_clicks.into(),
         ],
     )?;
     tx.run(

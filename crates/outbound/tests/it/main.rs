@@ -9,6 +9,7 @@ mod feed;
 mod hold;
 mod in_hand;
 mod management;
+mod personal;
 mod recovery;
 mod reports;
 mod route;

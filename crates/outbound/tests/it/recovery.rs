@@ -116,6 +116,7 @@ both_engines! {
             results: vec![(claimed.recipient, Settled { ordinal: 0, attempts: 0, outcome: None, next })],
             // One that lacks an identifier cannot be put into the inbox: a panic, every time.
             captured: Some(Vec::new()),
+            copies: None,
             reporter: Arc::new(Reporter {
                 hostname: "us.example".into(),
                 give_up: Duration::from_hours(1),

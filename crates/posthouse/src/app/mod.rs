@@ -114,10 +114,10 @@ impl Server {
         }
         let now = rooms.clock.now();
         let certificates = Certificates::open(&config, now)?;
-        let parts = sending::parts(&config, &rooms)?;
         let webhooks = sending::webhooks(&config, &rooms)?;
         let setup_token = setup_token::current(&config.data_dir, &rooms.accounts, &rooms.ids).await?;
         let sockets = Sockets::open(&config)?;
+        let parts = sending::parts(&config, &rooms, sockets.public_url(&config))?;
         let notices = web::notices(&config, &sockets)?;
         let http = Arc::new(web::settings(&config, &sockets));
         let site = Site::open(&config, &http)?;

@@ -31,7 +31,7 @@ pub fn webhooks(config: &Config, rooms: &Rooms) -> Result<Webhooks, AppError> {
 }
 
 /// What sending is built from, for a server that delivers and for a command that only accepts.
-pub fn parts(config: &Config, rooms: &Rooms) -> Result<Parts, AppError> {
+pub fn parts(config: &Config, rooms: &Rooms, public_url: String) -> Result<Parts, AppError> {
     let node = node::identity(&config.data_dir, &rooms.ids, rooms.clock.now())?;
     let delivery = &config.delivery;
     let router = Router::new(RouterSettings {
@@ -59,6 +59,7 @@ pub fn parts(config: &Config, rooms: &Rooms) -> Result<Parts, AppError> {
     };
     let settings = Settings {
         return_path,
+        public_url,
         retry: Policy {
             retry: delivery.retry.clone(),
             give_up: delivery.give_up,

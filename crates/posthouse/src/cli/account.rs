@@ -159,7 +159,8 @@ pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<(), F
         }
         Action::Return { email } => {
             let login = accounts.login(&email).await.map_err(Failure::new)?;
-            let outbound = Outbound::idle(sending::parts(config, rooms).map_err(Failure::new)?);
+            let outbound =
+                Outbound::idle(sending::parts(config, rooms, config.configured_url()).map_err(Failure::new)?);
             let returned = outbound
                 .return_held(login.account, &By::command_line())
                 .await

@@ -48,7 +48,7 @@ pub enum Action {
 }
 
 pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<(), Failure> {
-    let parts = sending::parts(config, rooms).map_err(Failure::new)?;
+    let parts = sending::parts(config, rooms, config.configured_url()).map_err(Failure::new)?;
     let courier = parts.courier.clone();
     let outbound = Outbound::idle(parts);
     let by = By::command_line();

@@ -139,8 +139,8 @@ async fn submit(config: &Config, rooms: &Rooms, wanted: &Wanted, mut message: Ve
         login: Some(principal.email.clone()),
         ..Origin::default()
     };
-    let parts =
-        sending::parts(config, rooms).map_err(|error| Failed::new(CONFIGURATION, error.to_string()))?;
+    let parts = sending::parts(config, rooms, config.configured_url())
+        .map_err(|error| Failed::new(CONFIGURATION, error.to_string()))?;
     let submission = Submission {
         principal,
         origin,

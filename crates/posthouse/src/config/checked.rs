@@ -106,6 +106,13 @@ impl Config {
         HttpUrl::parse(&text).expect("a checked host name and a port make a URL")
     }
 
+    /// The same for a command, which binds no port: with those that are configured.
+    pub fn configured_url(&self) -> String {
+        let [http, https] = [&self.http.listen, &self.http.listen_tls]
+            .map(|list| list.iter().map(|listen| listen.port()).min());
+        self.public_url(http, https).as_str().to_owned()
+    }
+
     /// The configuration in force as TOML, without its secrets.
     pub fn show(&self) -> String {
         let mut text = String::new();

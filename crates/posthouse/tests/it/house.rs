@@ -31,11 +31,12 @@ const HEAVY: [(&str, &str); 16] = [
 ];
 
 /// The modules of `outbound`, left to right: a module uses only modules before it.
-const OUTBOUND_MODULES: [&str; 19] = [
+const OUTBOUND_MODULES: [&str; 20] = [
     "model",
     "simulator",
     "token",
     "return_path",
+    "personal",
     "idempotency",
     "suppressions",
     "spool",

@@ -7,7 +7,7 @@ mod html;
 use memchr::{memchr, memmem};
 
 use self::coding::{Coding, LONGEST_LINE, Quoted, base64_into, base64_read, quote_into};
-use super::head::Head;
+use super::head::{Field, Head};
 use super::parts::{Leaf, leaves};
 
 /// Octets of a part that is looked at; a bigger text is sent as it is.
@@ -83,6 +83,16 @@ enum What {
     Block { link: Option<String>, opens: bool },
 }
 
+/// Whether a message asks for the link by its name.
+pub fn names_link(raw: &[u8]) -> bool {
+    !plan(raw, &Wanted::default()).is_empty()
+}
+
+/// Whether a header field asks for the link by its name.
+pub fn field_names_link(field: &Field<'_>) -> bool {
+    !names(field.value).is_empty()
+}
+
 /// Looks for the places. A message that is somebody else's signature's is only exchanged where it asks for it by name.
 pub fn plan(raw: &[u8], wanted: &Wanted) -> Plan {
     let mut plan = Plan::default();
@@ -90,7 +100,14 @@ pub fn plan(raw: &[u8], wanted: &Wanted) -> Plan {
         return plan;
     }
     let leaves = leaves(raw);
-    let signed = Head::parse(raw).is_ok_and(|head| head.has("dkim-signature"));
+    let mut signed = false;
+    if let Ok(head) = Head::parse(raw) {
+        signed = head.has("dkim-signature");
+        plan.parts.extend(
+            head.all("list-unsubscribe")
+                .filter_map(|field| listed(raw, field)),
+        );
+    }
     let wanted = if signed { &Wanted::default() } else { wanted };
     let (mut text_done, mut html_done) = (false, false);
     for leaf in leaves.found.iter().filter(|leaf| !leaf.sealed) {
@@ -108,6 +125,29 @@ pub fn plan(raw: &[u8], wanted: &Wanted) -> Plan {
         }
     }
     plan
+}
+
+/// The field of the header section in which a sender names the link, with what is exchanged in it.
+// RFC 2369 section 3.2
+fn listed(raw: &[u8], field: &Field<'_>) -> Option<Part> {
+    // Whatever comes in the place of the names, the line stays one that SMTP carries.
+    let writing = &raw[field.start..field.end];
+    let mut edits = names(writing);
+    if edits.is_empty() || writing.len() > LONGEST_LINE / 2 || edits.len() > 2 {
+        return None;
+    }
+    for edit in &mut edits {
+        edit.start += field.start;
+        edit.end += field.start;
+        edit.breaks += field.start;
+    }
+    Some(Part {
+        coding: Coding::Plain,
+        start: field.start,
+        end: field.end,
+        decoded: Vec::new(),
+        edits,
+    })
 }
 
 /// A quick look, so that mail that wants nothing is not taken apart: how the braces of a name begin in each encoding, and
@@ -358,9 +398,20 @@ impl Plan {
         self.parts.iter().map(|part| part.edits.len()).sum()
     }
 
-    /// The message as this recipient gets it. `raw` is the message that the plan was made of.
-    pub fn apply(&self, raw: &[u8], own: &Own<'_>) -> Vec<u8> {
-        let mut out = Vec::with_capacity(raw.len() + 1_024 + self.edits() * 128);
+    /// Octets that it takes in memory, about.
+    pub fn weight(&self) -> usize {
+        let parts = self
+            .parts
+            .iter()
+            .map(|part| part.decoded.len() + part.edits.len() * size_of::<Edit>());
+        let targets = self.targets.iter().map(String::len);
+        parts.chain(targets).sum()
+    }
+
+    /// The message as this recipient gets it, behind `front`. `raw` is the message that the plan was made of.
+    pub fn apply(&self, front: &[u8], raw: &[u8], own: &Own<'_>) -> Vec<u8> {
+        let mut out = Vec::with_capacity(front.len() + raw.len() + 1_024 + self.edits() * 128);
+        out.extend_from_slice(front);
         let mut copied = 0;
         for part in &self.parts {
             out.extend_from_slice(&raw[copied..part.start]);

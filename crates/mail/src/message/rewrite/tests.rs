@@ -45,7 +45,7 @@ fn applied(raw: &[u8], wanted: &Wanted) -> Vec<u8> {
         click: &click,
         open: OPEN,
     };
-    plan(raw, wanted).apply(raw, &own)
+    plan(raw, wanted).apply(b"", raw, &own)
 }
 
 fn text(raw: &str, wanted: &Wanted) -> String {
@@ -88,6 +88,36 @@ fn a_named_link_is_exchanged_in_every_writing_and_nothing_else_is() {
             "<a href=\"{UNSUBSCRIBE}\">x</a><!--[if mso]>{UNSUBSCRIBE}<![endif]--><img src=\"{OPEN}\" alt=\"\" width=\"1\" height=\"1\" border=\"0\">"
         ))
     );
+}
+
+#[test]
+fn a_sender_names_the_link_in_the_list_field_as_well() {
+    let raw = "List-Unsubscribe: <{{unsubscribe_url}}>,\r\n <mailto:stop@a.example>\r\nX: {{unsubscribe_url}}\r\n\r\nHi {{unsubscribe_url}}.\r\n";
+    let expected = format!(
+        "List-Unsubscribe: <{UNSUBSCRIBE}>,\r\n <mailto:stop@a.example>\r\nX: {{{{unsubscribe_url}}}}\r\n\r\nHi {UNSUBSCRIBE}.\r\n"
+    );
+    assert_eq!(text(raw, &Wanted::default()), expected);
+    let long = format!(
+        "List-Unsubscribe: <{{{{unsubscribe_url}}}}>, <{}>\r\n\r\nHi.\r\n",
+        "x".repeat(900)
+    );
+    assert_eq!(
+        text(&long, &marketing()).matches(UNSUBSCRIBE).count(),
+        1,
+        "a line has its limit"
+    );
+}
+
+#[test]
+fn whether_a_message_names_the_link_is_seen_without_wanting_anything() {
+    assert!(names_link(b"\r\n{{ unsubscribe_url }}"));
+    assert!(names_link(b"List-Unsubscribe: <{{unsubscribe_url}}>\r\n\r\n"));
+    assert!(names_link(
+        b"Content-Transfer-Encoding: base64\r\n\r\ne3t1bnN1YnNjcmliZV91cmx9fSBjYWbDqQ0K\r\n"
+    ));
+    assert!(!names_link(
+        b"Subject: {{unsubscribe_url}}\r\n\r\nunsubscribe_url"
+    ));
 }
 
 #[test]
