@@ -226,6 +226,18 @@ export const source = (of: ContentOf, id: string) =>
     staleTime: Number.POSITIVE_INFINITY,
   });
 
+export const transcript = (id: string, ordinal: number, number: number) =>
+  queryOptions({
+    queryKey: ["transcript", id, ordinal, number],
+    queryFn: () =>
+      ok(
+        client.GET("/messages/{id}/recipients/{ordinal}/attempts/{number}", {
+          params: { path: { id, ordinal, number } },
+        }),
+      ),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+
 const path = (id: string) => ({ params: { path: { id } } });
 const lane = (ordinal: number, id: string) => ({ params: { path: { id, ordinal } } });
 

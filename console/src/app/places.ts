@@ -17,6 +17,7 @@ import {
   IconShieldLock,
   IconSpeakerphone,
   IconStack2,
+  IconTemplate,
   IconTicket,
   IconUser,
   IconUsers,
@@ -35,6 +36,7 @@ type PlaceTo =
   | "/smtp"
   | "/domains"
   | "/streams"
+  | "/templates"
   | "/suppressions"
   | "/smtp-credentials"
   | "/keys"
@@ -55,7 +57,7 @@ type PlaceTo =
 
 export interface Place {
   to: PlaceTo;
-  label: `nav.${"overview" | "messages" | "inbox" | "send" | "smtp" | "domains" | "streams" | "suppressions" | "credentials" | "keys" | "webhooks" | "account" | "attempts" | "credits" | "security" | "users" | "audit" | "auditAll" | "accounts" | "queue" | "ranges" | "lockouts" | "vouchers" | "announcements"}`;
+  label: `nav.${"overview" | "messages" | "inbox" | "send" | "smtp" | "domains" | "streams" | "templates" | "suppressions" | "credentials" | "keys" | "webhooks" | "account" | "attempts" | "credits" | "security" | "users" | "audit" | "auditAll" | "accounts" | "queue" | "ranges" | "lockouts" | "vouchers" | "announcements"}`;
   Icon: ComponentType<{ size?: number; stroke?: number; "aria-hidden"?: boolean }>;
   exact?: boolean;
   /** The scope that the page asks for; without one everybody may look. */
@@ -85,6 +87,7 @@ function everywhere(me: Me): Group[] {
     { to: "/send", label: "nav.send", Icon: IconSend, needs: "send" },
     { to: "/domains", label: "nav.domains", Icon: IconWorldCheck },
     { to: "/streams", label: "nav.streams", Icon: IconRoute },
+    { to: "/templates", label: "nav.templates", Icon: IconTemplate, needs: "send" },
     { to: "/suppressions", label: "nav.suppressions", Icon: IconBan },
     { to: "/smtp-credentials", label: "nav.credentials", Icon: IconPassword, needs: "credentials" },
     { to: "/keys", label: "nav.keys", Icon: IconKey, needs: "credentials" },

@@ -13,7 +13,10 @@ interface Props {
   tab?: string;
   intro?: ReactNode;
   action?: ReactNode;
-  back?: { to: "/messages" | "/inbox" | "/domains" | "/accounts" | "/webhooks"; label: string };
+  back?: {
+    to: "/messages" | "/inbox" | "/domains" | "/accounts" | "/webhooks" | "/templates";
+    label: string;
+  };
   /** Forms and reading matter are narrower than tables. */
   narrow?: boolean;
   children: ReactNode;

@@ -19,11 +19,12 @@ pub mod settle;
 pub mod simulator;
 pub mod spool;
 pub mod suppressions;
+pub mod templates;
 pub mod token;
 pub mod webhooks;
 
 pub use model::{Accepted, Given, Origin, Refused, Submission, off_the_workers};
-pub use outbound::{Imported, Outbound, Suppress, Suppressed};
+pub use outbound::{Imported, Made, Outbound, Suppress, Suppressed, Wording};
 pub use schedule::Parts;
 pub use settings::Settings;
 pub use spool::history;

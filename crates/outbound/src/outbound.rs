@@ -2,6 +2,7 @@
 
 mod reports;
 mod suppressions;
+mod templates;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +19,11 @@ use crate::model::{
 use crate::schedule::{Core, LaneView, Parts, pauses};
 use crate::settle;
 use crate::spool::history::{self, Detail, Filter, Provenance, Summary};
+use crate::spool::transcripts;
 use crate::spool::{self, Cancelled, Changed};
 
 pub use suppressions::{Imported, Suppress, Suppressed};
+pub use templates::{Made, Wording};
 
 /// Sending. Clones share it; when the last one is dropped without [`Outbound::shut_down`] its tasks end where they stand,
 /// as with a killed process, and the next start takes up what they had in hand.
@@ -265,6 +268,21 @@ impl Outbound {
             .db
             .read("read a message's page", move |tx| {
                 history::detail(tx, account, id)
+            })
+            .await
+    }
+
+    /// What was said in one attempt, while that is kept; `account` none may see everybody's.
+    pub async fn transcript(
+        &self,
+        account: Option<Id>,
+        attempt: (Id, u32, u32),
+    ) -> Result<Option<Vec<transcripts::Line>>> {
+        self.0
+            .parts
+            .db
+            .read("read what was said in an attempt", move |tx| {
+                transcripts::of_attempt(tx, account, attempt)
             })
             .await
     }

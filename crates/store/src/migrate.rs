@@ -141,6 +141,16 @@ const TREE: &[Migration] = &[
         name: "wants",
         text: include_str!("../migrations/0026_wants.sql"),
     },
+    Migration {
+        version: 27,
+        name: "templates",
+        text: include_str!("../migrations/0027_templates.sql"),
+    },
+    Migration {
+        version: 28,
+        name: "transcripts",
+        text: include_str!("../migrations/0028_transcripts.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

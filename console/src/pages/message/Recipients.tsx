@@ -13,6 +13,7 @@ import { May } from "../../parts/May";
 import { useNow } from "../../parts/now";
 import { isKnown, LOOKS, rank, State } from "../../parts/State";
 import { Ago } from "../../parts/Time";
+import { Conversation } from "./Conversation";
 import classes from "./Message.module.css";
 import { asItCame } from "./reply";
 import { timeline } from "./timeline";
@@ -74,7 +75,7 @@ function Lane({ mail, recipient, opened }: { mail: Message; recipient: Recipient
       {open && attempts.length > 0 && (
         <ol className={classes.attempts}>
           {attempts.toReversed().map((attempt) => (
-            <Try key={attempt.number} attempt={attempt} />
+            <Try key={attempt.number} message={mail.id} ordinal={recipient.ordinal} attempt={attempt} />
           ))}
         </ol>
       )}
@@ -249,7 +250,7 @@ function TimeLine({ accepted, recipient }: { accepted: string; recipient: Recipi
   );
 }
 
-function Try({ attempt }: { attempt: Attempt }) {
+function Try({ message, ordinal, attempt }: { message: string; ordinal: number; attempt: Attempt }) {
   const { t } = useTranslation();
   const { code, enhanced, reply, host, ip, tls } = attempt;
   const where = [host, ip && ip !== host ? ip : null].filter(Boolean).join(" ");
@@ -275,6 +276,7 @@ function Try({ attempt }: { attempt: Attempt }) {
           {raw}
         </p>
       )}
+      {host && <Conversation message={message} ordinal={ordinal} number={attempt.number} />}
     </li>
   );
 }

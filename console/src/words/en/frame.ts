@@ -34,6 +34,7 @@ export const frame = {
     smtp: "SMTP settings",
     domains: "Sending domains",
     streams: "Streams",
+    templates: "Templates",
     credentials: "SMTP credentials",
     keys: "API keys",
     webhooks: "Webhooks",

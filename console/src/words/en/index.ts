@@ -6,6 +6,7 @@ import { operator } from "./operator";
 import { security } from "./security";
 import { sending } from "./sending";
 import { suppressions } from "./suppressions";
+import { templates } from "./templates";
 import { webhooks } from "./webhooks";
 
 export const en = {
@@ -16,5 +17,6 @@ export const en = {
   ...credits,
   ...operator,
   ...suppressions,
+  ...templates,
   ...webhooks,
 } as const;

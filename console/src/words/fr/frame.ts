@@ -37,6 +37,7 @@ export const frame: Shape<typeof english> = {
     smtp: "Réglages SMTP",
     domains: "Domaines d’envoi",
     streams: "Flux",
+    templates: "Modèles",
     credentials: "Identifiants SMTP",
     keys: "Clés d’API",
     webhooks: "Webhooks",

@@ -7,6 +7,7 @@ import { operator } from "./operator";
 import { security } from "./security";
 import { sending } from "./sending";
 import { suppressions } from "./suppressions";
+import { templates } from "./templates";
 import { webhooks } from "./webhooks";
 
 export const fr: Words = {
@@ -17,5 +18,6 @@ export const fr: Words = {
   ...credits,
   ...operator,
   ...suppressions,
+  ...templates,
   ...webhooks,
 };

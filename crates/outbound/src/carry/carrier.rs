@@ -128,10 +128,14 @@ impl Carrier {
                 // A fresh connection is never stale, so this goes round once.
                 Handed::Stale => {}
                 Handed::Fates(fates) => {
+                    let smooth = fates.iter().all(|fate| fate.kind == Kind::Accepted);
+                    let transcript = connection.transcript(smooth);
                     let outcomes = fates
                         .into_iter()
                         .zip(message.recipients)
-                        .map(|(fate, recipient)| outcome(fate, recipient, &connection, now, begun))
+                        .map(|(fate, recipient)| {
+                            outcome(fate, recipient, &connection, (now, begun), transcript.clone())
+                        })
                         .collect();
                     self.connection = connection.usable().then_some(connection);
                     return outcomes;
@@ -217,8 +221,8 @@ fn outcome(
     fate: Fate,
     recipient: &JobRecipient,
     connection: &Connection,
-    now: Time,
-    begun: Instant,
+    (now, begun): (Time, Instant),
+    transcript: Arc<str>,
 ) -> Outcome {
     let verdict = match fate.kind {
         Kind::Accepted => Verdict::Delivered,
@@ -236,6 +240,7 @@ fn outcome(
         duration: begun.elapsed(),
         at: now,
         notify_passed_on: connection.offers_dsn() && recipient.notify != Notify::default(),
+        transcript: Some(transcript),
     }
 }
 
@@ -252,5 +257,6 @@ fn unreached_outcome(trouble: &Trouble, now: Time, begun: Instant) -> Outcome {
         duration: begun.elapsed(),
         at: now,
         notify_passed_on: false,
+        transcript: trouble.transcript.clone(),
     }
 }

@@ -10,6 +10,7 @@ use mail::smtp::client::{Body, Envelope, Fate, Kind, Login, Recipient, Session, 
 use super::settings::{CarrySettings, Timeouts};
 use super::stream::Stream;
 use super::tls::Tls;
+use super::transcript::{Transcript, Who, shortened};
 use super::trouble::Trouble;
 use crate::route::TlsPolicy;
 
@@ -38,6 +39,10 @@ pub(super) struct Connection {
     pub served: u32,
     read_buffer: Box<[u8; 4_096]>,
     block: Vec<u8>,
+    /// What was said until it was ready.
+    opening: String,
+    /// What is said in the transaction.
+    said: Transcript,
 }
 
 /// How a message fared on a connection.
@@ -60,17 +65,32 @@ impl Connection {
             TlsPolicy::Required => StartTls::Required,
             TlsPolicy::Implicit => StartTls::Never,
         };
-        match Self::attempt(target, starttls, settings, tls).await {
-            Err(trouble) if trouble.handshake && starttls == StartTls::WhenOffered => {
-                Self::attempt(target, StartTls::Never, settings, tls).await
-            }
-            other => other,
+        let mut said = Transcript::new();
+        said.note(&format!("connecting to {} ({})", target.host, target.address));
+        let mut opened = Self::attempt(target, starttls, settings, tls, &mut said).await;
+        if let Err(trouble) = &opened
+            && trouble.handshake
+            && starttls == StartTls::WhenOffered
+        {
+            said.note(&format!("{}; connecting again without TLS", trouble.text));
+            opened = Self::attempt(target, StartTls::Never, settings, tls, &mut said).await;
         }
-        .map_err(|trouble| Trouble {
-            host: Some(target.host.to_owned()),
-            ip: Some(target.address.ip()),
-            ..trouble
-        })
+        match opened {
+            Ok(connection) => Ok(Self {
+                opening: said.text().to_owned(),
+                said,
+                ..connection
+            }),
+            Err(trouble) => {
+                said.note(&trouble.text);
+                Err(Trouble {
+                    host: Some(target.host.to_owned()),
+                    ip: Some(target.address.ip()),
+                    transcript: Some(said.finish("")),
+                    ..trouble
+                })
+            }
+        }
     }
 
     async fn attempt(
@@ -78,6 +98,7 @@ impl Connection {
         starttls: StartTls,
         settings: &CarrySettings,
         tls: &Tls,
+        said: &mut Transcript,
     ) -> Result<Self, Trouble> {
         let timeouts = &settings.timeouts;
         let config = match target.tls {
@@ -93,7 +114,7 @@ impl Connection {
         let implicit = target.tls == TlsPolicy::Implicit;
         let (mut stream, mut described) = (Stream::Plain(tcp), None);
         if implicit {
-            (stream, described) = upgrade.apply(stream).await?;
+            (stream, described) = upgrade.apply(stream, said).await?;
         }
         let mut session = Session::new(Settings {
             name: settings.hostname.clone(),
@@ -107,16 +128,23 @@ impl Connection {
         loop {
             match session.step() {
                 Step::Write => {
+                    if session.output_is_secret() {
+                        said.secret(session.output());
+                    } else {
+                        said.lines(Who::We, session.output());
+                    }
                     let written = stream.write(session.output(), timeouts.data_block).await;
                     session.output().clear();
                     written.map_err(|why| Trouble::lost(&why))?;
                 }
                 Step::Read(wait) => {
                     let read = stream.read(&mut buffer[..], timeouts.of(wait)).await;
-                    session.receive(&buffer[..read.map_err(|why| Trouble::lost(&why))?]);
+                    let read = &buffer[..read.map_err(|why| Trouble::lost(&why))?];
+                    said.lines(Who::They, read);
+                    session.receive(read);
                 }
                 Step::StartTls => {
-                    (stream, described) = upgrade.apply(stream).await?;
+                    (stream, described) = upgrade.apply(stream, said).await?;
                     session.tls_started();
                 }
                 Step::Ready => break,
@@ -138,6 +166,8 @@ impl Connection {
             served: 0,
             read_buffer: buffer,
             block: Vec::with_capacity(8 * 1_024),
+            opening: String::new(),
+            said: Transcript::new(),
         })
     }
 
@@ -160,6 +190,11 @@ impl Connection {
     ) -> Handed {
         let reused = self.served > 0;
         self.served += 1;
+        self.said.restart();
+        if reused {
+            self.said
+                .note(&format!("message {} on this connection", self.served));
+        }
         if !self.session.usable() {
             return Handed::Stale;
         }
@@ -168,12 +203,14 @@ impl Connection {
         let (fates, lost) = loop {
             match self.session.step() {
                 Step::Write => {
+                    self.said.lines(Who::We, self.session.output());
                     let written = self
                         .stream
                         .write(self.session.output(), timeouts.data_block)
                         .await;
                     self.session.output().clear();
                     if let Err(why) = written {
+                        self.said.note(&why);
                         break (self.session.lost(lost(&why)), true);
                     }
                 }
@@ -185,15 +222,24 @@ impl Connection {
                         deadline
                     };
                     match self.stream.read(&mut self.read_buffer[..], deadline).await {
-                        Ok(len) => self.session.receive(&self.read_buffer[..len]),
+                        Ok(len) => {
+                            self.said.lines(Who::They, &self.read_buffer[..len]);
+                            self.session.receive(&self.read_buffer[..len]);
+                        }
                         Err(why) => {
                             let why = body_broken.take().unwrap_or(why);
+                            self.said.note(&why);
                             break (self.session.lost(lost(&why)), true);
                         }
                     }
                 }
                 Step::SendBody => {
                     body_broken = self.send_body(parts, timeouts).await.err();
+                    self.said.note(if body_broken.is_none() {
+                        "the message was sent"
+                    } else {
+                        "the message was not sent whole"
+                    });
                     self.session.body_sent();
                 }
                 Step::Done(fates) => break (fates, false),
@@ -208,6 +254,15 @@ impl Connection {
             Some(why) => without_acceptance(fates, &why, &mut self.session),
             None => fates,
         })
+    }
+
+    /// What was said in the last transaction, and before it on this connection: of that little, where nothing went wrong.
+    pub(super) fn transcript(&self, smooth: bool) -> Arc<str> {
+        if smooth {
+            self.said.finish(&shortened(&self.opening))
+        } else {
+            self.said.finish(&self.opening)
+        }
     }
 
     async fn send_body(&mut self, parts: &[&[u8]], timeouts: &Timeouts) -> Result<(), String> {
@@ -239,7 +294,11 @@ struct Upgrade<'a> {
 }
 
 impl Upgrade<'_> {
-    async fn apply(&self, stream: Stream) -> Result<(Stream, Option<String>), Trouble> {
+    async fn apply(
+        &self,
+        stream: Stream,
+        said: &mut Transcript,
+    ) -> Result<(Stream, Option<String>), Trouble> {
         let Stream::Plain(tcp) = stream else {
             unreachable!("a session starts TLS once")
         };
@@ -247,6 +306,10 @@ impl Upgrade<'_> {
             return Err(Trouble::handshake("no authorities were loaded for it"));
         };
         let (stream, described) = Stream::secure(tcp, self.host, config.clone(), self.within).await?;
+        match stream.certificate_name() {
+            Some(name) => said.note(&format!("{described}, certificate of {name}")),
+            None => said.note(&described),
+        }
         Ok((stream, Some(described)))
     }
 }

@@ -5,6 +5,7 @@ mod connection;
 mod settings;
 mod stream;
 mod tls;
+mod transcript;
 mod trouble;
 
 pub use carrier::{Carrier, Prepared, Transport};

@@ -12,6 +12,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use x509_parser::extensions::GeneralName;
 
 use super::settings::CarrySettings;
 use super::tls;
@@ -57,6 +58,23 @@ impl Stream {
             Ok(Err(error)) => Err(Trouble::handshake(&in_words(&error))),
             Err(_) => Err(Trouble::handshake(&too_slow(deadline))),
         }
+    }
+
+    /// The name that the server's certificate gives it: good for showing only, nobody checked it.
+    pub(super) fn certificate_name(&self) -> Option<String> {
+        let Self::Tls(stream) = self else { return None };
+        let certificate = stream.get_ref().1.peer_certificates()?.first()?;
+        let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
+        let alternative = parsed.subject_alternative_name().ok().flatten();
+        let names = alternative.iter().flat_map(|names| &names.value.general_names);
+        let dns = names.into_iter().find_map(|name| match name {
+            GeneralName::DNSName(name) => Some((*name).to_owned()),
+            _ => None,
+        });
+        dns.or_else(|| {
+            let common = parsed.subject().iter_common_name().next()?;
+            common.as_str().ok().map(str::to_owned)
+        })
     }
 
     /// Reads what there is; the error is in plain words.

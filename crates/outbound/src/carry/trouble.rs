@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mail::reply::Enhanced;
@@ -23,6 +24,8 @@ pub(super) struct Trouble {
     pub ip: Option<IpAddr>,
     /// It was the TLS handshake that failed, after a STARTTLS that nobody insists on.
     pub handshake: bool,
+    /// What was said until then.
+    pub transcript: Option<Arc<str>>,
 }
 
 impl Trouble {
@@ -34,6 +37,7 @@ impl Trouble {
             host: None,
             ip: None,
             handshake: false,
+            transcript: None,
         }
     }
 
@@ -64,6 +68,7 @@ impl Trouble {
                 host: None,
                 ip: None,
                 handshake: false,
+                transcript: None,
             },
             Failure::NoStartTls | Failure::ClearLogin => Self::new(NOT_SECURE, capitalised(&failure)),
             _ => Self::new(PROTOCOL, capitalised(&failure)),

@@ -1,6 +1,7 @@
 //! What one attempt at one recipient led to.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mail::bounce::Said;
@@ -49,6 +50,8 @@ pub struct Outcome {
     /// The next hop announced DSN and was handed NOTIFY, so that it reports from here on.
     // RFC 3461 section 5.2.2: otherwise a wanted success is reported by us, as "relayed".
     pub notify_passed_on: bool,
+    /// What was said, shared by all recipients of the transaction.
+    pub transcript: Option<Arc<str>>,
 }
 
 impl Outcome {
@@ -65,6 +68,7 @@ impl Outcome {
             duration: Duration::ZERO,
             at,
             notify_passed_on: false,
+            transcript: None,
         }
     }
 

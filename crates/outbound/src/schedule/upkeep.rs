@@ -177,7 +177,8 @@ impl Core {
                     let captured = capture::purge(tx, oldest, inbox, PURGE_STEP)?;
                     let events = events::prune(tx, oldest, i64::from(PURGE_STEP))?;
                     let keys = idempotency::prune(tx, now, PURGE_STEP)?;
-                    Ok((purged, captured + events + keys))
+                    let said = spool::transcripts::purge(tx, now, PURGE_STEP)?;
+                    Ok((purged, captured + events + keys + said))
                 })
                 .await;
             match step {

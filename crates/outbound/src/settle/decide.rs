@@ -305,6 +305,7 @@ mod tests {
         assert_eq!(report(success, Verdict::Delivered), Some(Report::Relayed));
         let passed_on = Outcome {
             notify_passed_on: true,
+            transcript: None,
             ..outcome(Verdict::Delivered)
         };
         let next = next(&asked(success), &passed_on, &Policy::default(), Jitter::NONE, NOW);

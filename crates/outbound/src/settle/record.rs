@@ -118,6 +118,7 @@ pub fn record(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<Recorded> {
         }
         kept.push((recipient, settled));
     }
+    spool::transcripts::record(tx, message.id, kept.iter().map(|(_, one)| *one))?;
     if let Some(report) = report::of(settlement, &kept) {
         spool::insert(tx, &report)?;
         tx.ring(Topic::Due);

@@ -11,6 +11,7 @@ mod names;
 mod purge;
 mod result;
 mod scheduled;
+pub mod transcripts;
 
 pub use change::{Cancelled, Changed, InHand, cancel, hurry, resume, retry};
 pub use claim::{

@@ -57,6 +57,7 @@ pub fn purge(tx: &mut Tx<'_>, now: Time, oldest: Time, after: Option<Id>, limit:
 fn remove(tx: &mut Tx<'_>, message: Id) -> Result<()> {
     for sql in [
         "DELETE FROM attempts WHERE message = $1",
+        "DELETE FROM transcripts WHERE message = $1",
         "DELETE FROM recipients WHERE message = $1",
         "DELETE FROM bodies WHERE message = $1",
         "DELETE FROM messages WHERE id = $1",

@@ -218,6 +218,7 @@ impl Server {
             attempts: http::Attempts::default(),
             budget,
             reading: http::memory_for_reading(max_message_size),
+            rates: http::Rates::new(config.http.requests_per_minute),
         };
         let notices = Notices {
             db: rooms.db.clone(),

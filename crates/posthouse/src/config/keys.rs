@@ -119,6 +119,9 @@ settings! {
         public_url: Option<HttpUrl> = "",
         /// Who may read `/metrics`. An operator's API key may from everywhere.
         metrics_from: Vec<IpNet> = "127.0.0.0/8, ::1",
+        /// The most API requests a minute of one key, one session or, without either, one network; 0: no limit. A batch of messages
+        /// is one request.
+        requests_per_minute: u32 = "6000",
         /// Reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
         proxies: Vec<IpNet> = "127.0.0.0/8, ::1",
     }

@@ -233,8 +233,9 @@ impl ApiError {
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
+impl ApiError {
+    /// The document that says it, and after how many seconds it makes sense to try again.
+    pub fn into_problem(self) -> (Problem, Option<u64>) {
         let (status, kind, title) = self.parts();
         let detail = self.to_string();
         let retry_after = match &self {
@@ -257,6 +258,20 @@ impl IntoResponse for ApiError {
             help: format!("/help/{}", article(kind)),
             errors,
         };
+        (problem, retry_after)
+    }
+}
+
+impl Problem {
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = self.parts().0;
+        let (problem, retry_after) = self.into_problem();
         let mut response = (status, Json(problem)).into_response();
         let headers = response.headers_mut();
         headers.insert(

@@ -15,6 +15,8 @@ mod live;
 mod paging;
 mod patient;
 mod peer;
+mod personalise;
+mod rates;
 mod router;
 mod serve;
 mod setup;
@@ -42,6 +44,7 @@ pub use error::{ApiError, ApiResult, FieldError};
 pub use heavy::memory_of_the_biggest;
 pub use live::Live;
 pub use peer::Client;
+pub use rates::Rates;
 pub use serve::Listener;
 
 /// What an operator configured that the HTTP side shows or obeys.
@@ -102,6 +105,8 @@ pub struct Parts {
     pub budget: Budget,
     /// The memory for messages that are being read.
     pub reading: Fair,
+    /// How many requests each caller makes.
+    pub rates: Rates,
 }
 
 /// Serves the console, the API and `also` (health, metrics and the site, which answers every other path) until told to stop, then finishes what is in hand.

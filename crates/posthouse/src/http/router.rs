@@ -12,7 +12,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::error::ApiError;
-use super::{Parts, api, console, csrf, impersonation};
+use super::{Parts, api, console, csrf, impersonation, rates};
 
 /// The longest that a request may take until its answer begins.
 const DEADLINE: Duration = Duration::from_mins(2);
@@ -38,6 +38,7 @@ pub fn build(parts: &Parts, also: Router) -> Router {
             parts.clone(),
             impersonation::only_look,
         ))
+        .layer(middleware::from_fn_with_state(parts.clone(), rates::count))
         // Answers belong to whoever asked; no proxy or browser keeps them.
         .layer(if_absent(header::CACHE_CONTROL, "no-store"))
         .layer(if_absent(header::CONTENT_SECURITY_POLICY, API_CSP))

@@ -2,6 +2,7 @@
 
 mod access;
 mod announcements;
+mod batch;
 mod credits;
 mod domains;
 mod fresh;

@@ -31,7 +31,7 @@ const HEAVY: [(&str, &str); 16] = [
 ];
 
 /// The modules of `outbound`, left to right: a module uses only modules before it.
-const OUTBOUND_MODULES: [&str; 20] = [
+const OUTBOUND_MODULES: [&str; 21] = [
     "model",
     "simulator",
     "token",
@@ -39,6 +39,7 @@ const OUTBOUND_MODULES: [&str; 20] = [
     "personal",
     "idempotency",
     "suppressions",
+    "templates",
     "spool",
     "capture",
     "settle",
@@ -55,7 +56,7 @@ const OUTBOUND_MODULES: [&str; 20] = [
 ];
 
 /// Each table and the module that alone writes SQL on it.
-const TABLES: [(&str, &str); 57] = [
+const TABLES: [(&str, &str); 59] = [
     ("account_changes", "accounts/src/changes"),
     ("accounts", "accounts/src"),
     ("announcements", "accounts/src/announcements"),
@@ -63,6 +64,7 @@ const TABLES: [(&str, &str); 57] = [
     ("api_keys", "accounts/src"),
     ("attempts", "outbound/src/spool"),
     ("audit", "accounts/src/audit"),
+    ("transcripts", "outbound/src/spool"),
     ("user_invitations", "accounts/src/users"),
     ("bodies", "outbound/src/spool"),
     ("captured", "outbound/src/capture"),
@@ -105,6 +107,7 @@ const TABLES: [(&str, &str); 57] = [
     ("smtp_credentials", "accounts/src/smtp_credentials"),
     ("streams", "accounts/src/streams"),
     ("suppressions", "outbound/src/suppressions"),
+    ("templates", "outbound/src/templates"),
     ("totp", "accounts/src/second_step"),
     ("velocity", "accounts/src/limits"),
     ("voucher_batches", "accounts/src/credits"),

@@ -30,4 +30,5 @@ mod site;
 mod smtp_raw;
 mod steering;
 mod tls;
+mod transcripts;
 mod webhooks;

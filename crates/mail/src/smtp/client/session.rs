@@ -157,6 +157,14 @@ impl Session {
         &mut self.output
     }
 
+    /// Whether what waits to be sent holds a password or a name to sign in with.
+    pub fn output_is_secret(&self) -> bool {
+        matches!(
+            self.state,
+            State::AuthPlain | State::AuthPassword | State::AuthResult
+        )
+    }
+
     /// Takes bytes that the server sent.
     pub fn receive(&mut self, bytes: &[u8]) {
         if self.read == self.input.len() {

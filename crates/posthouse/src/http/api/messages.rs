@@ -20,6 +20,7 @@ use utoipa_axum::routes;
 
 use super::content::{self, ContentView, Stored, may_read, whose};
 use super::message_view::MessageView;
+use super::transcript;
 use crate::http::Parts;
 use crate::http::auth::Caller;
 use crate::http::error::{ApiError, ApiResult, Problem, sentence};
@@ -38,6 +39,7 @@ pub fn routes() -> OpenApiRouter<Parts> {
         .routes(routes!(schedule))
         .routes(routes!(retry_recipient))
         .routes(routes!(cancel_recipient))
+        .routes(routes!(transcript::read))
 }
 
 /// A message in a list.

@@ -33,6 +33,8 @@ mod sign_up;
 mod smtp_credentials;
 mod streams;
 mod suppressions;
+mod templates;
+mod transcript;
 mod users;
 mod vouchers;
 mod webhook_deliveries;
@@ -72,6 +74,9 @@ use super::{Parts, live};
             `detail` and, where fields of the request are at fault, `errors`. What belongs to another account is not \
             found (404).\n\n\
             **Lists** answer `items` and `next`; give `next` as `after` to get the next page, until it is null.\n\n\
+            **Rates.** Each key, session or, without either, network has so many requests a minute; every answer says how \
+            many in `RateLimit-Limit`, how many are left in `RateLimit-Remaining`, and in how many seconds the next minute begins \
+            in `RateLimit-Reset`. What is over is refused with 429 and `Retry-After`. A batch of messages is one request.\n\n\
             **Times** are RFC 3339 in UTC, identifiers are UUIDs, sizes are in bytes.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
@@ -80,6 +85,7 @@ use super::{Parts, live};
     security(("key" = []), ("session" = [])),
     tags(
         (name = "send", description = "Hand a message over for delivery."),
+        (name = "templates", description = "What the account sends often, kept under a name, with variables to fill in."),
         (name = "messages", description = "What became of each message, recipient by recipient."),
         (name = "streams", description = "What the account's mail is sorted into, so that receipts and newsletters stay apart."),
         (name = "live", description = "News as they happen."),
@@ -146,6 +152,7 @@ fn operations() -> OpenApiRouter<Parts> {
         .merge(audit::routes())
         .merge(guard::routes())
         .merge(suppressions::routes())
+        .merge(templates::routes())
 }
 
 /// The router of `/api/v1`, the text included.
@@ -171,7 +178,13 @@ pub fn openapi() -> String {
     components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(session)));
     api.components = Some(components);
     for item in api.paths.paths.values_mut() {
-        let operations = [&mut item.get, &mut item.post, &mut item.delete];
+        let operations = [
+            &mut item.get,
+            &mut item.post,
+            &mut item.put,
+            &mut item.patch,
+            &mut item.delete,
+        ];
         for operation in operations.into_iter().flatten() {
             operation
                 .responses

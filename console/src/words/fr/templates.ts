@@ -1,0 +1,37 @@
+/** The words about templates, in French. */
+export const templates = {
+  templates: {
+    title: "Modèles",
+    intro: "Ce qui s’envoie souvent, gardé sous un nom. L’API l’envoie avec les données de ses variables.",
+    help: "Comment marchent les variables",
+    create: "Créer un modèle",
+    created: "{{name}} a été créé",
+    emptyTitle: "Pas encore de modèle",
+    emptyHint:
+      "Un modèle contient l’objet, le texte et le HTML, avec des variables entre doubles accolades. Un programme envoie alors un nom et des données au lieu de messages entiers.",
+    name: "Nom",
+    nameHint: "Lettres, chiffres, points, tirets et tirets bas. Les programmes l’envoient sous ce nom.",
+    namePlaceholder: "commande-expediee",
+    needName: "Saisissez un nom",
+    subject: "Objet",
+    updated: "Modifié",
+    text: "Texte",
+    html: "HTML",
+    braces: "Les variables s’écrivent entre doubles accolades.",
+    data: "Données d’essai",
+    dataHint: "En JSON : un nom et une valeur pour chaque variable.",
+    notJson: "Ce n’est pas un objet JSON",
+    preview: "Aperçu",
+    previewTitle: "Tel qu’il partirait",
+    previewFrame: "Aperçu de la partie HTML",
+    noPreview: "Choisissez Aperçu pour le voir avec ses données.",
+    save: "Enregistrer",
+    saved: "{{name}} a été enregistré",
+    delete: "Supprimer",
+    deleteTitle: "Supprimer {{name}} ?",
+    deleteText:
+      "Les programmes qui l’envoient sous son nom seront refusés dès lors. Ce qui est parti reste tel quel.",
+    deleted: "{{name}} a été supprimé",
+    firstText: "Bonjour [name]",
+  },
+} as const;

@@ -1,0 +1,119 @@
+//! Templates as the people of an account see and change them.
+
+use accounts::{By, audit, changes};
+use store::{Id, Result};
+
+use super::Outbound;
+use crate::templates::{self, MOST, Template};
+
+/// What a template says.
+#[derive(Clone, Debug, Default)]
+pub struct Wording {
+    pub subject: String,
+    pub text: String,
+    pub html: String,
+}
+
+/// What came of making a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Made {
+    Yes(Template),
+    /// There is one of this name.
+    Exists,
+    /// The account has as many as it may.
+    Full,
+}
+
+impl Outbound {
+    pub async fn templates(&self, account: Id) -> Result<Vec<Template>> {
+        let db = &self.0.parts.db;
+        db.read("list the templates", move |tx| templates::list(tx, account))
+            .await
+    }
+
+    pub async fn template(&self, account: Id, name: &str) -> Result<Option<Template>> {
+        let name = name.to_owned();
+        let db = &self.0.parts.db;
+        db.peek("find a template", move |tx| templates::find(tx, account, &name))
+            .await
+    }
+
+    /// `name` as [`templates::name`] gives it.
+    pub async fn create_template(
+        &self,
+        account: Id,
+        name: String,
+        wording: Wording,
+        by: &By,
+    ) -> Result<Made> {
+        let parts = &self.0.parts;
+        let now = parts.clock.now();
+        let (line, by) = (parts.ids.next(now), by.clone());
+        let new = Template {
+            name,
+            subject: wording.subject,
+            text: wording.text,
+            html: wording.html,
+            created_at: now,
+            updated_at: now,
+        };
+        let done = parts.db.write("create a template", move |tx| {
+            // One after the other, so that none counts what another is just adding.
+            changes::alone(tx)?;
+            if templates::count(tx, account)? >= MOST {
+                return Ok(Made::Full);
+            }
+            if !templates::insert(tx, account, &new)? {
+                return Ok(Made::Exists);
+            }
+            audit::note(tx, (line, now), account, &by, "template.created", &new.name, "")?;
+            Ok(Made::Yes(new.clone()))
+        });
+        done.await
+    }
+
+    /// Replaces what a template says; none where there is no such template.
+    pub async fn change_template(
+        &self,
+        account: Id,
+        name: &str,
+        wording: Wording,
+        by: &By,
+    ) -> Result<Option<Template>> {
+        let parts = &self.0.parts;
+        let now = parts.clock.now();
+        let (line, by, name) = (parts.ids.next(now), by.clone(), name.to_owned());
+        let done = parts.db.write("change a template", move |tx| {
+            let Some(there) = templates::find(tx, account, &name)? else {
+                return Ok(None);
+            };
+            let Wording { subject, text, html } = wording.clone();
+            let changed = Template {
+                subject,
+                text,
+                html,
+                updated_at: now,
+                ..there
+            };
+            templates::update(tx, account, &changed)?;
+            audit::note(tx, (line, now), account, &by, "template.changed", &name, "")?;
+            Ok(Some(changed))
+        });
+        done.await
+    }
+
+    /// False where there is no such template.
+    pub async fn delete_template(&self, account: Id, name: &str, by: &By) -> Result<bool> {
+        let parts = &self.0.parts;
+        let now = parts.clock.now();
+        let (line, by, name) = (parts.ids.next(now), by.clone(), name.to_owned());
+        let done = parts.db.write("delete a template", move |tx| {
+            let removed = templates::remove(tx, account, &name)?;
+            if removed {
+                audit::note(tx, (line, now), account, &by, "template.deleted", &name, "")?;
+            }
+            Ok(removed)
+        });
+        done.await
+    }
+}
