@@ -69,8 +69,8 @@ pub(crate) struct Directory {
     secrets: Cache<String, (Epoch, Option<Arc<LoginSecret>>)>,
     views: Cache<Id, (Epoch, Option<Arc<View>>)>,
     ranges: RwLock<Option<(Epoch, Arc<RangeTable<Principal>>)>>,
-    /// By key ids; what a key id stands for never changes.
-    signers: Cache<Vec<Id>, Arc<[Signer]>>,
+    /// By the domain signed for and the ids of its keys; what a key id stands for never changes.
+    signers: Cache<(Domain, Vec<Id>), Arc<[Signer]>>,
 }
 
 impl Directory {
@@ -234,11 +234,13 @@ impl Accounts {
         if keys.is_empty() {
             return Ok(Arc::from([]));
         }
-        if let Some(signers) = self.inner.directory.signers.get(&keys) {
+        // Domains may share a key, and each signs in its own name.
+        let of = (domain.clone(), keys);
+        if let Some(signers) = self.inner.directory.signers.get(&of) {
             return Ok(signers);
         }
-        let signers: Arc<[Signer]> = domains::load_signers(&self.inner.db, domain, &keys).await?.into();
-        self.inner.directory.signers.insert(keys, Arc::clone(&signers));
+        let signers: Arc<[Signer]> = domains::load_signers(&self.inner.db, domain, &of.1).await?.into();
+        self.inner.directory.signers.insert(of, Arc::clone(&signers));
         Ok(signers)
     }
 
@@ -321,13 +323,12 @@ impl Accounts {
         {
             return Ok(view);
         }
-        let (name, inbound) = (self.inner.settings.hostname.clone(), self.inner.settings.inbound);
+        let me = self.clone();
         let (seen, view) = self
             .inner
             .db
             .read("look an account up", move |tx| {
-                let host = domains::Host { name: &name, inbound };
-                Ok((epoch(tx)?, read_view(tx, account, host)?))
+                Ok((epoch(tx)?, read_view(tx, account, me.host())?))
             })
             .await?;
         let view = view.map(Arc::new);

@@ -47,6 +47,7 @@ mod users;
 
 use std::sync::Arc;
 
+use mail::address::Domain;
 use store::{Clock, Db, Ids};
 
 pub use allowance::{
@@ -97,6 +98,8 @@ pub struct Settings {
     pub hostname: String,
     /// It takes bounces, at a name of each domain that publishes one.
     pub inbound: bool,
+    /// Where the operator publishes DKIM keys that domains may lead to.
+    pub dkim_zone: Option<Domain>,
     /// How much an account may send a day, where the operator gave it no limits of its own.
     pub day_limits: StandardLimits,
     pub guard: GuardSettings,

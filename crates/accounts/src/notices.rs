@@ -126,6 +126,10 @@ pub(crate) enum Matter {
         place: String,
         gone: bool,
     },
+    /// None of the records that a domain was verified by is there any more.
+    DomainMissing {
+        name: String,
+    },
     /// An operator sees the console as the account.
     Impersonated {
         reason: String,
@@ -211,6 +215,10 @@ pub enum Says {
         place: String,
         gone: bool,
     },
+    /// None of the records that the domain was verified by is there any more.
+    DomainMissing {
+        name: String,
+    },
     /// An operator sees the console as the account.
     Impersonated {
         reason: String,
@@ -269,6 +277,20 @@ pub fn webhook_paused(
     let matter = Matter::WebhookPaused {
         place: place.to_owned(),
         gone,
+    };
+    tell_owners(tx, account, &matter, id, now)
+}
+
+/// Tells the owners of an account that the records are gone which a domain of theirs was verified by.
+pub(crate) fn domain_missing(
+    tx: &mut Tx<'_>,
+    account: Id,
+    name: &str,
+    id: &mut dyn FnMut() -> Id,
+    now: Time,
+) -> store::Result<()> {
+    let matter = Matter::DomainMissing {
+        name: name.to_owned(),
     };
     tell_owners(tx, account, &matter, id, now)
 }
@@ -513,6 +535,9 @@ fn write(
         (Matter::WebhookPaused { place, gone }, Some((_, language))) => {
             (language, None, Says::WebhookPaused { place, gone })
         }
+        (Matter::DomainMissing { name }, Some((_, language))) => {
+            (language, None, Says::DomainMissing { name })
+        }
         (Matter::Impersonated { reason }, Some((_, language))) => {
             (language, None, Says::Impersonated { reason })
         }
@@ -529,6 +554,7 @@ fn write(
             | Matter::Suspended { .. }
             | Matter::Resumed
             | Matter::WebhookPaused { .. }
+            | Matter::DomainMissing { .. }
             | Matter::Impersonated { .. }
             | Matter::RoleChanged { .. },
             None,

@@ -7,7 +7,7 @@ use accounts::domains::{Answer, Kind, Looked, Question, SendingDomain};
 use accounts::{Accounts, AccountsError, By};
 use futures_util::{StreamExt as _, stream};
 use store::Id;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::route::{Names, RouterError};
 
@@ -15,6 +15,8 @@ use crate::route::{Names, RouterError};
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often it is looked whether a domain's turn has come.
 const EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked whether a key of the operator is published.
+const DELEGATION_EVERY: Duration = Duration::from_mins(1);
 /// Domains that are taken at once.
 const BATCH: i64 = 20;
 /// As many are looked at beside each other, so that silent name servers of one keep no other waiting.
@@ -73,20 +75,45 @@ async fn look(names: &Names, questions: Vec<Question>) -> Looked {
     }
 }
 
-/// Looks at each domain when its turn has come, and removes keys that are needed no more, until `stop`.
+/// Looks at each domain when its turn has come, at what the operator publishes for all of them, and removes keys that are needed no
+/// more, until `stop`.
 pub async fn keep(accounts: Accounts, resolver: Vec<SocketAddr>, stop: impl Future<Output = ()>) {
     let mut stop = std::pin::pin!(stop);
+    let mut delegation = Instant::now();
     loop {
         let more = tokio::select! {
             () = &mut stop => return,
             more = round(&accounts, &resolver) => more,
         };
+        if delegation <= Instant::now() {
+            delegation = Instant::now() + DELEGATION_EVERY;
+            tokio::select! {
+                () = &mut stop => return,
+                looked = timeout(LONGEST, delegated(&accounts, &resolver)) => match looked {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::warn!(%error, "the delegated DKIM keys were not looked at"),
+                    Err(_) => tracing::debug!("the name servers of the delegated DKIM keys kept silent"),
+                },
+            }
+        }
         let pause = if more { Duration::ZERO } else { EVERY };
         tokio::select! {
             () = &mut stop => return,
             () = tokio::time::sleep(pause) => {}
         }
     }
+}
+
+/// Looks whether new keys of the operator are published. One that was found stays: its record is not asked for again.
+async fn delegated(accounts: &Accounts, resolver: &[SocketAddr]) -> Result<(), CheckError> {
+    accounts.start_delegation().await?;
+    let questions = accounts.delegation_questions().await?;
+    if !questions.is_empty() {
+        let names = Names::new(resolver, PATIENCE)?;
+        let looked = look(&names, questions).await;
+        accounts.record_delegation(looked.findings).await?;
+    }
+    Ok(())
 }
 
 /// Whether there may be more to look at.

@@ -12,7 +12,7 @@ import {
 } from "@tabler/icons-react";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
-import { useState } from "react";
+import { Fragment, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { commands, domain as domainQuery } from "../../api/queries";
 import type { Domain, DomainRecord } from "../../api/types";
@@ -114,14 +114,38 @@ function Loaded({ domain, back }: { domain: Domain; back: { to: "/domains"; labe
         }
       >
         {domain.records.length === 0 && <Text c="dimmed">{t("domain.none")}</Text>}
-        <div className={classes.records}>
-          {domain.records.map((record) => (
-            <Record key={`${record.purpose}${record.name}`} record={record} />
-          ))}
-        </div>
+        <Records records={domain.records} />
       </Section>
       <Removing domain={domain} opened={removing} close={dialog.close} />
     </Page>
+  );
+}
+
+/** Where the operator publishes keys for all, there are two ways to the same end, and each says so. */
+function Records({ records }: { records: DomainRecord[] }) {
+  const { t } = useTranslation();
+  const delegated = records.some((record) => record.purpose === "dkim_delegated");
+  const begins: Record<string, string> = delegated
+    ? {
+        dkim_delegated: t("domain.byAlias"),
+        dkim_rsa: t("domain.byOwnKey"),
+        spf: t("domain.inBoth"),
+      }
+    : {};
+  let told = "";
+  return (
+    <div className={classes.records}>
+      {records.map((record) => {
+        const heading = told === record.purpose ? undefined : begins[record.purpose];
+        told = record.purpose;
+        return (
+          <Fragment key={`${record.purpose}${record.name}`}>
+            {heading && <p className="quiet">{heading}</p>}
+            <OneRecord record={record} />
+          </Fragment>
+        );
+      })}
+    </div>
   );
 }
 
@@ -142,9 +166,17 @@ function Checked({ domain }: { domain: Domain }) {
   );
 }
 
-const PURPOSES = ["dkim_rsa", "dkim_ed25519", "dmarc", "spf", "return_path"] as const;
+const PURPOSES = [
+  "dkim_delegated",
+  "dkim_rsa",
+  "dkim_ed25519",
+  "dmarc",
+  "spf",
+  "return_path",
+  "bimi",
+] as const;
 
-function Record({ record }: { record: DomainRecord }) {
+function OneRecord({ record }: { record: DomainRecord }) {
   const { t } = useTranslation();
   const purpose = PURPOSES.find((one) => one === record.purpose);
   return (
@@ -204,6 +236,7 @@ function Wanted({ record }: { record: DomainRecord }) {
       </>
     );
   }
+  if (record.purpose === "bimi") return t("domain.optional");
   return record.required ? t("domain.required") : t("domain.recommended");
 }
 

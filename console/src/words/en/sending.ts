@@ -312,6 +312,8 @@ export const sending = {
     removeType: "Type {{name}} to remove it",
     removed: "{{name}} was removed",
     purpose: {
+      dkim_delegated: "DKIM signature, by alias",
+      bimi: "BIMI, a logo beside the mail",
       dkim_rsa: "DKIM signature, RSA",
       dkim_ed25519: "DKIM signature, Ed25519",
       dmarc: "DMARC policy",
@@ -331,6 +333,11 @@ export const sending = {
     renewed: "New keys are made. Publish their records, then check.",
     required: "required",
     recommended: "recommended",
+    optional: "optional",
+    byAlias:
+      "Lead to the keys of this service with these two records: when keys are renewed, you have nothing to do.",
+    byOwnKey: "Or publish keys of the domain’s own, and renew them yourself. One of the two ways is enough.",
+    inBoth: "In either case:",
     host: "Name",
     type: "Type",
     value: "Value",

@@ -321,6 +321,8 @@ export const sending: Shape<typeof english> = {
     removeType: "Tapez {{name}} pour le retirer",
     removed: "{{name}} a été retiré",
     purpose: {
+      dkim_delegated: "Signature DKIM, par alias",
+      bimi: "BIMI, un logo à côté du message",
       dkim_rsa: "Signature DKIM, RSA",
       dkim_ed25519: "Signature DKIM, Ed25519",
       dmarc: "Politique DMARC",
@@ -341,6 +343,12 @@ export const sending: Shape<typeof english> = {
     renewed: "Les nouvelles clés sont créées. Publiez leurs enregistrements, puis vérifiez.",
     required: "requis",
     recommended: "recommandé",
+    optional: "facultatif",
+    byAlias:
+      "Menez aux clés de ce service par ces deux enregistrements : quand les clés sont renouvelées, vous n’avez rien à faire.",
+    byOwnKey:
+      "Ou publiez des clés propres au domaine, que vous renouvelez vous-même. L’une des deux façons suffit.",
+    inBoth: "Dans les deux cas :",
     host: "Nom",
     type: "Type",
     value: "Valeur",

@@ -7,10 +7,10 @@ use store::{Id, Tx};
 
 use super::keys::StoredKey;
 use super::records::{self, Algorithm, Findings, Question};
-use super::{SendingDomain, Stored};
+use super::{Host, SendingDomain, Stored, VerifiedBy};
 use crate::audit::{self, By};
 use crate::changes::bump;
-use crate::{Accounts, Result};
+use crate::{Accounts, Result, notices};
 
 /// How long the record of a key is still needed after a newer key took over: longer than mail waits for delivery.
 pub const OVERLAP: Duration = Duration::from_hours(7 * 24);
@@ -28,6 +28,8 @@ const FORGOTTEN: Duration = Duration::from_hours(7 * 24);
 const VERIFIED: Duration = Duration::from_hours(24);
 /// Its records are gone, which may be a slip that somebody is about to mend.
 const MISSING: Duration = Duration::from_hours(1);
+/// Its owners are told when that lasts.
+const TOLD_AFTER: Duration = Duration::from_hours(3);
 
 /// What DNS said about a domain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,6 +60,8 @@ struct Verdict {
     newest: Vec<(Algorithm, Id)>,
     /// No record of a verified domain is left, as far as DNS answered.
     missing: bool,
+    /// Its owners are told so now.
+    tell: bool,
     changes: bool,
     next: Time,
 }
@@ -66,7 +70,11 @@ impl Accounts {
     /// What a check of this domain asks DNS.
     pub async fn questions(&self, account: Id, id: Id) -> Result<Vec<Question>> {
         let stored = self.stored_domain(account, id).await?;
-        Ok(records::questions(&stored.name, &stored.staged(), self.host()))
+        Ok(records::questions(
+            (&stored.name, stored.id),
+            &stored.staged(),
+            self.host(),
+        ))
     }
 
     /// Takes what DNS answered. The domain is verified as soon as the record of one of its DKIM keys is published; it
@@ -75,19 +83,24 @@ impl Accounts {
         let before = self.stored_domain(account, id).await?;
         let now = self.inner.clock.now();
         let verdict = self.verdict(before, looked, now);
-        let (audit, by) = (self.id(now), by.clone());
+        let (audit, by, me) = (self.id(now), by.clone(), self.clone());
         self.inner
             .db
             .write("note what a domain publishes", move |tx| {
-                verdict.write(tx, (audit, now), &by)
+                verdict.write(tx, (audit, now), &by)?;
+                if verdict.tell {
+                    notices::domain_missing(tx, account, &verdict.name, &mut || me.id(now), now)?;
+                }
+                Ok(())
             })
             .await?;
         self.domain(account, id).await
     }
 
     fn verdict(&self, before: Stored, looked: Looked, now: Time) -> Verdict {
-        let signed_before = before.signing_keys();
+        let signed_before = before.signing_keys(self.host());
         let returned_before = before.return_path(self.host());
+        let before_checked = before.checked_at;
         let after = Stored {
             findings: looked.findings.clone(),
             ..before
@@ -98,14 +111,24 @@ impl Accounts {
             .map(|key| key.id)
             .collect();
         let newest = after
-            .signing()
+            .signing(self.host())
             .into_iter()
             .filter(|key| published.contains(&key.id))
             .map(|key| (key.key.algorithm, key.id))
             .collect();
-        let missing =
-            after.verified.is_some() && after.unretired().all(|key| after.is_found(key) == Some(false));
-        let verify = !published.is_empty() && after.verified.is_none();
+        let leads = after.leads().any(self.host());
+        let missing = after.verified.is_some()
+            && !leads
+            && after.unretired().all(|key| after.is_found(key) == Some(false))
+            && after.leads().answered(self.host());
+        let verify = (leads || !published.is_empty()) && after.verified.is_none();
+        // A bad day of DNS tells nobody anything; a slip may be mended within the hour.
+        let since = after.missing_since.filter(|_| missing);
+        let told = |since: Time| since.plus(TOLD_AFTER);
+        let proved = matches!(after.verified, Some((VerifiedBy::Dns, _)));
+        let tell = since.filter(|_| proved).is_some_and(|since| {
+            now >= told(since) && before_checked.is_none_or(|checked| checked < told(since))
+        });
         Verdict {
             account: after.account,
             domain: after.id,
@@ -113,8 +136,9 @@ impl Accounts {
             verified: verify,
             newest,
             missing,
+            tell,
             changes: verify
-                || after.signing_keys() != signed_before
+                || after.signing_keys(self.host()) != signed_before
                 || after.return_path(self.host()) != returned_before,
             next: now.plus(gap(&after, verify, missing, now)),
             published,
@@ -271,9 +295,9 @@ impl Stored {
         records::is_found(&self.name, &key.key, &self.findings)
     }
 
-    /// The newest key of each algorithm whose record is there. Where none is, the oldest ones: a signature that nobody can
+    /// The newest key of each algorithm whose record is there. Where none is, the one that the domain leads to, or the oldest ones: a signature that nobody can
     /// check does no harm, and DNS may have been down when we looked.
-    pub(super) fn signing(&self) -> Vec<&StoredKey> {
+    pub(super) fn signing(&self, host: Host<'_>) -> Vec<&StoredKey> {
         let published = |key: &&StoredKey| self.is_found(key).unwrap_or(key.published_at.is_some());
         let newest = |algorithm: Algorithm| {
             self.unretired()
@@ -284,6 +308,10 @@ impl Stored {
         let signing: Vec<_> = Algorithm::ALL.into_iter().filter_map(newest).collect();
         if !signing.is_empty() {
             return signing;
+        }
+        let trusted = matches!(self.verified, Some((VerifiedBy::Dns, _)));
+        if let Some(key) = self.leads().key(&self.delegated, host, trusted) {
+            return vec![key];
         }
         let oldest = |algorithm| self.unretired().find(|key| key.key.algorithm == algorithm);
         Algorithm::ALL.into_iter().filter_map(oldest).collect()

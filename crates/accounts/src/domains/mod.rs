@@ -1,6 +1,7 @@
 //! Sending domains: their DKIM keys, the records to publish, and when they count as verified.
 
 mod checks;
+mod delegation;
 mod keys;
 mod records;
 mod rotation;
@@ -14,6 +15,7 @@ use mail::time::Time;
 use store::{Db, Id, Row, Tx, Value};
 use tokio::task::spawn_blocking;
 
+use self::delegation::Leads;
 use self::keys::{Pair, StoredKey};
 use self::records::StagedKey;
 use crate::audit::{self, By};
@@ -25,6 +27,7 @@ pub(crate) const HAS_VERIFIED: &str =
     "EXISTS (SELECT 1 FROM domains d WHERE d.account = a.id AND d.state = 'verified')";
 
 pub use checks::{Due, Looked, OVERLAP};
+pub use delegation::{DelegatedKey, Place};
 pub use records::{Algorithm, Answer, Findings, Host, Kind, PublicKey, Purpose, Question, Record, Stage};
 
 /// The most domains of one account.
@@ -80,9 +83,19 @@ struct Stored {
     findings: Findings,
     /// From the oldest to the newest.
     keys: Vec<StoredKey>,
+    /// The keys that it may lead to, in the same order.
+    delegated: Vec<StoredKey>,
 }
 
 impl Stored {
+    fn leads(&self) -> Leads<'_> {
+        Leads {
+            domain: &self.name,
+            id: self.id,
+            findings: &self.findings,
+        }
+    }
+
     fn staged(&self) -> Vec<StagedKey> {
         let stage = |key: &StoredKey| match key.retired_at {
             Some(at) => Stage::Leaving(at.plus(OVERLAP)),
@@ -101,8 +114,8 @@ impl Stored {
         self.keys.iter().map(staged).collect()
     }
 
-    fn signing_keys(&self) -> Vec<Id> {
-        self.signing().iter().map(|key| key.id).collect()
+    fn signing_keys(&self, host: Host<'_>) -> Vec<Id> {
+        self.signing(host).iter().map(|key| key.id).collect()
     }
 
     fn return_path(&self, host: Host<'_>) -> Option<Domain> {
@@ -110,7 +123,7 @@ impl Stored {
     }
 
     fn into_sending(self, host: Host<'_>) -> SendingDomain {
-        let records = records::records(&self.name, &self.staged(), host, &self.findings);
+        let records = records::records((&self.name, self.id), &self.staged(), host, &self.findings);
         SendingDomain {
             id: self.id,
             account: self.account,
@@ -172,11 +185,12 @@ impl Accounts {
 
     /// The account's domains by name.
     pub async fn domains(&self, account: Id) -> Result<Vec<SendingDomain>> {
+        let me = self.clone();
         let stored = self
             .inner
             .db
             .read("list the sending domains", move |tx| {
-                read_domains(tx, account, &Only::All)
+                read_domains(tx, account, me.host(), &Only::All)
             })
             .await?;
         Ok(stored
@@ -201,6 +215,7 @@ impl Accounts {
         Host {
             name: &self.inner.settings.hostname,
             inbound: self.inner.settings.inbound,
+            dkim_zone: self.inner.settings.dkim_zone.as_ref(),
         }
     }
 
@@ -239,7 +254,8 @@ impl Accounts {
     }
 
     async fn stored_domain(&self, account: Id, id: Id) -> Result<Stored> {
-        let read = move |tx: &mut Tx<'_>| read_domains(tx, account, &Only::One(id));
+        let me = self.clone();
+        let read = move |tx: &mut Tx<'_>| read_domains(tx, account, me.host(), &Only::One(id));
         let domains = self.inner.db.read("read a sending domain", read).await?;
         domains
             .into_iter()
@@ -299,22 +315,37 @@ fn insert_keys(
     now: Time,
 ) -> store::Result<()> {
     for (id, pair) in ids.iter().zip(pairs) {
-        let selector = keys::selector(now, pair.algorithm, taken);
-        tx.run(
-            "INSERT INTO dkim_keys (id, domain, selector, algorithm, private_key, public_key, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
-            &[
-                id.into(),
-                (&domain).into(),
-                (&selector).into(),
-                pair.algorithm.as_str().into(),
-                (&pair.pkcs8).into(),
-                (&pair.public_key).into(),
-                now.into(),
-            ],
+        insert_key(
+            tx,
+            domain,
+            (*id, pair),
+            &keys::selector(now, pair.algorithm, taken),
+            now,
         )?;
     }
     Ok(())
+}
+
+fn insert_key(
+    tx: &mut Tx<'_>,
+    domain: Id,
+    (id, pair): (Id, &Pair),
+    selector: &str,
+    now: Time,
+) -> store::Result<()> {
+    tx.run(
+        "INSERT INTO dkim_keys (id, domain, selector, algorithm, private_key, public_key, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        &[
+            id.into(),
+            (&domain).into(),
+            selector.into(),
+            pair.algorithm.as_str().into(),
+            (&pair.pkcs8).into(),
+            (&pair.public_key).into(),
+            now.into(),
+        ],
+    )
 }
 
 fn insert_domain(
@@ -363,7 +394,11 @@ enum Only {
     Verified,
 }
 
-fn read_domains(tx: &mut Tx<'_>, account: Id, only: &Only) -> store::Result<Vec<Stored>> {
+fn read_domains(tx: &mut Tx<'_>, account: Id, host: Host<'_>, only: &Only) -> store::Result<Vec<Stored>> {
+    let delegated = match host.dkim_zone {
+        Some(_) => delegation::read_keys(tx)?,
+        None => Vec::new(),
+    };
     let (condition, id) = match only {
         Only::All => ("", None),
         Only::One(id) => (" AND d.id = $2", Some(id)),
@@ -404,6 +439,7 @@ fn read_domains(tx: &mut Tx<'_>, account: Id, only: &Only) -> store::Result<Vec<
         .map(|row| {
             let mut stored = stored_of(row)?;
             stored.keys = keys.remove(&stored.id).unwrap_or_default();
+            stored.delegated.clone_from(&delegated);
             Ok(stored)
         })
         .collect()
@@ -428,6 +464,7 @@ fn stored_of(row: &Row) -> store::Result<Stored> {
         resolver: row.text(9)?,
         missing_since: row.opt_time(10)?,
         keys: Vec::new(),
+        delegated: Vec::new(),
     })
 }
 
@@ -445,9 +482,9 @@ pub(crate) fn read_verified(
     account: Id,
     host: Host<'_>,
 ) -> store::Result<HashMap<Domain, Sends>> {
-    let domains = read_domains(tx, account, &Only::Verified)?;
+    let domains = read_domains(tx, account, host, &Only::Verified)?;
     let sends = |domain: &Stored| Sends {
-        keys: domain.signing_keys(),
+        keys: domain.signing_keys(host),
         return_path: domain.return_path(host),
     };
     Ok(domains

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use mail::address::Domain;
 use mail::time::Time;
 use serde::{Deserialize, Serialize};
+use store::Id;
+
+use super::delegation::{Place, alias};
 
 /// The signature algorithm of a DKIM key, as it stands in `a=`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,8 +53,12 @@ pub struct PublicKey {
 pub enum Purpose {
     DkimRsa,
     DkimEd25519,
+    /// An alias to the operator's key, instead of a key of the domain's own.
+    DkimDelegated,
     Spf,
     Dmarc,
+    /// A logo beside the mail, for those who have one.
+    Bimi,
     /// The name that bounces of the domain's mail come back to.
     ReturnPath,
 }
@@ -61,8 +68,10 @@ impl Purpose {
         match self {
             Self::DkimRsa => "dkim_rsa",
             Self::DkimEd25519 => "dkim_ed25519",
+            Self::DkimDelegated => "dkim_delegated",
             Self::Spf => "spf",
             Self::Dmarc => "dmarc",
+            Self::Bimi => "bimi",
             Self::ReturnPath => "return_path",
         }
     }
@@ -146,28 +155,51 @@ pub struct Host<'a> {
     pub name: &'a str,
     /// It takes bounces.
     pub inbound: bool,
+    /// Where the operator publishes keys that domains lead to.
+    pub dkim_zone: Option<&'a Domain>,
 }
 
 /// What `domain` publishes so that receivers trust mail which `host` sends for it, judged by `findings`.
-pub fn records(domain: &Domain, keys: &[StagedKey], host: Host<'_>, findings: &Findings) -> Vec<Record> {
-    let mut records: Vec<Record> = keys
-        .iter()
-        .map(|staged| Record {
-            stage: staged.stage,
-            required: !matches!(staged.stage, Stage::Leaving(_)),
-            ..dkim_record(domain, &staged.key, findings)
+pub fn records(
+    (domain, id): (&Domain, Id),
+    keys: &[StagedKey],
+    host: Host<'_>,
+    findings: &Findings,
+) -> Vec<Record> {
+    let delegated = host.dkim_zone.into_iter().flat_map(|zone| {
+        let record = move |place| {
+            alias_record(
+                Purpose::DkimDelegated,
+                alias(domain, place),
+                &place.name(&id.to_string(), zone),
+                findings,
+            )
+        };
+        Place::ALL.into_iter().map(record)
+    });
+    let mut records: Vec<Record> = delegated
+        .map(|record| Record {
+            required: true,
+            ..record
         })
         .collect();
+    let own = keys.iter().map(|staged| Record {
+        stage: staged.stage,
+        required: !matches!(staged.stage, Stage::Leaving(_)),
+        ..dkim_record(domain, &staged.key, findings)
+    });
+    records.extend(own);
     records.push(spf_record(domain, host.name, findings));
     records.push(dmarc_record(domain, findings));
     if host.inbound {
         records.push(return_path_record(domain, host.name, findings));
     }
+    records.push(bimi_record(domain, findings));
     records
 }
 
 /// What a check has to ask.
-pub fn questions(domain: &Domain, keys: &[StagedKey], host: Host<'_>) -> Vec<Question> {
+pub fn questions(domain: (&Domain, Id), keys: &[StagedKey], host: Host<'_>) -> Vec<Question> {
     records(domain, keys, host, &Findings::new())
         .into_iter()
         // What is leaving is only counted down.
@@ -189,19 +221,23 @@ pub fn return_path(domain: &Domain, host: Host<'_>, findings: &Findings) -> Opti
 
 fn return_path_record(domain: &Domain, hostname: &str, findings: &Findings) -> Record {
     // An alias, and not an MX of its own, so that the operator's SPF and MX records hold for it as well.
+    alias_record(
+        Purpose::ReturnPath,
+        format!("bounces.{}", domain.as_str()),
+        hostname,
+        findings,
+    )
+}
+
+fn alias_record(purpose: Purpose, name: String, target: &str, findings: &Findings) -> Record {
     let record = Record {
         kind: Kind::Cname,
-        ..Record::unchecked(
-            Purpose::ReturnPath,
-            format!("bounces.{}", domain.as_str()),
-            hostname.to_owned(),
-            false,
-        )
+        ..Record::unchecked(purpose, name, target.to_owned(), false)
     };
     judge(record, findings, |found| match found {
         [] => Some("There is no CNAME record under this name yet.".to_owned()),
-        [alias] if alias.eq_ignore_ascii_case(hostname) => None,
-        [alias] => Some(format!("The name leads to {alias} instead of {hostname}.")),
+        [alias] if alias.eq_ignore_ascii_case(target) => None,
+        [alias] => Some(format!("The name leads to {alias} instead of {target}.")),
         _ => Some(
             "There is more than one CNAME record under this name, which DNS forbids. Leave one.".to_owned(),
         ),
@@ -223,17 +259,21 @@ fn dkim_name(domain: &Domain, key: &PublicKey) -> String {
 
 fn dkim_record(domain: &Domain, key: &PublicKey, findings: &Findings) -> Record {
     let name = dkim_name(domain, key);
-    let value = format!("v=DKIM1; k={}; p={}", key.algorithm.key_type(), key.public_key);
+    let value = key_record(key);
     let purpose = match key.algorithm {
         Algorithm::RsaSha256 => Purpose::DkimRsa,
         Algorithm::Ed25519Sha256 => Purpose::DkimEd25519,
     };
     judge(Record::unchecked(purpose, name, value, true), findings, |found| {
-        dkim_problem(key, found)
+        key_problem(key, found)
     })
 }
 
-fn dkim_problem(key: &PublicKey, found: &[String]) -> Option<String> {
+pub(super) fn key_record(key: &PublicKey) -> String {
+    format!("v=DKIM1; k={}; p={}", key.algorithm.key_type(), key.public_key)
+}
+
+pub(super) fn key_problem(key: &PublicKey, found: &[String]) -> Option<String> {
     // RFC 6376 section 3.6.2.2: more than one record under a selector has no defined meaning.
     let [record] = found else {
         return Some(match found.len() {
@@ -326,6 +366,66 @@ fn dmarc_record(domain: &Domain, findings: &Findings) -> Record {
     })
 }
 
+/// A logo is the domain owner's to choose, so a record that is not there is no fault; one that is there may have some.
+// draft-brand-indicators-for-message-identification, sections 4.2 and 4.3
+fn bimi_record(domain: &Domain, findings: &Findings) -> Record {
+    let name = format!("default._bimi.{}", domain.as_str());
+    let value = format!("v=BIMI1; l=https://{}/logo.svg; a=", domain.as_str());
+    let mut record = judge(
+        Record::unchecked(Purpose::Bimi, name, value, false),
+        findings,
+        |found| {
+            let bimi: Vec<&String> = found
+                .iter()
+                .filter(|record| is_version(record, "v=BIMI1"))
+                .collect();
+            let [record] = bimi.as_slice() else {
+                return (!bimi.is_empty())
+                    .then(|| "There is more than one BIMI record; leave one.".to_owned());
+            };
+            let tags = tags(record);
+            let logo = tags
+                .iter()
+                .find(|(name, _)| name == "l")
+                .map_or("", |(_, value)| value);
+            // An empty one says that the domain wants no logo.
+            if !(logo.is_empty() || logo.starts_with("https://")) {
+                return Some("The logo's address (`l=`) has to begin with https://.".to_owned());
+            }
+            (!enforces(domain, findings)).then(|| {
+            "Logos are shown only where the DMARC record says `p=quarantine` or `p=reject`, for all mail (no `pct` below 100)."
+                .to_owned()
+        })
+        },
+    );
+    if record.found.iter().all(|found| !is_version(found, "v=BIMI1")) {
+        record.ok = None;
+        record.problem = None;
+    }
+    record
+}
+
+/// Whether the DMARC record asks receivers to act on all mail that fails.
+fn enforces(domain: &Domain, findings: &Findings) -> bool {
+    let Some(Answer::Found(found)) = findings.get(&format!("_dmarc.{}", domain.as_str())) else {
+        return false;
+    };
+    let Some(record) = found.iter().find(|record| is_version(record, "v=DMARC1")) else {
+        return false;
+    };
+    let tags = tags(record);
+    let tag = |name: &str| {
+        tags.iter()
+            .find(|(tag, _)| tag == name)
+            .map(|(_, value)| value.as_str())
+    };
+    tag("p").is_some_and(|policy| {
+        ["quarantine", "reject"]
+            .iter()
+            .any(|one| policy.eq_ignore_ascii_case(one))
+    }) && tag("pct").is_none_or(|percent| percent == "100")
+}
+
 impl Record {
     fn unchecked(purpose: Purpose, name: String, value: String, required: bool) -> Self {
         Self {
@@ -386,9 +486,12 @@ mod tests {
         Domain::parse("example.com").unwrap()
     }
 
+    const ID: Id = Id::from_bytes([7; 16]);
+
     const HOST: Host<'_> = Host {
         name: "mail.example.net",
         inbound: true,
+        dkim_zone: None,
     };
 
     fn keys() -> Vec<StagedKey> {
@@ -409,7 +512,7 @@ mod tests {
     fn with(name: &str, found: &[&str]) -> Vec<Record> {
         let found = found.iter().map(ToString::to_string).collect();
         let findings = Findings::from([(name.to_owned(), Answer::Found(found))]);
-        records(&domain(), &keys(), HOST, &findings)
+        records((&domain(), ID), &keys(), HOST, &findings)
     }
 
     fn problem(name: &str, found: &[&str]) -> Option<String> {
@@ -423,8 +526,8 @@ mod tests {
 
     #[test]
     fn nothing_is_judged_before_the_first_check() {
-        let records = records(&domain(), &keys(), HOST, &Findings::new());
-        assert_eq!(records.len(), 5);
+        let records = records((&domain(), ID), &keys(), HOST, &Findings::new());
+        assert_eq!(records.len(), 6);
         assert!(records.iter().all(|r| r.ok.is_none() && r.problem.is_none()));
         assert_eq!(records[0].name, "ph2611r._domainkey.example.com");
         assert_eq!(records[0].value, "v=DKIM1; k=rsa; p=MIIBabc+/=");
@@ -440,13 +543,93 @@ mod tests {
         );
         let silent = Host {
             inbound: false,
+            dkim_zone: None,
             ..HOST
         };
         assert_eq!(
-            questions(&domain(), &keys(), silent).len(),
-            4,
+            questions((&domain(), ID), &keys(), silent).len(),
+            5,
             "nothing comes back to us"
         );
+    }
+
+    #[test]
+    fn a_domain_leads_to_the_operators_keys_where_there_is_a_zone_for_them() {
+        let zone = Domain::parse("dkim.example.net").unwrap();
+        let host = Host {
+            dkim_zone: Some(&zone),
+            ..HOST
+        };
+        let id = "07070707-0707-0707-0707-070707070707";
+        let right = format!("{id}.s1.DKIM.example.net");
+        let answer = |found: &str| Answer::Found(vec![found.to_owned()]);
+        let findings = Findings::from([
+            ("ph1._domainkey.example.com".to_owned(), answer(&right)),
+            // That of another account, or of this one before it was removed.
+            (
+                "ph2._domainkey.example.com".to_owned(),
+                answer("08080808.s2.dkim.example.net"),
+            ),
+        ]);
+        let records = records((&domain(), ID), &keys(), host, &findings);
+        let delegated: Vec<_> = records
+            .iter()
+            .filter(|one| one.purpose == Purpose::DkimDelegated)
+            .collect();
+        assert_eq!(delegated.len(), 2);
+        assert_eq!(
+            (
+                delegated[0].kind,
+                delegated[0].name.as_str(),
+                delegated[0].value.as_str(),
+                delegated[0].ok
+            ),
+            (
+                Kind::Cname,
+                "ph1._domainkey.example.com",
+                "07070707-0707-0707-0707-070707070707.s1.dkim.example.net",
+                Some(true)
+            )
+        );
+        assert_eq!(delegated[1].ok, Some(false), "{:?}", delegated[1].problem);
+    }
+
+    #[test]
+    fn a_logo_is_nobodys_duty_and_shown_only_with_a_policy() {
+        let bimi = |found: &[&str], dmarc: &str| {
+            let texts = |all: &[&str]| Answer::Found(all.iter().map(ToString::to_string).collect());
+            let findings = Findings::from([
+                ("default._bimi.example.com".to_owned(), texts(found)),
+                ("_dmarc.example.com".to_owned(), texts(&[dmarc])),
+            ]);
+            let records = records((&domain(), ID), &keys(), HOST, &findings);
+            let record = records
+                .into_iter()
+                .find(|one| one.purpose == Purpose::Bimi)
+                .unwrap();
+            (record.ok, record.problem.unwrap_or_default())
+        };
+        let logo = "v=BIMI1; l=https://example.com/logo.svg; a=";
+        assert_eq!(bimi(&[], "v=DMARC1; p=none"), (None, String::new()));
+        assert_eq!(
+            bimi(&["something else"], "v=DMARC1; p=none"),
+            (None, String::new())
+        );
+        assert_eq!(bimi(&[logo], "v=DMARC1; p=reject").0, Some(true));
+        assert_eq!(bimi(&[logo], "v=DMARC1; p=quarantine; pct=100").0, Some(true));
+        for (found, dmarc, says) in [
+            (&[logo][..], "v=DMARC1; p=none", "p=quarantine"),
+            (&[logo], "v=DMARC1; p=reject; pct=20", "pct"),
+            (
+                &["v=BIMI1; l=http://example.com/logo.svg"],
+                "v=DMARC1; p=reject",
+                "https://",
+            ),
+            (&[logo, logo], "v=DMARC1; p=reject", "more than one"),
+        ] {
+            let (ok, problem) = bimi(found, dmarc);
+            assert!(ok == Some(false) && problem.contains(says), "{problem}");
+        }
     }
 
     #[test]
@@ -523,7 +706,7 @@ mod tests {
     fn dns_that_does_not_answer_is_told_from_a_missing_record() {
         let name = "ph2611r._domainkey.example.com".to_owned();
         let findings = Findings::from([(name, Answer::Failed("timed out".into()))]);
-        let records = records(&domain(), &keys(), HOST, &findings);
+        let records = records((&domain(), ID), &keys(), HOST, &findings);
         assert_eq!(records[0].ok, Some(false));
         assert!(records[0].problem.as_ref().unwrap().contains("timed out"));
     }

@@ -1,11 +1,16 @@
 //! Records as lines of a zone file.
 
-use super::{Kind, Record, SendingDomain, Stage};
+use super::{Kind, Purpose, Record, SendingDomain, Stage};
 
 /// The whole zone file of a domain, with what to know about each record as a comment.
 pub fn zone(domain: &SendingDomain) -> String {
     let mut text = format!("; Records of {} for mail sent through Posthouse.\n", domain.name);
-    for record in &domain.records {
+    // A logo is for whoever has one, at an address that we do not know.
+    for record in domain
+        .records
+        .iter()
+        .filter(|record| record.purpose != Purpose::Bimi)
+    {
         text.push_str(&line(record));
         text.push('\n');
     }
@@ -27,7 +32,7 @@ pub fn line(record: &Record) -> String {
 }
 
 /// TXT data as quoted strings of at most 255 octets. RFC 1035 section 3.3
-fn strings(value: &str) -> String {
+pub fn strings(value: &str) -> String {
     let mut text = String::new();
     let mut length = 0;
     for c in value.chars() {

@@ -16,6 +16,7 @@ async fn beside(test: &TestDb) -> Accounts {
         free_credits: 0,
         hostname: "x.example".into(),
         inbound: false,
+        dkim_zone: None,
         day_limits: StandardLimits::default(),
         guard: accounts::GuardSettings::default(),
         sign_up: accounts::SignUpMode::Open,

@@ -103,6 +103,7 @@ both_engines! {
         let settings = Settings {
             free_credits: 0,
             hostname: "x.example".into(), inbound: false,
+        dkim_zone: None,
             day_limits: StandardLimits::default(),
             guard: GuardSettings { owner_resumes: true, ..GuardSettings::default() }, sign_up: accounts::SignUpMode::Open,
         };
@@ -122,6 +123,7 @@ both_engines! {
         let settings = Settings {
             free_credits: 0,
             hostname: "x.example".into(), inbound: false,
+        dkim_zone: None,
             day_limits: StandardLimits::default(),
             guard: GuardSettings { owner_resumes: true, ..GuardSettings::default() }, sign_up: accounts::SignUpMode::Open,
         };
@@ -166,6 +168,7 @@ both_engines! {
         let settings = Settings {
             free_credits: 0,
             hostname: "x.example".into(), inbound: false,
+        dkim_zone: None,
             day_limits: StandardLimits::default(),
             guard: GuardSettings::default(), sign_up: accounts::SignUpMode::Open,
         };

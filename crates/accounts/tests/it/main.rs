@@ -8,6 +8,7 @@ mod audit;
 mod changes;
 mod credentials;
 mod credits;
+mod delegation;
 mod device;
 mod domains;
 mod guard;

@@ -7,6 +7,7 @@ use accounts::{
     Account, Accounts, Approach, Attempt, By, Door, NewAccount, Outcome, OwnPassword, Principal, Settings,
     StandardLimits,
 };
+use mail::address::Domain;
 use mail::time::Time;
 use store::testing::TestDb;
 use store::{Clock, Hand};
@@ -25,11 +26,16 @@ pub fn room(test: &TestDb) -> Room {
 }
 
 pub fn room_with(test: &TestDb, day_limits: StandardLimits) -> Room {
+    room_in(test, day_limits, None)
+}
+
+pub fn room_in(test: &TestDb, day_limits: StandardLimits, dkim_zone: Option<Domain>) -> Room {
     let (clock, hand) = Clock::manual(Time::parse_rfc3339("2026-11-23T12:00:00Z").unwrap());
     let settings = Settings {
         free_credits: 500,
         hostname: "mail.example.net".into(),
         inbound: true,
+        dkim_zone,
         day_limits,
         guard: GuardSettings::default(),
         sign_up: accounts::SignUpMode::Open,

@@ -41,6 +41,7 @@ impl World {
                 free_credits: 500,
                 hostname: "us.example".into(),
                 inbound: false,
+                dkim_zone: None,
                 day_limits: accounts::StandardLimits::default(),
                 guard: accounts::GuardSettings::default(),
                 sign_up: accounts::SignUpMode::Open,

@@ -1,10 +1,11 @@
 //! Database and accounts, for the server and for commands beside it or without it.
 
 use accounts::{Accounts, DayLimits, GuardSettings, StandardLimits, Thresholds};
+use mail::address::Domain;
 use store::{Clock, Db, Ids, OpenOptions};
 
 use super::AppError;
-use crate::config::{self, Config};
+use crate::config::{self, Config, HostName};
 
 pub struct Rooms {
     pub db: Db,
@@ -28,6 +29,11 @@ impl Rooms {
             free_credits: config.accounts.free_credits.into(),
             hostname: config.hostname.clone(),
             inbound: !config.smtp.inbound.is_empty(),
+            dkim_zone: config
+                .delivery
+                .dkim_zone
+                .as_ref()
+                .and_then(|HostName(zone)| Domain::parse(zone).ok()),
             day_limits: day_limits(&config.accounts),
             guard: GuardSettings {
                 thresholds: Thresholds {

@@ -5,6 +5,7 @@ mod backup;
 mod check;
 mod config;
 mod credential;
+mod dkim;
 mod doctor;
 mod domain;
 mod lockout;
@@ -77,6 +78,9 @@ enum Command {
     /// IP ranges in place of a password.
     #[command(subcommand)]
     Credential(credential::Action),
+    /// DKIM keys that domains lead to, published by the operator.
+    #[command(subcommand)]
+    Dkim(dkim::Action),
     /// Sending domains and the records they publish.
     #[command(subcommand)]
     Domain(domain::Action),
@@ -143,6 +147,7 @@ impl Command {
     fn needs_a_database(&self) -> bool {
         match self {
             Self::Backup { .. }
+            | Self::Dkim(_)
             | Self::Doctor(_)
             | Self::Lockout(_)
             | Self::Queue(_)
@@ -199,6 +204,7 @@ fn execute(common: &Common, command: Command) -> Result<ExitCode, Failure> {
             with_rooms(common, async |_, rooms| credential::run(rooms, action).await)?;
         }
         Command::Voucher(action) => with_rooms(common, async |_, rooms| voucher::run(rooms, action).await)?,
+        Command::Dkim(action) => with_rooms(common, async |_, rooms| dkim::run(rooms, action).await)?,
         Command::Domain(action) => with_rooms(common, async |_, rooms| domain::run(rooms, action).await)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -203,6 +203,9 @@ settings! {
         warn_after: Duration = "4h",
         /// The most connections at a time to one destination.
         connections_per_lane: NonZeroU32 = "20",
+        /// A domain of yours below which you publish DKIM keys that your users lead to by a CNAME record, instead of a key of their
+        /// own each. `posthouse dkim` prints what to publish, and replaces the key without them doing anything.
+        dkim_zone: Option<HostName> = "",
         /// Name servers to ask. Empty: the system's.
         resolver: Vec<NameServer> = "",
         /// The port of other mail servers.

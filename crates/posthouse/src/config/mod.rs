@@ -18,7 +18,7 @@ pub use checked::{CertificateFrom, Config};
 pub use keys::{Accounts, Acme, Log};
 pub use problem::ConfigError;
 pub use reference::reference;
-pub use value::{Listen, Mailbox};
+pub use value::{HostName, Listen, Mailbox};
 pub use words::{BareLf, LogFormat};
 
 use std::path::{Path, PathBuf};

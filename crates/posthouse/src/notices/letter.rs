@@ -105,6 +105,7 @@ impl Writer {
             mark => number(mark),
             inviter => inviter(&letter.says),
             place => webhook(&letter.says),
+            domain => domain(&letter.says),
             role,
             by,
             ..state_facts(&letter.says)
@@ -166,6 +167,7 @@ impl Writer {
             Says::Paused { account: None, .. } => format!("{base}/help/account-paused"),
             Says::Suspended { .. } | Says::Resumed | Says::RoleChanged { .. } => format!("{base}/app/"),
             Says::WebhookPaused { .. } => format!("{base}/app/webhooks"),
+            Says::DomainMissing { .. } => format!("{base}/app/domains"),
             Says::Impersonated { .. } => format!("{base}/app/account/audit"),
         }
     }
@@ -208,6 +210,7 @@ fn kind(says: &Says) -> &'static str {
         Says::Resumed => "resumed",
         Says::WebhookPaused { gone: true, .. } => "webhook_gone",
         Says::WebhookPaused { gone: false, .. } => "webhook_failing",
+        Says::DomainMissing { .. } => "domain_missing",
         Says::Impersonated { .. } => "impersonated",
         Says::RoleChanged { .. } => "role_changed",
     }
@@ -244,6 +247,14 @@ fn state_facts(says: &Says) -> Value {
 fn webhook(says: &Says) -> &str {
     match says {
         Says::WebhookPaused { place, .. } => place,
+        _ => "",
+    }
+}
+
+/// The domain that the mail is about.
+fn domain(says: &Says) -> &str {
+    match says {
+        Says::DomainMissing { name } => name,
         _ => "",
     }
 }
@@ -342,6 +353,9 @@ mod tests {
             Says::WebhookPaused {
                 place: "hooks.example.org:8443".to_owned(),
                 gone: false,
+            },
+            Says::DomainMissing {
+                name: "shop.example".to_owned(),
             },
             Says::Impersonated {
                 reason: "Mail waits.".to_owned(),

@@ -157,6 +157,7 @@ fn can_be_used(says: &Says, mode: SignUpMode) -> bool {
         | Says::Suspended { .. }
         | Says::Resumed
         | Says::WebhookPaused { .. }
+        | Says::DomainMissing { .. }
         | Says::Impersonated { .. }
         | Says::RoleChanged { .. } => true,
     }

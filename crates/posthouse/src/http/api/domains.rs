@@ -70,9 +70,13 @@ enum DomainState {
 enum RecordPurpose {
     DkimRsa,
     DkimEd25519,
+    /// An alias to a key of the operator, instead of a key of the domain's own.
+    DkimDelegated,
     Spf,
     Dmarc,
     ReturnPath,
+    /// A logo beside the mail, for those who have one.
+    Bimi,
 }
 
 /// Where a record stands in the life of its key; records of no key are always in use.
@@ -121,6 +125,8 @@ impl From<Record> for RecordView {
             purpose: match record.purpose {
                 Purpose::DkimRsa => RecordPurpose::DkimRsa,
                 Purpose::DkimEd25519 => RecordPurpose::DkimEd25519,
+                Purpose::DkimDelegated => RecordPurpose::DkimDelegated,
+                Purpose::Bimi => RecordPurpose::Bimi,
                 Purpose::Spf => RecordPurpose::Spf,
                 Purpose::Dmarc => RecordPurpose::Dmarc,
                 Purpose::ReturnPath => RecordPurpose::ReturnPath,
