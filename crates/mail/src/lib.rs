@@ -15,3 +15,4 @@ pub mod sasl;
 pub mod scram;
 pub mod smtp;
 pub mod time;
+pub mod visitor;
