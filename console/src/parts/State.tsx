@@ -9,8 +9,10 @@ import {
   IconClockPause,
   IconHandStop,
   IconHourglassOff,
+  IconMailOpened,
   IconPlayerPause,
   IconPlayerPlay,
+  IconPointer,
   IconSquareX,
 } from "@tabler/icons-react";
 import type { ComponentType } from "react";
@@ -45,6 +47,8 @@ export const LOOKS = {
   failing: { tone: "amber", Icon: IconAlertTriangle },
   failed: { tone: "red", Icon: IconCircleX },
   running: { tone: "grey", Icon: IconPlayerPlay },
+  opened: { tone: "green", Icon: IconMailOpened },
+  clicked: { tone: "green", Icon: IconPointer },
 } as const satisfies Record<string, Look>;
 
 export type KnownState = keyof typeof LOOKS;

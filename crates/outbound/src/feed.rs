@@ -10,7 +10,7 @@ use store::{Id, Result, Tx};
 use crate::spool::{self, Named};
 
 /// What events there are, as the log spells them.
-pub const KINDS: [&str; 10] = [
+pub const KINDS: [&str; 12] = [
     "accepted",
     "queued",
     "deferred",
@@ -21,6 +21,8 @@ pub const KINDS: [&str; 10] = [
     "held",
     "cancelled",
     "complained",
+    "opened",
+    "clicked",
 ];
 
 /// Events looked at in one transaction.

@@ -21,6 +21,7 @@ pub mod spool;
 pub mod suppressions;
 pub mod templates;
 pub mod token;
+pub mod tracking;
 pub mod webhooks;
 
 pub use model::{Accepted, Given, Origin, Refused, Submission, off_the_workers};

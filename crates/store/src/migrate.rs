@@ -151,6 +151,11 @@ const TREE: &[Migration] = &[
         name: "transcripts",
         text: include_str!("../migrations/0028_transcripts.sql"),
     },
+    Migration {
+        version: 29,
+        name: "tracking",
+        text: include_str!("../migrations/0029_tracking.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

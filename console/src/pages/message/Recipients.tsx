@@ -71,6 +71,7 @@ function Lane({ mail, recipient, opened }: { mail: Message; recipient: Recipient
         {waits && <LaneActs mail={mail} recipient={recipient} />}
       </div>
       {open && <Why recipient={recipient} />}
+      {open && <Read recipient={recipient} />}
       {open && <TimeLine accepted={mail.created_at} recipient={recipient} />}
       {open && attempts.length > 0 && (
         <ol className={classes.attempts}>
@@ -184,6 +185,28 @@ function Why({ recipient, short }: { recipient: Recipient; short?: boolean }) {
               </span>
             </>
           )}
+        </span>
+      )}
+    </p>
+  );
+}
+
+/** What people did with it, as far as that is tracked. */
+function Read({ recipient }: { recipient: Recipient }) {
+  const { t } = useTranslation();
+  const { opened_at, opens, clicked_at, clicks } = recipient;
+  if (!opened_at && !clicked_at) return null;
+  return (
+    <p className={classes.why}>
+      {opened_at && (
+        <span>
+          {t("message.opened", { count: opens, n: count(opens) })} <Ago at={opened_at} />
+        </span>
+      )}
+      {opened_at && clicked_at && " · "}
+      {clicked_at && (
+        <span>
+          {t("message.clicked", { count: clicks, n: count(clicks) })} <Ago at={clicked_at} />
         </span>
       )}
     </p>

@@ -30,6 +30,8 @@ export const KINDS = [
   "expired",
   "suppressed",
   "complained",
+  "opened",
+  "clicked",
   "held",
   "queued",
   "cancelled",

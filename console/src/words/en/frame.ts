@@ -79,6 +79,8 @@ export const frame = {
     failing: "Failing",
     failed: "Failed",
     accepted: "Accepted",
+    opened: "Opened",
+    clicked: "Link followed",
   },
   common: {
     now: "now",

@@ -190,6 +190,10 @@ export const sending = {
     said: "What",
     saidMs: "{{n}} ms",
     speakers: { we: "This server", they: "The other server", note: "Note" },
+    opened_one: "Opened",
+    opened_other: "Opened {{n}} times, first",
+    clicked_one: "Link followed",
+    clicked_other: "Links followed {{n}} times, first",
     trouble: "Its destination took no mail lately, so it waits: {{why}}",
     why: {
       scheduled: "It leaves at the time that its sender chose:",

@@ -90,6 +90,8 @@ export const webhooks = {
       held: "held: waits, the account is paused",
       cancelled: "cancelled: given up by hand",
       complained: "complained: called spam",
+      opened: "opened: the message was opened",
+      clicked: "clicked: a link was followed",
     },
   },
 } as const;

@@ -82,6 +82,8 @@ export const frame: Shape<typeof english> = {
     failing: "En échec",
     failed: "Échoué",
     accepted: "Accepté",
+    opened: "Ouvert",
+    clicked: "Lien suivi",
   },
   common: {
     now: "à l’instant",

@@ -197,6 +197,10 @@ export const sending: Shape<typeof english> = {
     said: "Quoi",
     saidMs: "{{n}} ms",
     speakers: { we: "Ce serveur", they: "L’autre serveur", note: "Remarque" },
+    opened_one: "Ouvert",
+    opened_other: "Ouvert {{n}} fois, d’abord",
+    clicked_one: "Lien suivi",
+    clicked_other: "Liens suivis {{n}} fois, d’abord",
     trouble: "Sa destination n’a pas pris de courrier ces derniers temps, il attend donc : {{why}}",
     why: {
       scheduled: "Il part à l’heure que son expéditeur a choisie :",

@@ -95,6 +95,8 @@ export const webhooks: Shape<typeof english> = {
       held: "held : attend, le compte est en pause",
       cancelled: "cancelled : abandonné à la main",
       complained: "complained : signalé comme indésirable",
+      opened: "opened : le message a été ouvert",
+      clicked: "clicked : un lien a été suivi",
     },
   },
 };

@@ -8,7 +8,7 @@ use store::nodes::{self, HEARTBEAT, Heartbeat, LEASE};
 use store::{Id, Tx, events};
 
 use super::core::Core;
-use crate::{capture, idempotency, settle, spool};
+use crate::{capture, idempotency, settle, spool, tracking};
 
 /// Pause between two looks for what is old.
 const PURGE_EVERY: Duration = Duration::from_mins(1);
@@ -178,7 +178,8 @@ impl Core {
                     let events = events::prune(tx, oldest, i64::from(PURGE_STEP))?;
                     let keys = idempotency::prune(tx, now, PURGE_STEP)?;
                     let said = spool::transcripts::purge(tx, now, PURGE_STEP)?;
-                    Ok((purged, captured + events + keys + said))
+                    let tracked = tracking::prune(tx, oldest, now, PURGE_STEP)?;
+                    Ok((purged, captured + events + keys + said + tracked))
                 })
                 .await;
             match step {

@@ -21,7 +21,7 @@ pub use claim::{
 pub use depth::depth;
 pub use hold::{HELD, count_held, held_of, hold, next_holding, release, return_held, waiting_of};
 pub use insert::{NewMessage, NewRecipient, Place, insert};
-pub use names::{Named, named_messages, named_recipients};
+pub use names::{Named, Reached, named_messages, named_recipients, reached};
 pub use purge::{Purged, first_id_at, purge};
 pub use result::{Settled, in_turn, release_body, settle};
 pub use scheduled::{DueScheduled, OVERDUE, reschedule};

@@ -1,8 +1,10 @@
 //! What recipients and messages are called outside, many at once.
 
+use mail::time::Time;
 use store::{Id, Result, Tx, Value};
 
 use super::insert::tags_from_text;
+use crate::model::{RecipientKey, State};
 
 /// Looked up in one statement: its text is always the same, so that it is prepared once.
 const STEP: usize = 40;
@@ -69,6 +71,44 @@ pub fn named_messages(tx: &mut Tx<'_>, ids: &[Id]) -> Result<Vec<Named>> {
         }
     }
     Ok(named)
+}
+
+/// A recipient whose reader was heard of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reached {
+    pub key: RecipientKey,
+    pub account: Id,
+    pub stream: String,
+    /// Since when it stands in its state; none while its delivery is not recorded.
+    pub since: Option<Time>,
+}
+
+/// Those of these recipients that are on record.
+pub fn reached(tx: &mut Tx<'_>, keys: &[RecipientKey]) -> Result<Vec<Reached>> {
+    let either: Vec<String> = (0..STEP)
+        .map(|n| format!("(r.message = ${} AND r.ordinal = ${})", 2 * n + 1, 2 * n + 2))
+        .collect();
+    let sql = format!(
+        "SELECT r.message, r.ordinal, r.account, m.stream, r.state, r.updated_at FROM recipients r \
+         JOIN messages m ON m.id = r.message WHERE {}",
+        either.join(" OR ")
+    );
+    let mut reached = Vec::with_capacity(keys.len());
+    for step in keys.chunks(STEP) {
+        let values: Vec<Value<'_>> = filled(step)
+            .flat_map(|&(message, ordinal)| [message.into(), ordinal.into()])
+            .collect();
+        for row in tx.query(&sql, &values)? {
+            let waits = State::parse(&row.text(4)?).is_some_and(State::is_waiting);
+            reached.push(Reached {
+                key: (row.id(0)?, row.int(1)? as u32),
+                account: row.id(2)?,
+                stream: row.text(3)?,
+                since: if waits { None } else { Some(row.time(5)?) },
+            });
+        }
+    }
+    Ok(reached)
 }
 
 /// As many as a statement asks for: the last one again and again.

@@ -15,4 +15,5 @@ mod reports;
 mod route;
 mod sink;
 mod suppressions;
+mod tracking;
 mod world;

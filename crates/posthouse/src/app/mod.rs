@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outbound::Outbound;
+use outbound::tracking::Tracking;
 use outbound::webhooks::Webhooks;
 use store::StoreError;
 use tokio::sync::Notify;
@@ -205,6 +206,7 @@ impl Server {
         let also = ops::health::routes(ops::health::Health::new(rooms.db.clone(), stop.clone()))
             .merge(metrics::routes(sources, gate));
         let accounts = rooms.accounts.clone();
+        let tracking = Tracking::new(rooms.db.clone(), rooms.clock.clone(), rooms.accounts.clone());
         let parts = http::Parts {
             settings,
             live: http::Live::start(rooms.db.clone(), stop.clone()),
@@ -212,6 +214,7 @@ impl Server {
             accounts: rooms.accounts,
             outbound: outbound.clone(),
             webhooks: webhooks.clone(),
+            tracking: tracking.clone(),
             clock: rooms.clock,
             ids: rooms.ids,
             certificates: certificates.clone(),
@@ -236,6 +239,7 @@ impl Server {
             parts.settings.resolver.clone(),
             stop.clone().cancelled_owned(),
         ));
+        tasks.spawn(tracking.keep(stop.clone().cancelled_owned()));
         tasks.spawn(accounts.clone().keep_guard(stop.clone().cancelled_owned()));
         tasks.spawn(accounts.clone().keep_sign_up_mode(stop.clone().cancelled_owned()));
         tasks.spawn(accounts.keep_attempts(stop.clone().cancelled_owned()));

@@ -33,6 +33,7 @@ const OPEN: [&str; 20] = [
     "/sign-up",
     "/streams",
     "/suppressions",
+    "/tracking",
 ];
 /// What ends it.
 const WAYS_OUT: [&str; 2] = ["/session", "/session/impersonation"];

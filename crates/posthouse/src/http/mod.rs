@@ -28,6 +28,7 @@ use std::sync::Arc;
 
 use accounts::Accounts;
 use outbound::Outbound;
+use outbound::tracking::Tracking;
 use outbound::webhooks::Webhooks;
 use store::{Clock, Db, Ids};
 use tokio_util::sync::CancellationToken;
@@ -38,7 +39,7 @@ use crate::tls::Certificates;
 pub use api::memory_for_reading;
 pub use api::{SignedIn, confirm_account, open_account, openapi, sign_in_with_code, sign_in_with_password};
 pub use attempts::Attempts;
-pub use auth::{COOKIE, HALF_COOKIE, IMPERSONATION_COOKIE, half_token, requester, session_token};
+pub use auth::{COOKIE, HALF_COOKIE, IMPERSONATION_COOKIE, agent, half_token, requester, session_token};
 pub use csrf::comes_from_us;
 pub use error::{ApiError, ApiResult, FieldError};
 pub use heavy::memory_of_the_biggest;
@@ -94,6 +95,7 @@ pub struct Parts {
     pub accounts: Accounts,
     pub outbound: Outbound,
     pub webhooks: Webhooks,
+    pub tracking: Tracking,
     pub db: Db,
     pub clock: Clock,
     pub ids: Ids,

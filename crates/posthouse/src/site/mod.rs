@@ -18,6 +18,7 @@ mod probe;
 mod render;
 mod smtp;
 mod theme;
+mod tracked;
 mod words;
 
 use std::path::PathBuf;
@@ -159,6 +160,8 @@ pub fn router(parts: Parts, site: Site) -> Router {
         .route(Lang::En.base(), get(pages::home))
         .route(Lang::Fr.base(), get(pages::home))
         .route("/site/{file}", get(page::asset))
+        .route("/t/o/{token}", get(tracked::opened))
+        .route("/t/c/{token}", get(tracked::clicked))
         .route("/robots.txt", get(index::robots))
         .route("/sitemap.xml", get(index::sitemap))
         .fallback(pages::missing)

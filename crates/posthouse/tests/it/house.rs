@@ -31,7 +31,7 @@ const HEAVY: [(&str, &str); 16] = [
 ];
 
 /// The modules of `outbound`, left to right: a module uses only modules before it.
-const OUTBOUND_MODULES: [&str; 21] = [
+const OUTBOUND_MODULES: [&str; 22] = [
     "model",
     "simulator",
     "token",
@@ -41,6 +41,7 @@ const OUTBOUND_MODULES: [&str; 21] = [
     "suppressions",
     "templates",
     "spool",
+    "tracking",
     "capture",
     "settle",
     "feedback",
@@ -56,7 +57,7 @@ const OUTBOUND_MODULES: [&str; 21] = [
 ];
 
 /// Each table and the module that alone writes SQL on it.
-const TABLES: [(&str, &str); 59] = [
+const TABLES: [(&str, &str); 62] = [
     ("account_changes", "accounts/src/changes"),
     ("accounts", "accounts/src"),
     ("announcements", "accounts/src/announcements"),
@@ -109,6 +110,9 @@ const TABLES: [(&str, &str); 59] = [
     ("suppressions", "outbound/src/suppressions"),
     ("templates", "outbound/src/templates"),
     ("totp", "accounts/src/second_step"),
+    ("tracked_links", "outbound/src/tracking"),
+    ("tracked_recipients", "outbound/src/tracking"),
+    ("tracking_counts", "outbound/src/tracking"),
     ("velocity", "accounts/src/limits"),
     ("voucher_batches", "accounts/src/credits"),
     ("voucher_uses", "accounts/src/credits"),

@@ -31,4 +31,5 @@ mod smtp_raw;
 mod steering;
 mod tls;
 mod transcripts;
+mod tracking;
 mod webhooks;

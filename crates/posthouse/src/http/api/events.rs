@@ -35,6 +35,8 @@ pub fn routes() -> OpenApiRouter<Parts> {
 /// - `cancelled`: somebody gave it up.
 /// - `suppressed`: it was not sent, because the recipient is suppressed.
 /// - `complained`: the recipient called it spam.
+/// - `opened`: its picture was fetched; `clicked`: a link was followed. `client`, `machine` and, where that is true, `why`;
+///   `link`, `url`, `country` and `count` where there are any. At most 30 events of one recipient are told.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Event)]
 pub struct EventView {
@@ -92,6 +94,24 @@ pub struct EventData {
     sandbox: Option<bool>,
     /// True where it was kept in the local inbox and reached nobody.
     captured: Option<bool>,
+    /// Of `opened` and `clicked`: what the recipient reads with; one of a few names.
+    #[schema(example = "gmail")]
+    client: Option<String>,
+    /// Of `opened` and `clicked`: a scanner, a prefetching mail program or a like thing did it, and nobody counts it.
+    machine: Option<bool>,
+    /// By what the machine is known.
+    #[schema(example = "too_soon")]
+    why: Option<String>,
+    /// Of `clicked`: the number of the link in its message, counted from 0.
+    link: Option<u32>,
+    /// Of `clicked`: where the link leads, without what stands behind a question mark or a number sign: it may open something.
+    #[schema(example = "https://example.com/offer")]
+    url: Option<String>,
+    /// Of `opened` and `clicked`: the code of the country, where the operator knows it.
+    #[schema(example = "FR")]
+    country: Option<String>,
+    /// Of `opened` and `clicked`: how often, where more than once within seconds.
+    count: Option<u32>,
     /// True where it is about a report of ours to you, not about mail of yours.
     own: Option<bool>,
 }

@@ -6,6 +6,7 @@ use mail::reply::Enhanced;
 use mail::time::Time;
 use outbound::history::{Attempt, Detail, Recipient};
 use outbound::model::Origin;
+use outbound::tracking::Engaged;
 use serde::Serialize;
 use store::events::Logged;
 use utoipa::ToSchema;
@@ -114,6 +115,16 @@ struct RecipientView {
     expires_at: String,
     #[schema(format = DateTime)]
     updated_at: String,
+    /// When it was opened for the first time by a person, as far as that is tracked.
+    #[schema(required = true, format = DateTime)]
+    opened_at: Option<String>,
+    /// How often it was opened, machines left out.
+    opens: u64,
+    /// When a link in it was followed for the first time by a person, as far as that is tracked.
+    #[schema(required = true, format = DateTime)]
+    clicked_at: Option<String>,
+    /// How often a link in it was followed, machines left out.
+    clicks: u64,
 }
 
 /// One attempt at one recipient.
@@ -159,8 +170,9 @@ struct MessageEvent {
     data: serde_json::Value,
 }
 
-impl From<Detail> for MessageView {
-    fn from(detail: Detail) -> Self {
+impl MessageView {
+    /// `readers` are those of whom something is known.
+    pub fn new(detail: Detail, readers: &[Engaged]) -> Self {
         let summary = detail.summary;
         Self {
             id: summary.id.to_string(),
@@ -178,7 +190,15 @@ impl From<Detail> for MessageView {
             origin: detail.origin.into(),
             content_available: detail.content_available,
             content_kept_until: detail.content_kept_until.map(Time::rfc3339),
-            recipients: detail.recipients.into_iter().map(RecipientView::from).collect(),
+            recipients: detail
+                .recipients
+                .into_iter()
+                .map(|recipient| {
+                    // They stand in the order of their numbers.
+                    let found = readers.binary_search_by_key(&recipient.ordinal, |one| one.ordinal);
+                    RecipientView::new(recipient, found.ok().map(|at| &readers[at]))
+                })
+                .collect(),
             events: detail.events.into_iter().map(MessageEvent::from).collect(),
         }
     }
@@ -203,8 +223,8 @@ impl From<Origin> for OriginView {
     }
 }
 
-impl From<Recipient> for RecipientView {
-    fn from(recipient: Recipient) -> Self {
+impl RecipientView {
+    fn new(recipient: Recipient, reader: Option<&Engaged>) -> Self {
         let explained = recipient.state != "delivered" && recipient.state != "cancelled";
         let explanation = recipient.attempts.last().filter(|_| explained).map(|last| {
             let enhanced = last.enhanced.as_deref().and_then(Enhanced::parse);
@@ -221,6 +241,10 @@ impl From<Recipient> for RecipientView {
             next_at: recipient.next_at.map(Time::rfc3339),
             expires_at: recipient.expires_at.rfc3339(),
             updated_at: recipient.updated_at.rfc3339(),
+            opened_at: reader.and_then(|one| one.opened_at).map(Time::rfc3339),
+            opens: reader.map_or(0, |one| one.opens),
+            clicked_at: reader.and_then(|one| one.clicked_at).map(Time::rfc3339),
+            clicks: reader.map_or(0, |one| one.clicks),
         }
     }
 }

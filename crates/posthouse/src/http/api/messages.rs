@@ -12,8 +12,9 @@ use mail::message::steer;
 use mail::time::Time;
 use outbound::history::{Detail, Filter, Summary};
 use outbound::model::State as RecipientState;
+use outbound::tracking;
 use serde::{Deserialize, Serialize};
-use store::Id;
+use store::{Id, Tx};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -233,7 +234,11 @@ async fn read(
     caller: Caller,
     Named(message): Named<String>,
 ) -> ApiResult<Json<MessageView>> {
-    Ok(Json(MessageView::from(find(&parts, &caller, &message).await?)))
+    let detail = find(&parts, &caller, &message).await?;
+    let id = detail.summary.id;
+    let readers = move |tx: &mut Tx<'_>| tracking::of_message(tx, id);
+    let readers = parts.db.read("read who opened a message", readers).await?;
+    Ok(Json(MessageView::new(detail, &readers)))
 }
 
 /// Read what a message holds

@@ -35,6 +35,7 @@ mod streams;
 mod suppressions;
 mod templates;
 mod transcript;
+mod tracking;
 mod users;
 mod vouchers;
 mod webhook_deliveries;
@@ -120,6 +121,7 @@ fn operations() -> OpenApiRouter<Parts> {
         .merge(messages::routes())
         .merge(live::routes())
         .merge(events::routes())
+        .merge(tracking::routes())
         .merge(webhooks::routes())
         .merge(webhook_deliveries::routes())
         .merge(domains::routes())
