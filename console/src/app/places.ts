@@ -9,6 +9,7 @@ import {
   IconLock,
   IconLogin2,
   IconMail,
+  IconMailOpened,
   IconNetwork,
   IconPassword,
   IconPlugConnected,
@@ -37,6 +38,7 @@ type PlaceTo =
   | "/domains"
   | "/streams"
   | "/templates"
+  | "/tracking"
   | "/suppressions"
   | "/smtp-credentials"
   | "/keys"
@@ -57,7 +59,7 @@ type PlaceTo =
 
 export interface Place {
   to: PlaceTo;
-  label: `nav.${"overview" | "messages" | "inbox" | "send" | "smtp" | "domains" | "streams" | "templates" | "suppressions" | "credentials" | "keys" | "webhooks" | "account" | "attempts" | "credits" | "security" | "users" | "audit" | "auditAll" | "accounts" | "queue" | "ranges" | "lockouts" | "vouchers" | "announcements"}`;
+  label: `nav.${"overview" | "messages" | "inbox" | "send" | "smtp" | "domains" | "streams" | "tracking" | "templates" | "suppressions" | "credentials" | "keys" | "webhooks" | "account" | "attempts" | "credits" | "security" | "users" | "audit" | "auditAll" | "accounts" | "queue" | "ranges" | "lockouts" | "vouchers" | "announcements"}`;
   Icon: ComponentType<{ size?: number; stroke?: number; "aria-hidden"?: boolean }>;
   exact?: boolean;
   /** The scope that the page asks for; without one everybody may look. */
@@ -88,6 +90,7 @@ function everywhere(me: Me): Group[] {
     { to: "/domains", label: "nav.domains", Icon: IconWorldCheck },
     { to: "/streams", label: "nav.streams", Icon: IconRoute },
     { to: "/templates", label: "nav.templates", Icon: IconTemplate, needs: "send" },
+    { to: "/tracking", label: "nav.tracking", Icon: IconMailOpened },
     { to: "/suppressions", label: "nav.suppressions", Icon: IconBan },
     { to: "/smtp-credentials", label: "nav.credentials", Icon: IconPassword, needs: "credentials" },
     { to: "/keys", label: "nav.keys", Icon: IconKey, needs: "credentials" },

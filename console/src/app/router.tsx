@@ -11,6 +11,7 @@ import {
 import { session, setup } from "../api/queries";
 import { readSearch } from "../pages/messages/filter";
 import { isReason } from "../pages/suppressions/reasons";
+import { PERIODS, type Period } from "../pages/tracking/periods";
 import { DELIVERY_STATES, type DeliveryState } from "../pages/webhooks/words";
 import { Bare, Crashed, Missing, Waiting } from "./Bare";
 import { BASE } from "./base";
@@ -177,6 +178,17 @@ const webhookPage = createRoute({
   component: lazyRouteComponent(() => import("../pages/webhooks/WebhookPage"), "Component"),
 });
 
+const trackingPage = createRoute({
+  getParentRoute: () => frame,
+  path: "/tracking",
+  validateSearch: (raw: Record<string, unknown>): { stream?: string; days?: Period } => {
+    const stream = typeof raw.stream === "string" && raw.stream !== "" ? raw.stream : undefined;
+    const days = PERIODS.find((one) => one === raw.days);
+    return { ...(stream && { stream }), ...(days && { days }) };
+  },
+  component: lazyRouteComponent(() => import("../pages/tracking/Tracking"), "Component"),
+});
+
 const tree = root.addChildren([
   bare.addChildren([setupPage, signInPage]),
   frame.addChildren([
@@ -189,6 +201,7 @@ const tree = root.addChildren([
     page("/streams", () => import("../pages/streams/Streams")),
     page("/templates", () => import("../pages/templates/Templates")),
     page("/templates/$name", () => import("../pages/templates/TemplatePage")),
+    trackingPage,
     page("/send", () => import("../pages/send/Send")),
     page("/smtp-credentials", () => import("../pages/credentials/Credentials")),
     page("/keys", () => import("../pages/keys/Keys")),

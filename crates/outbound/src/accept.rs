@@ -30,6 +30,7 @@ use crate::schedule::{Core, Parts, Reservation};
 use crate::settle::{self, Settlement};
 use crate::spool::{self, NewMessage, NewRecipient, Place, Settled};
 use crate::suppressions;
+use crate::tracking;
 
 /// How often a message is checked because its account changed between check and commit.
 const ROUNDS: u32 = 3;
@@ -96,6 +97,8 @@ struct Asks {
     key: Option<Key>,
     /// The message has the name of the link to unsubscribe in it.
     names_link: bool,
+    /// We write it ourselves: it is about the account, which it is for, and not from it.
+    ours: bool,
 }
 
 impl Door {
@@ -414,9 +417,21 @@ impl Door {
         }
         let pattern = off_the_workers(raw.len(), move || Pattern::of(&raw, wants)).await;
         let pattern = Arc::new(pattern.map_err(|_| replies::STORAGE_ERROR)?);
+        let numbers = self.keep_links(new.message.id, &pattern).await?;
         let to = (&self.parts.accounts, Arc::new(self.parts.places()));
-        let copies = Copies::new(pattern, to, (new.message.id, now)).await;
+        let copies = Copies::new((pattern, numbers), to, (new.message.id, now)).await;
         copies.map(Some).map_err(|error| unavailable(&error))
+    }
+
+    /// Stores where the links of a test lead; its copies are made before it is stored itself.
+    async fn keep_links(&self, message: Id, pattern: &Pattern) -> Result<Arc<[u16]>, Reply> {
+        if pattern.targets().is_empty() {
+            return Ok(Arc::new([]));
+        }
+        let targets = pattern.targets().to_vec();
+        let keep = move |tx: &mut Tx<'_>| tracking::keep(tx, message, &targets);
+        let kept = self.parts.db.write("keep where links lead", keep).await;
+        kept.map(Arc::from).map_err(|error| not_stored(&error))
     }
 }
 
@@ -652,13 +667,12 @@ fn asks(submission: &Submission, (head, body): (&Head<'_>, &[u8]), now: Time) ->
             .and_then(|given| given.digest)
             .unwrap_or_else(|| idempotency::digest(&submission.envelope, head, body)),
     });
-    // What we write ourselves is about the account, which it is for, and not from it.
-    let names_link =
-        submission.principal.via != Via::System && steering.unsubscribe.is_none() && names_link(body);
+    let ours = submission.principal.via == Via::System;
     Ok(Asks {
-        steering,
         key,
-        names_link,
+        names_link: !ours && steering.unsubscribe.is_none() && names_link(body),
+        ours,
+        steering,
     })
 }
 
@@ -666,6 +680,9 @@ impl Asks {
     /// What the message wants: what it says, else what its stream does, else nothing. Whoever says no to the link keeps its name
     /// in the text as it is.
     fn wants(&self, stream: &Stream) -> Wants {
+        if self.ours {
+            return Wants::default();
+        }
         let unsubscribe = if self.steering.unsubscribe.unwrap_or(stream.unsubscribe) {
             Unsubscribe::Yes
         } else if self.names_link {

@@ -30,6 +30,7 @@ pub struct Links<'a> {
     pub unsubscribe: String,
     /// An address that unsubscribes whoever mail to it is about.
     pub mailto: Option<Address>,
+    open: String,
     places: &'a Places,
 }
 
@@ -43,6 +44,11 @@ impl<'a> Links<'a> {
             .and_then(|domain| Address::parse(&format!("{PREFIX}{token}@{domain}")).ok());
         Some(Self {
             unsubscribe: format!("{}/u/{token}", places.site),
+            open: format!(
+                "{}/t/o/{}",
+                places.site,
+                token::make(key, Purpose::Open, about, now)?
+            ),
             mailto,
             places,
         })
@@ -93,7 +99,11 @@ impl Pattern {
     /// Looks through a stored message.
     pub fn of(raw: &[u8], wants: Wants) -> Self {
         let mut fields = Fields::default();
-        let mut wanted = Wanted::default();
+        let mut wanted = Wanted {
+            opens: wants.track_opens,
+            clicks: wants.track_clicks,
+            ..Wanted::default()
+        };
         if let Ok(head) = Head::parse(raw) {
             let own = head.has("list-unsubscribe");
             let named = head.all("list-unsubscribe").any(field_names_link);
@@ -116,11 +126,17 @@ impl Pattern {
         self.plan.weight() + size_of::<Self>()
     }
 
-    fn copy(&self, raw: &[u8], links: &Links<'_>) -> Bytes {
+    /// Where the links lead that are followed past us.
+    pub fn targets(&self) -> &[String] {
+        self.plan.targets()
+    }
+
+    /// `click` makes the address that leads to the target of this place among [`Pattern::targets`].
+    fn copy(&self, raw: &[u8], links: &Links<'_>, click: &dyn Fn(usize) -> String) -> Bytes {
         let own = Own {
             unsubscribe: &links.unsubscribe,
-            click: &|_| String::new(),
-            open: "",
+            click,
+            open: &links.open,
         };
         let fields = links.fields(&self.fields);
         self.plan.apply(fields.as_bytes(), raw, &own).into()
@@ -149,6 +165,8 @@ fn appending(language: &str) -> Appending {
 #[derive(Clone, Debug)]
 pub struct Copies {
     pattern: Arc<Pattern>,
+    /// The number under which each target is stored.
+    numbers: Arc<[u16]>,
     key: Arc<hmac::Key>,
     places: Arc<Places>,
     message: Id,
@@ -156,13 +174,15 @@ pub struct Copies {
 }
 
 impl Copies {
+    /// `numbers` are those under which the targets of the pattern are stored, all of them.
     pub async fn new(
-        pattern: Arc<Pattern>,
+        (pattern, numbers): (Arc<Pattern>, Arc<[u16]>),
         (accounts, places): (&Accounts, Arc<Places>),
         (message, at): (Id, Time),
     ) -> Result<Self, AccountsError> {
         Ok(Self {
             pattern,
+            numbers,
             key: accounts.signing_key().await?,
             places,
             message,
@@ -176,8 +196,15 @@ impl Copies {
             message: self.message,
             ordinal,
         };
-        Links::of(&self.places, &self.key, about, self.at)
-            .map_or_else(|| raw.clone(), |links| self.pattern.copy(raw, &links))
+        let Some(links) = Links::of(&self.places, &self.key, about, self.at) else {
+            return raw.clone();
+        };
+        let click = |place: usize| {
+            // Whoever has a token to open by has one for each link.
+            let token = token::make_click(&self.key, about, self.numbers[place], self.at).unwrap_or_default();
+            format!("{}/t/c/{token}", self.places.site)
+        };
+        self.pattern.copy(raw, &links, &click)
     }
 }
 
@@ -200,6 +227,7 @@ mod tests {
                     ..Wants::default()
                 },
             )),
+            numbers: Arc::new([]),
             key: Arc::new(hmac::Key::new(hmac::HMAC_SHA256, b"key")),
             places: Arc::new(places),
             message: Id::from_bytes([7; 16]),

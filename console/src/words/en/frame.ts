@@ -47,6 +47,7 @@ export const frame = {
     auditAll: "Audit log of all",
     vouchers: "Vouchers",
     suppressions: "Suppressions",
+    tracking: "Opens and clicks",
     announcements: "Announcements",
     accounts: "Accounts",
     queue: "Queue",

@@ -7,6 +7,7 @@ import { security } from "./security";
 import { sending } from "./sending";
 import { suppressions } from "./suppressions";
 import { templates } from "./templates";
+import { tracking } from "./tracking";
 import { webhooks } from "./webhooks";
 
 export const en = {
@@ -18,5 +19,6 @@ export const en = {
   ...operator,
   ...suppressions,
   ...templates,
+  ...tracking,
   ...webhooks,
 } as const;

@@ -50,6 +50,7 @@ export const frame: Shape<typeof english> = {
     auditAll: "Journal de tous",
     vouchers: "Bons",
     suppressions: "Suppressions",
+    tracking: "Ouvertures et clics",
     announcements: "Annonces",
     accounts: "Comptes",
     queue: "File d’attente",

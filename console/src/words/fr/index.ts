@@ -8,6 +8,7 @@ import { security } from "./security";
 import { sending } from "./sending";
 import { suppressions } from "./suppressions";
 import { templates } from "./templates";
+import { tracking } from "./tracking";
 import { webhooks } from "./webhooks";
 
 export const fr: Words = {
@@ -19,5 +20,6 @@ export const fr: Words = {
   ...operator,
   ...suppressions,
   ...templates,
+  ...tracking,
   ...webhooks,
 };

@@ -22,7 +22,7 @@ pub enum Unsubscribe {
 impl Wants {
     /// Whether each recipient gets a copy of its own, and so a transaction of its own.
     pub const fn is_personal(self) -> bool {
-        !matches!(self.unsubscribe, Unsubscribe::No)
+        !matches!(self.unsubscribe, Unsubscribe::No) || self.track_opens || self.track_clicks
     }
 }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use mail::address::Address;
 use mail::notify::{Notify, Ret};
 use mail::reply::Enhanced;
-use store::{ErrorKind, StoreError, Tx};
+use store::{ErrorKind, Id, StoreError, Tx};
 
 use super::caught::{self, caught};
 use super::connection::lesson;
@@ -23,6 +23,7 @@ use crate::return_path;
 use crate::settle::{self, Jitter, Recorded, Settlement, Standing};
 use crate::spool::{self, Settled};
 use crate::token::About;
+use crate::tracking;
 
 /// A lease seen longer ago than this is looked at again before anything is sent under it.
 const LEASE_TRUSTED: Duration = Duration::from_secs(5);
@@ -116,9 +117,26 @@ impl Core {
             Arc::new(made.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())))
         });
         let pattern = Arc::clone(pattern.await);
+        let numbers = shared
+            .numbers
+            .get_or_try_init(|| self.keep_links(message.id, &pattern));
+        let numbers = Arc::clone(numbers.await?);
         let to = (&self.parts.accounts, Arc::clone(&self.places));
-        let copies = Copies::new(pattern, to, (message.id, self.now())).await?;
+        let copies = Copies::new((pattern, numbers), to, (message.id, self.now())).await?;
         Ok(Some(copies))
+    }
+
+    /// Stores where the links lead, before anybody can follow them.
+    async fn keep_links(&self, message: Id, pattern: &Pattern) -> Result<Arc<[u16]>, AccountsError> {
+        if pattern.targets().is_empty() {
+            return Ok(Arc::new([]));
+        }
+        let targets: Arc<[String]> = pattern.targets().into();
+        let kept = self.until_written("keep where links lead", move |tx| {
+            tracking::keep(tx, message, &targets)
+        });
+        // None is the end of the service, and of whatever would be sent.
+        kept.await.map(Arc::from).ok_or(AccountsError::Busy)
     }
 
     /// The signatures of a message that is the same for all of its recipients.

@@ -30,6 +30,8 @@ pub(super) struct Entry {
     since: Time,
     /// How its copies are made.
     pub pattern: OnceCell<Arc<Pattern>>,
+    /// The numbers under which the targets of its links are stored.
+    pub numbers: OnceCell<Arc<[u16]>>,
     /// The signatures of a message whose copies are all alike.
     pub signatures: OnceCell<Bytes>,
 }
@@ -39,6 +41,7 @@ impl Entry {
         Arc::new(Self {
             since,
             pattern: OnceCell::new(),
+            numbers: OnceCell::new(),
             signatures: OnceCell::new(),
         })
     }

@@ -99,17 +99,15 @@ impl Tracking {
     }
 
     async fn target(&self, message: Id, link: u16) -> Result<Option<String>> {
-        let targets = match self.0.known.of(message) {
-            Some(targets) => targets,
+        let known = match self.0.known.of(message) {
             None => {
                 let read = move |tx: &mut Tx<'_>| links::read(tx, message);
-                match self.0.db.peek("look where a link leads", read).await? {
-                    Some(targets) => self.0.known.remember(message, targets),
-                    None => return Ok(None),
-                }
+                let stored = self.0.db.peek("look where a link leads", read).await?;
+                stored.map(|targets| self.0.known.remember(message, targets))
             }
+            known => known,
         };
-        Ok(targets.get(usize::from(link)).cloned())
+        Ok(known.and_then(|targets| targets.get(usize::from(link)).cloned()))
     }
 
     fn note(&self, about: About, link: Option<u16>, request: &Request) {

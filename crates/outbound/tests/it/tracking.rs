@@ -10,6 +10,7 @@ use outbound::tracking::{self, Count, Engaged, Figures, Range, Request, Tracking
 use serde_json::{Value, json};
 use store::{Clock, Hand, Id, both_engines, events};
 
+use crate::sink::{Script, Sink};
 use crate::world::World;
 
 const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:121.0) Gecko/20100101 Firefox/121.0";
@@ -141,7 +142,72 @@ fn request(agent: &str) -> Request {
     }
 }
 
+/// The same text with what leads past us put back, and the paths of the links and the picture in their order.
+fn untracked(text: &str, targets: &[&str]) -> (String, Vec<String>) {
+    let (mut out, mut paths, mut rest) = (String::new(), Vec::new(), text);
+    let mut targets = targets.iter();
+    while let Some((before, behind)) = rest.split_once("https://us.example/t/") {
+        let (token, behind) = behind.split_once('"').unwrap();
+        paths.push(token.to_owned());
+        if token.starts_with("c/") {
+            out.push_str(before);
+            out.push_str(targets.next().unwrap());
+            rest = &text[text.len() - behind.len() - 1..];
+        } else {
+            out.push_str(before.strip_suffix("<img src=\"").unwrap());
+            rest = behind
+                .strip_prefix(" alt=\"\" width=\"1\" height=\"1\" border=\"0\">")
+                .unwrap();
+        }
+    }
+    (out + rest, paths)
+}
+
 both_engines! {
+    async fn a_tracked_message_differs_in_its_links_and_a_picture_and_nothing_else(test: TestDb) {
+        let world = World::new(test).await;
+        let sink = Sink::start(Script::default()).await;
+        let outbound = world.send_to(sink.address).await;
+        let hrefs = ["https://shop.example/?a=1&amp;b=2", "http://shop.example/b#c", "https://shop.example/?a=1&amp;b=2"];
+        let html = format!(
+            "<html><body>\r\n<A class=x HREF='mailto:a@b.example'>m</A> caf\u{e9}\r\n<a href=\"{}\">1</a><a  href=\"{}\"  >2</a>\r\n<a href=\"{}\">3</a></body></html>\r\n",
+            hrefs[0], hrefs[1], hrefs[2]
+        );
+        let fields = "From: ann@sender.example\r\nSubject: hello\r\nMIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n";
+        let body = format!("X-Posthouse-Track: opens, clicks\r\n{fields}\r\n{html}");
+        let sent = outbound.accept(world.submission(&["one@there.example", "two@there.example"], &body)).await.unwrap();
+        world.until_all(sent.id, "delivered").await;
+        let mut seen = Vec::new();
+        for message in sink.messages() {
+            let text = String::from_utf8(message).unwrap();
+            let (_, arrived) = text.split_once("\r\n\r\n").unwrap();
+            let (back, paths) = untracked(arrived, &hrefs);
+            assert_eq!(back, html);
+            assert_eq!(paths.iter().filter(|path| path.starts_with("c/")).count(), 3, "{paths:?}");
+            assert_eq!(paths.iter().filter(|path| path.starts_with("o/")).count(), 1, "{paths:?}");
+            assert_eq!(paths[0], paths[2], "one link, one address");
+            assert!(!seen.contains(&paths), "each recipient has its own");
+            seen.push(paths);
+        }
+        assert_eq!(seen.len(), 2);
+        // Where the links lead is stored once for both.
+        let stored = world.count("SELECT COUNT(*) FROM tracked_links").await;
+        assert_eq!(stored, 1);
+        let tracking = Tracking::new(world.test.db.clone(), world.clock.clone(), world.accounts.clone());
+        for paths in &seen {
+            for (path, target) in paths.iter().zip(["https://shop.example/?a=1&b=2", "http://shop.example/b#c"]) {
+                let token = path.strip_prefix("c/").unwrap();
+                assert_eq!(tracking.clicked(token, &request(FIREFOX)).await.unwrap().as_deref(), Some(target));
+            }
+        }
+        let plain = format!("X-Posthouse-Track: none\r\n{fields}\r\n{html}");
+        let count = sink.messages().len();
+        let sent = outbound.accept(world.submission(&["one@there.example"], &plain)).await.unwrap();
+        world.until_all(sent.id, "delivered").await;
+        let text = String::from_utf8(sink.messages()[count].clone()).unwrap();
+        assert!(text.ends_with(&html) && !text.contains("/t/"), "{text}");
+    }
+
     async fn a_link_leads_where_it_was_stored_to_lead_and_nowhere_else(test: TestDb) {
         let reader = Reader::new(World::new(test).await).await;
         let person = request(FIREFOX);

@@ -8,7 +8,9 @@ use std::time::Duration;
 use store::DatabaseUrl;
 
 use super::Overrides;
-use super::keys::{Accounts, Acme, Delivery, Guard, Http, Log, Settings, Site, Smtp, Storage, Webhooks};
+use super::keys::{
+    Accounts, Acme, Delivery, Guard, Http, Log, Settings, Site, Smtp, Storage, Tracking, Webhooks,
+};
 use super::problem::{ConfigError, Place, Problem};
 use super::value::{HostName, HttpUrl, Listen, Setting, Size};
 
@@ -27,6 +29,7 @@ pub struct Config {
     pub accounts: Accounts,
     pub guard: Guard,
     pub webhooks: Webhooks,
+    pub tracking: Tracking,
     pub storage: Storage,
     pub log: Log,
     settings: Settings,
@@ -88,6 +91,7 @@ impl Config {
             storage: settings.storage.clone(),
             log: settings.log.clone(),
             webhooks: settings.webhooks.clone(),
+            tracking: settings.tracking.clone(),
             settings,
         })
     }

@@ -283,6 +283,13 @@ settings! {
         allow_private: bool = "false",
     }
 
+    /// Opens and clicks of tracked messages.
+    tracking: Tracking {
+        /// A database of the countries of IP addresses in MaxMind's format (`.mmdb`), read at the start. Unset: figures of opens
+        /// and clicks say nothing about countries. Addresses themselves are never kept.
+        geoip: Option<PathBuf> = "",
+    }
+
     /// How long things are kept.
     storage: Storage {
         /// How long the content of a message stays after it came in, for the console to show; longer where somebody still

@@ -12,7 +12,7 @@ use super::error::{ApiError, ApiResult};
 
 /// All that may be asked for, by GET: what an account's people see, without the content of messages, and without what
 /// is about how they sign in. A new operation is shut until it stands here.
-const OPEN: [&str; 20] = [
+const OPEN: [&str; 21] = [
     "/account",
     "/account/announcements",
     "/account/credits",

@@ -6,6 +6,7 @@
 
 mod account;
 mod brand;
+mod countries;
 mod facts;
 mod guard;
 mod help;
@@ -39,6 +40,7 @@ pub use self::render::grouped;
 pub use self::theme::Color;
 
 use self::brand::Legal;
+use self::countries::Countries;
 use self::help::Help;
 use self::probe::Probe;
 use self::render::Templates;
@@ -80,6 +82,7 @@ pub struct Site {
     legal: Legal,
     help: Help,
     probe: Probe,
+    countries: Countries,
     /// There is an operator, so the first page is the site's and not the console's.
     set_up: AtomicBool,
 }
@@ -95,6 +98,7 @@ impl Site {
         Ok(Self {
             legal: Legal::read(settings.terms.as_deref(), settings.privacy.as_deref())?,
             probe: Probe::new(http),
+            countries: Countries::open(config.tracking.geoip.as_deref())?,
             set_up: AtomicBool::new(false),
             templates,
             look,

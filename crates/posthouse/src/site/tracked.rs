@@ -44,7 +44,7 @@ pub async fn opened(
     Path(token): Path<String>,
 ) -> Response {
     let token = token.strip_suffix(".gif").unwrap_or(&token);
-    let request = request(&client, &method, &headers);
+    let request = request(&public, &client, &method, &headers);
     let noted = timeout(PATIENCE, public.parts.tracking.opened(token, &request)).await;
     if let Ok(Err(error)) = noted {
         tracing::warn!(%error, "an opened message was not noted");
@@ -68,7 +68,7 @@ pub async fn clicked(
     (method, headers): (Method, HeaderMap),
     Path(token): Path<String>,
 ) -> Response {
-    let request = request(&client, &method, &headers);
+    let request = request(&public, &client, &method, &headers);
     let answer = match timeout(PATIENCE, public.parts.tracking.clicked(&token, &request)).await {
         Ok(Ok(Some(target))) => match location(&target) {
             Some(target) => (StatusCode::FOUND, [(header::LOCATION, target)]).into_response(),
@@ -84,12 +84,12 @@ pub async fn clicked(
     (in_common(), answer).into_response()
 }
 
-fn request(client: &Client, method: &Method, headers: &HeaderMap) -> Request {
+fn request(public: &Public, client: &Client, method: &Method, headers: &HeaderMap) -> Request {
     Request {
         method: method.as_str().to_owned(),
         agent: agent(headers).to_owned(),
         ip: client.ip,
-        country: None,
+        country: public.site.countries.of(client.ip),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::harness::{Posthouse, Sink};
 const ALICE: &str = "alice@example.com";
 
 /// Adds the domain; name and text of the DKIM records that it wants to be published, in zone file syntax.
-fn add_domain(server: &Posthouse) -> Vec<(String, String)> {
+pub fn add_domain(server: &Posthouse) -> Vec<(String, String)> {
     let said = server.cli(&["domain", "add", "example.com", "--account", ALICE], "");
     let lines = said.lines().filter_map(|line| line.split_once(" IN TXT "));
     let dkim = lines.filter(|(name, _)| name.contains("._domainkey."));
@@ -23,7 +23,7 @@ fn add_domain(server: &Posthouse) -> Vec<(String, String)> {
 }
 
 /// How dkimpy judges each signature: `["rsa-sha256 pass", ...]`.
-fn judged_by_dkimpy(message: &[u8], records: &[(String, String)]) -> Vec<String> {
+pub fn judged_by_dkimpy(message: &[u8], records: &[(String, String)]) -> Vec<String> {
     let script = PathBuf::from(concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../../tests/peers/verify_dkim.py"

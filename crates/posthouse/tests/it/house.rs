@@ -11,7 +11,7 @@ use serde_json::Value;
 const ROOMS: [&str; 5] = ["mail", "store", "accounts", "outbound", "posthouse"];
 
 /// The heavy dependencies and the one room that knows each.
-const HEAVY: [(&str, &str); 16] = [
+const HEAVY: [(&str, &str); 17] = [
     ("argon2", "accounts"),
     ("axum", "posthouse"),
     ("clap", "posthouse"),
@@ -19,6 +19,7 @@ const HEAVY: [(&str, &str); 16] = [
     ("instant-acme", "posthouse"),
     ("mail-builder", "mail"),
     ("mail-parser", "mail"),
+    ("maxminddb", "posthouse"),
     ("minijinja", "posthouse"),
     ("prometheus-client", "posthouse"),
     ("pulldown-cmark", "posthouse"),

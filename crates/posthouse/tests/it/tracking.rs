@@ -1,8 +1,26 @@
 //! Opens and clicks, from the message that goes out to what its sender is told.
 
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
 use crate::both_engines;
-use crate::harness::Posthouse;
-use crate::harness::http::Answer;
+use crate::dkim::{add_domain, judged_by_dkimpy};
+use crate::harness::http::{Answer, Http};
+use crate::harness::{Engine, PASSWORD, Posthouse, Receiver, Sink, eventually};
+
+const ALICE: &str = "alice@example.com";
+const BOB: &str = "bob@example.net";
+const CAROL: &str = "carol@example.net";
+const SITE: &str = "https://mail.example.com";
+const HTML: &str = "<html><body><p>Hello</p>\r\n<a href=\"https://shop.example/offer?id=7&amp;x=y#top\">Offer</a>\r\n\
+    <a class='b' href='http://shop.example/é t'>Caf\u{e9}</a> <a href=\"https://shop.example/c\">C</a> \
+    <a href=\"mailto:a@b.example\">Write</a>\r\n</body></html>\r\n";
+const TARGETS: [&str; 3] = [
+    "https://shop.example/offer?id=7&x=y#top",
+    "http://shop.example/%C3%A9%20t",
+    "https://shop.example/c",
+];
 
 /// Nobody keeps the answer, lists it, or tells others where it was.
 #[track_caller]
@@ -13,7 +31,224 @@ fn is_discreet(answer: &Answer) {
     assert_eq!(answer.header("set-cookie"), None);
 }
 
+/// The paths below `/t/` that a copy leads to, in their order.
+fn paths(copy: &str) -> Vec<String> {
+    let begin = format!("{SITE}/t/");
+    let mut found = copy.split(&begin).skip(1).map(|rest| {
+        let end = rest.find(['"', '\'']).unwrap();
+        format!("/t/{}", &rest[..end])
+    });
+    found.by_ref().collect()
+}
+
+fn server(engine: Engine, sink: &Sink) -> (Posthouse, Http) {
+    let server = Posthouse::on(engine)
+        .environment("POSTHOUSE__WEBHOOKS__ALLOW_PRIVATE", "true")
+        .set("http.public_url", &format!("\"{SITE}\""))
+        .moving_clock()
+        .route_to(sink)
+        .start();
+    server.create_account(ALICE);
+    let mut http = server.http();
+    http.sign_in(ALICE, PASSWORD);
+    (server, http)
+}
+
+/// Whoever fetches, by what he calls himself.
+fn reader(server: &Posthouse, agent: &str) -> Http {
+    let mut http = server.http();
+    http.origin = None;
+    http.headers.push(("user-agent".to_owned(), agent.to_owned()));
+    http
+}
+
+fn events(http: &Http, kind: &str, count: usize) -> Vec<Value> {
+    eventually(&format!("{count} events {kind}"), || {
+        let page = http
+            .get(&format!("/api/v1/events?type={kind}"))
+            .expect(200)
+            .json();
+        let items = page["items"].as_array().unwrap().clone();
+        (items.len() == count).then_some(items)
+    })
+}
+
+/// The smallest database in MaxMind's format: every IPv4 address is in one country.
+fn everything_is_in(country: &str) -> Vec<u8> {
+    let text = |text: &str| [&[0x40 | text.len() as u8], text.as_bytes()].concat();
+    // A tree of one node, whose both sides lead to the record at the beginning of the data.
+    let (nodes, record) = (1_u8, 1 + 16);
+    let tree = [0, 0, record, 0, 0, record];
+    let data = [
+        &[0xe1],
+        text("country").as_slice(),
+        &[0xe1],
+        &text("iso_code"),
+        &text(country),
+    ]
+    .concat();
+    let short = |number: u8| vec![0xa1, number];
+    let mut all = [&tree, [0; 16].as_slice(), &data, b"\xab\xcd\xefMaxMind.com\xe9"].concat();
+    for (name, value) in [
+        ("binary_format_major_version", short(2)),
+        ("binary_format_minor_version", vec![0xa0]),
+        ("build_epoch", vec![0x01, 0x02, 1]),
+        ("database_type", text("Country")),
+        ("description", vec![0xe0]),
+        ("ip_version", short(4)),
+        ("languages", vec![0x00, 0x04]),
+        ("node_count", vec![0xc1, nodes]),
+        ("record_size", short(24)),
+    ] {
+        all.extend(text(name));
+        all.extend(value);
+    }
+    all
+}
+
 both_engines! {
+    fn a_tracked_message_keeps_all_but_its_links_and_tells_who_opened_and_followed_them(engine) {
+        let (sink, receiver) = (Sink::start(), Receiver::start());
+        let (server, http) = server(engine, &sink);
+        let records = add_domain(&server);
+        http.post("/api/v1/webhooks", &json!({"url": receiver.url("/read"), "types": ["opened", "clicked"]})).expect(201);
+        let message = format!(
+            "From: {ALICE}\r\nTo: {BOB}\r\nSubject: Hello\r\nMIME-Version: 1.0\r\nX-Posthouse-Track: opens, clicks\r\n\
+             X-Posthouse-Tag: spring\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{HTML}"
+        );
+        let mut smtp = server.signed_in(ALICE);
+        smtp.submit(ALICE, &[BOB, CAROL], message.as_bytes()).expect("250");
+        let [bobs, carols] = [BOB, CAROL].map(|to| sink.wait_for_recipient(to));
+        for arrived in [&bobs, &carols] {
+            let mut judged = judged_by_dkimpy(&arrived.bytes, &records);
+            judged.sort();
+            assert_eq!(judged, ["ed25519-sha256 pass", "rsa-sha256 pass"]);
+            // What leads past us put back, it is what was sent.
+            let mut body = String::from_utf8(arrived.body().to_vec()).unwrap();
+            let paths = paths(&body);
+            assert_eq!(paths.len(), 4);
+            for (path, written) in paths.iter().zip(["https://shop.example/offer?id=7&amp;x=y#top", "http://shop.example/é t", "https://shop.example/c"]) {
+                body = body.replace(&format!("{SITE}{path}"), written);
+            }
+            let picture = format!("<img src=\"{SITE}{}\" alt=\"\" width=\"1\" height=\"1\" border=\"0\">", paths[3]);
+            assert_eq!(body.replace(&picture, ""), HTML);
+        }
+        let (bob, carol) = (paths(&bobs.text()), paths(&carols.text()));
+        assert!(bob.iter().all(|path| !carol.contains(path)));
+        let id = http.get("/api/v1/messages").expect(200).json()["items"][0]["id"].as_str().unwrap().to_owned();
+        eventually("both are delivered", || {
+            let message = http.get(&format!("/api/v1/messages/{id}")).expect(200).json();
+            (message["states"] == json!({"delivered": 2})).then_some(())
+        });
+        // A scanner follows all that Carol was sent, at once.
+        let scanner = reader(&server, "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/120.0.0.0 Safari/537.36");
+        for (path, target) in carol.iter().zip(TARGETS) {
+            let answer = scanner.get(path).expect(302);
+            assert_eq!(answer.header("location"), Some(target));
+        }
+        server.pass(Duration::from_secs(30));
+        let scanned = events(&http, "clicked", 3);
+        assert!(scanned.iter().all(|event| event["data"]["machine"] == true && event["data"]["recipient"] == CAROL), "{scanned:?}");
+        server.pass(Duration::from_mins(10));
+        // Bob reads.
+        let gmail = reader(&server, "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)");
+        let picture = gmail.get(&bob[3]).expect(200);
+        is_discreet(&picture);
+        gmail.get(&bob[3]).expect(200);
+        let person = reader(&server, "Mozilla/5.0 (X11; Linux x86_64; rv:121.0) Gecko/20100101 Firefox/121.0");
+        let led = person.get(&bob[0]).expect(302);
+        is_discreet(&led);
+        assert_eq!(led.header("location"), Some(TARGETS[0]));
+        let asked = person.request("HEAD", &bob[1], None).expect(302);
+        assert_eq!(asked.header("location"), Some(TARGETS[1]));
+        let opened = &events(&http, "opened", 1)[0]["data"];
+        assert_eq!((&opened["client"], &opened["machine"], &opened["recipient"]), (&json!("gmail"), &json!(false), &json!(BOB)));
+        assert_eq!((&opened["stream"], &opened["tags"]), (&json!("transactional"), &json!(["spring"])));
+        server.pass(Duration::from_secs(5));
+        let clicked = events(&http, "clicked", 5);
+        let by = |machine: bool| clicked.iter().find(|event| event["data"]["recipient"] == BOB && event["data"]["machine"] == machine).unwrap();
+        let (person, head) = (by(false), by(true));
+        assert_eq!((&person["data"]["url"], &person["data"]["link"], &person["data"]["client"]), (&json!("https://shop.example/offer"), &json!(0), &json!("firefox")));
+        assert_eq!(head["data"]["why"], "head");
+        // Each was told to the webhook as the log has it.
+        let calls = receiver.wait_for("/read", 6);
+        assert!(calls.iter().any(|call| call.json()["data"] == person["data"]));
+        // Counted is what people did.
+        let message = http.get(&format!("/api/v1/messages/{id}")).expect(200).json();
+        let [bob, carol] = [0, 1].map(|n| message["recipients"][n].clone());
+        assert_eq!((&bob["opens"], &bob["clicks"], bob["opened_at"].is_string(), bob["clicked_at"].is_string()), (&json!(2), &json!(1), true, true));
+        assert_eq!((&carol["opens"], &carol["clicks"], &carol["clicked_at"]), (&json!(0), &json!(0), &Value::Null));
+        let until = server.now().rfc3339();
+        let figures = http.get(&format!("/api/v1/tracking?stream=transactional&by=hour&until={until}")).expect(200).json();
+        assert_eq!(figures["total"], json!({"opens": 2, "openers": 1, "machine_opens": 0, "clicks": 1, "clickers": 1, "machine_clicks": 4}));
+        assert!(figures["clients"].as_array().unwrap().iter().any(|client| client["name"] == "gmail" && client["openers"] == 1));
+        assert_eq!(figures["countries"], json!([]));
+        let none = http.get("/api/v1/tracking?stream=marketing").expect(200).json();
+        assert_eq!(none["total"]["opens"], 0);
+        http.get("/api/v1/tracking?since=2020-01-01T00:00:00Z").expect(422);
+        // Nothing of where a reader is was kept, and no address of a link.
+        let log: Vec<String> = server.log().iter().map(ToString::to_string).collect();
+        assert!(log.iter().all(|line| !line.contains("/t/c/") && !line.contains("/t/o/")));
+    }
+
+    fn a_country_is_told_where_the_operator_knows_it(engine) {
+        let sink = Sink::start();
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("countries.mmdb");
+        std::fs::write(&file, everything_is_in("FR")).unwrap();
+        let server = Posthouse::on(engine)
+            .set("http.public_url", &format!("\"{SITE}\""))
+            .set_path("tracking.geoip", &file)
+            .moving_clock()
+            .route_to(&sink)
+            .start();
+        server.create_account(ALICE);
+        let mut http = server.http();
+        http.sign_in(ALICE, PASSWORD);
+        let message = format!(
+            "From: {ALICE}\r\nTo: {BOB}\r\nSubject: Hello\r\nX-Posthouse-Track: opens\r\nContent-Type: text/html\r\n\r\n<p>Hello\r\n"
+        );
+        server.signed_in(ALICE).submit(ALICE, &[BOB], message.as_bytes()).expect("250");
+        let path = paths(&sink.wait_for_recipient(BOB).text()).remove(0);
+        events(&http, "delivered", 1);
+        server.pass(Duration::from_mins(1));
+        reader(&server, "Mozilla/5.0 (X11; Linux x86_64; rv:121.0) Gecko/20100101 Firefox/121.0").get(&path).expect(200);
+        let opened = &events(&http, "opened", 1)[0];
+        assert_eq!(opened["data"]["country"], "FR");
+        let until = server.now().rfc3339();
+        let figures = http.get(&format!("/api/v1/tracking?until={until}")).expect(200).json();
+        assert_eq!(figures["countries"][0]["name"], "FR");
+    }
+
+    fn a_message_is_tracked_by_what_it_says_and_else_not_at_all(engine) {
+        let sink = Sink::start();
+        let (server, _http) = server(engine, &sink);
+        let submit = |fields: &str, to: &str| {
+            let message = format!(
+                "From: {ALICE}\r\nTo: {to}\r\nSubject: Hello\r\nMIME-Version: 1.0\r\n{fields}Content-Type: text/html; charset=utf-8\r\n\
+                 Content-Transfer-Encoding: 8bit\r\n\r\n{HTML}"
+            );
+            server.signed_in(ALICE).submit(ALICE, &[to], message.as_bytes()).expect("250");
+            String::from_utf8(sink.wait_for_recipient(to).body().to_vec()).unwrap()
+        };
+        assert_eq!(submit("", "a@example.net"), HTML);
+        assert_eq!(submit("X-Posthouse-Track: none\r\n", "b@example.net"), HTML);
+        let opens = paths(&submit("X-Posthouse-Track: opens\r\n", "c@example.net"));
+        assert!(opens.len() == 1 && opens[0].starts_with("/t/o/"), "{opens:?}");
+        let clicks = paths(&submit("X-Posthouse-Track: clicks\r\n", "d@example.net"));
+        assert!(clicks.len() == 3 && clicks.iter().all(|path| path.starts_with("/t/c/")), "{clicks:?}");
+        // A token opens what it was made for, unaltered.
+        let http = reader(&server, "Mozilla/5.0 Firefox/121.0");
+        let token = clicks[0].strip_prefix("/t/c/").unwrap();
+        let end = if token.ends_with('a') { "b" } else { "a" };
+        let altered = format!("{}{end}", &token[..token.len() - 1]);
+        for path in [altered.as_str(), opens[0].strip_prefix("/t/o/").unwrap()] {
+            assert_eq!(http.get(&format!("/t/c/{path}")).expect(404).header("location"), None);
+        }
+        http.get(&format!("/t/c/{}", token.to_uppercase())).expect(302);
+        http.get(&format!("/t/o/{token}")).expect(200);
+    }
+
     fn a_link_that_nobody_made_leads_nowhere_and_its_picture_comes_all_the_same(engine) {
         let server = Posthouse::on(engine).start();
         let mut http = server.http();

@@ -133,8 +133,8 @@ struct AskedFigures {
     /// The end; now where it is not given.
     #[param(format = DateTime)]
     until: Option<String>,
-    /// `day`, up to 400 of them, or `hour`, up to 31 days.
-    #[param(inline, default = "day")]
+    /// `day` (unless said otherwise), up to 400 of them, or `hour`, up to 31 days.
+    #[param(inline)]
     by: Option<By>,
 }
 

@@ -1,0 +1,42 @@
+/** Opens and clicks. */
+export const tracking = {
+  tracking: {
+    title: "Opens and clicks",
+    intro:
+      "What people did with your mail, where it is tracked. What scanners and prefetching mail programs did stands apart and is not counted.",
+    help: "What is counted",
+    allStreams: "All streams",
+    stream: "Stream",
+    period: "Period",
+    days: "{{n}} days",
+    byDay: "Day by day",
+    clients: "Read with",
+    countries: "Read in",
+    day: "Day (UTC)",
+    client: "Program",
+    country: "Country",
+    openers: "Opened by",
+    clickers: "Links followed by",
+    opens: "Opens",
+    clicks: "Clicks",
+    machines: "By machines",
+    emptyTitle: "Nothing was opened or followed in this time",
+    emptyHint:
+      "Mail is tracked where its stream says so or a message asks for it with the header field X-Posthouse-Track.",
+    names: {
+      gmail: "Gmail",
+      yahoo: "Yahoo Mail",
+      outlook: "Outlook",
+      thunderbird: "Thunderbird",
+      samsung_email: "Samsung Email",
+      apple_mail: "Apple Mail",
+      edge: "Edge",
+      opera: "Opera",
+      samsung: "Samsung Internet",
+      firefox: "Firefox",
+      chrome: "Chrome",
+      safari: "Safari",
+      other: "Something else",
+    },
+  },
+} as const;
