@@ -7,6 +7,9 @@ use store::{Id, Tx};
 /// Accounts whose last change is remembered one by one; with more, everything is looked at anew once.
 const MOST: usize = 10_000;
 
+/// Stands where an account does, for a change that concerns all of them.
+const EVERYBODY: Id = Id::from_bytes([0; 16]);
+
 /// A state of everything that says who may do what. It moves with every change of it, in the same transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(i64);
@@ -43,6 +46,11 @@ pub(crate) fn bump(tx: &mut Tx<'_>, account: Id) -> store::Result<()> {
          ON CONFLICT (account) DO UPDATE SET version = excluded.version",
         &[(&account).into()],
     )
+}
+
+/// The same for what concerns every account: all of them are looked at anew.
+pub(crate) fn bump_everybody(tx: &mut Tx<'_>) -> store::Result<()> {
+    bump(tx, EVERYBODY)
 }
 
 /// The same for a change of the IP ranges that stand for `account`.
@@ -114,7 +122,8 @@ impl Known {
         let told = changes.iter().map(|change| change.at).max();
         // Where the newest change is none of an account (a restored backup, another version of this program), nobody
         // knows whom it concerns.
-        if told < Some(seen) || self.accounts.len() + changes.len() > MOST {
+        let everybody = changes.iter().any(|change| change.account == EVERYBODY);
+        if everybody || told < Some(seen) || self.accounts.len() + changes.len() > MOST {
             *self = Self::from(seen);
             return;
         }
@@ -205,6 +214,17 @@ mod tests {
             assert!(!known.counts(account, Epoch(4)) && known.counts(account, Epoch(5)));
         }
         assert!(!known.ranges_count(Epoch(4)));
+    }
+
+    #[test]
+    fn a_change_of_everybody_ends_everything_whatever_came_behind_it() {
+        let [ann, bob] = ids();
+        let mut known = Known::nothing();
+        known.learn(Epoch(3), &[change(ann, 3, 0)]);
+        known.learn(Epoch(5), &[change(EVERYBODY, 4, 0), change(ann, 5, 0)]);
+        for account in [ann, bob] {
+            assert!(!known.counts(account, Epoch(4)) && known.counts(account, Epoch(5)));
+        }
     }
 
     #[test]

@@ -18,8 +18,8 @@ use crate::ranges::RangeTable;
 use crate::smtp_credentials::{self, Active};
 use crate::state::AccountState;
 use crate::{
-    Accounts, Principal, Result, Role, Stream, Validity, Via, api_keys, domains, second_step, senders,
-    streams,
+    Accounts, Hook, Principal, Result, Role, Stream, Validity, Via, api_keys, domains, hooks, second_step,
+    senders, streams,
 };
 
 /// The password side of a login.
@@ -56,6 +56,8 @@ struct View {
     /// Those of them that are confirmed logins of the account itself.
     own: HashSet<String>,
     streams: Arc<HashMap<String, Arc<Stream>>>,
+    /// What its mail passes, in order.
+    hooks: Arc<[Arc<Hook>]>,
     /// What is needed to send from each verified domain.
     domains: HashMap<Domain, domains::Sends>,
 }
@@ -303,6 +305,12 @@ impl Accounts {
         Ok(view.map_or_else(Arc::default, |view| Arc::clone(&view.streams)))
     }
 
+    /// The hooks that an account's mail passes; none where there is no such account.
+    pub(crate) async fn hooks_in_force(&self, account: Id) -> Result<Arc<[Arc<Hook>]>> {
+        let view = self.view(account).await?;
+        Ok(view.map_or_else(|| Arc::from([]), |view| Arc::clone(&view.hooks)))
+    }
+
     /// The only stream that what `principal` signed in with sends in.
     pub(crate) async fn bound_stream(&self, principal: &Principal) -> Result<Option<String>> {
         if !matches!(principal.via, Via::Credential(_) | Via::Key(_)) {
@@ -446,6 +454,7 @@ fn read_view(tx: &mut Tx<'_>, account: Id, host: domains::Host<'_>) -> store::Re
         senders,
         own,
         streams: Arc::new(streams::read_all(tx, account)?),
+        hooks: hooks::in_force(tx, account)?,
         domains,
     }))
 }

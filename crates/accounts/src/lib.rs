@@ -19,6 +19,7 @@ mod directory;
 mod error;
 mod guard;
 mod hash;
+mod hooks;
 mod impersonation;
 mod ip_credentials;
 mod limits;
@@ -63,6 +64,9 @@ pub use error::{AccountsError, Result};
 pub use guard::{
     CAPTURED_MAIL, Cause, Counted, Decides, GuardSettings, Guarded, OWN_MAIL, Pause, Share, Thresholds,
     Watched, percent,
+};
+pub use hooks::{
+    Hook, HookBody, HookChange, HookKind, HookVersion, HooksOf, MOST_HOOKS, MOST_VERSIONS, NewHook,
 };
 pub use impersonation::{IMPERSONATION, Impersonation};
 pub use ip_credentials::{IpCredential, MOST_RANGES};

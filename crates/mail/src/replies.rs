@@ -174,6 +174,43 @@ pub fn rate_reached(wait: Duration) -> Reply {
     ))
 }
 
+// What an event hook says.
+
+/// A hook says no, and nothing else: whoever wrote it chose to give no reason.
+pub const HOOK_REJECTED: Reply = Reply::bare(554, (5, 7, 1), "Rejected");
+pub const HOOK_DEFERRED: Reply = Reply::bare(451, (4, 7, 1), "Deferred, try again later");
+/// A hook that broke, whose owner wants nothing to pass without it.
+pub const HOOK_FAILED: Reply = Reply::new(
+    451,
+    (4, 7, 1),
+    "A check of this message is not possible at the moment, try again later",
+);
+/// The longest text of a hook, in characters.
+pub const HOOK_TEXT: usize = 300;
+
+/// A hook says no, for this reason.
+pub fn hook_rejected(text: Option<&str>) -> Reply {
+    said(&HOOK_REJECTED, text)
+}
+
+/// A hook says not now, for this reason.
+pub fn hook_deferred(text: Option<&str>) -> Reply {
+    said(&HOOK_DEFERRED, text)
+}
+
+/// One line of what a hook says; its usual words where nothing is left of them.
+fn said(reply: &Reply, text: Option<&str>) -> Reply {
+    let harmless = |c: char| if c.is_control() { ' ' } else { c };
+    let text: String = text.unwrap_or_default().chars().map(harmless).collect();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text: String = text.chars().take(HOOK_TEXT).collect();
+    if text.is_empty() {
+        reply.clone()
+    } else {
+        reply.with_text(text)
+    }
+}
+
 // Refused for good: what the client said.
 
 pub const LINE_TOO_LONG: Reply = Reply::new(500, (5, 5, 6), "The command line is too long");
@@ -363,6 +400,9 @@ pub fn help_page(refusal: &Reply) -> &'static str {
 pub fn with_help(refusal: &Reply, pages: &str) -> Reply {
     // An address that was broken would lead nowhere, so a long one gets a line of its own.
     const LONG: usize = 400;
+    if refusal.bare {
+        return refusal.clone();
+    }
     let (text, page) = (&refusal.text, help_page(refusal));
     let line = format!("{text}, see {pages}{page}");
     let line = if line.len() > LONG {
@@ -385,6 +425,21 @@ fn sentence(error: impl fmt::Display) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hook_refuses_in_its_own_words_and_in_one_line() {
+        let pages = "https://us.example/help/";
+        let line = |reply: &Reply| with_help(reply, pages).to_string();
+        assert_eq!(line(&hook_rejected(None)), "554 5.7.1 Rejected");
+        assert_eq!(line(&hook_rejected(Some(" \r\n\0"))), "554 5.7.1 Rejected");
+        assert_eq!(
+            line(&hook_rejected(Some("No\r\n250 really"))),
+            "554 5.7.1 No 250 really"
+        );
+        assert_eq!(hook_rejected(Some(&"x".repeat(1_000))).text.len(), HOOK_TEXT);
+        assert_eq!(line(&hook_deferred(Some("Later."))), "451 4.7.1 Later.");
+        assert!(line(&HOOK_FAILED).ends_with("see https://us.example/help/smtp-errors"));
+    }
 
     #[test]
     fn an_address_error_becomes_a_reply_that_names_the_limit() {

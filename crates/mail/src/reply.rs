@@ -57,6 +57,8 @@ pub struct Reply {
     pub code: u16,
     pub enhanced: Option<Enhanced>,
     pub text: Cow<'static, str>,
+    /// Somebody else's words, which no help page of ours is about.
+    pub bare: bool,
 }
 
 impl Reply {
@@ -66,7 +68,15 @@ impl Reply {
             code,
             enhanced: Some(Enhanced::new(class, subject, detail)),
             text: Cow::Borrowed(text),
+            bare: false,
         }
+    }
+
+    /// A reply that is given without the address of a help page.
+    pub const fn bare(code: u16, enhanced: (u8, u16, u16), text: &'static str) -> Self {
+        let mut reply = Self::new(code, enhanced, text);
+        reply.bare = true;
+        reply
     }
 
     /// A reply without an enhanced code: the banner, EHLO, 3xx.
@@ -76,6 +86,7 @@ impl Reply {
             code,
             enhanced: None,
             text: Cow::Borrowed(text),
+            bare: false,
         }
     }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use accounts::credits::{self, Charge};
 use accounts::smtp_credentials::Draws;
 use accounts::{
-    Allowance, Epoch, LimitOf, Reached, Stream, StreamFault, Taking, Terms, Validity, Via, changes,
-    smtp_credentials, streams,
+    Allowance, Epoch, Hook, LimitOf, Principal, Reached, Stream, StreamFault, Taking, Terms, Validity, Via,
+    changes, smtp_credentials, streams,
 };
 use bytes::Bytes;
 use mail::address::Address;
@@ -19,6 +19,7 @@ use mail::time::Time;
 use store::events::{self, Event};
 use store::{ErrorKind, Id, Ids, StoreError, Topic, Tx};
 
+use crate::hooks::{Asked, Facts, Hooks, Stage};
 use crate::idempotency::{self, Claim, Key};
 use crate::model::{
     Accepted, Counters, Grip, Job, JobRecipient, Message, Refused, Submission, Unsubscribe, Wants,
@@ -39,6 +40,7 @@ const ROUNDS: u32 = 3;
 #[derive(Clone)]
 pub struct Door {
     parts: Parts,
+    hooks: Hooks,
     counters: Arc<Counters>,
     /// Absent in a process that delivers nothing: its mail waits in the database.
     scheduler: Option<Arc<Core>>,
@@ -78,6 +80,8 @@ struct Checked {
     stream: Arc<Stream>,
     /// It is kept here and reaches nobody.
     sandboxed: bool,
+    /// The hook that wants it sent to nobody.
+    discarded: Option<String>,
     key: Option<Key>,
 }
 
@@ -90,7 +94,16 @@ struct Reading {
     asks: Asks,
 }
 
-/// What its sender says about a message.
+/// What the hooks made of a message, and what told it from another before they did.
+#[derive(Default)]
+struct Ruled {
+    tags: Option<Vec<String>>,
+    stream: Option<String>,
+    discarded: Option<String>,
+    digest: Option<[u8; 32]>,
+}
+
+/// What its sender, and the hooks, say about a message.
 #[derive(Clone)]
 struct Asks {
     steering: Steering,
@@ -99,12 +112,14 @@ struct Asks {
     names_link: bool,
     /// We write it ourselves: it is about the account, which it is for, and not from it.
     ours: bool,
+    discarded: Option<String>,
 }
 
 impl Door {
-    pub fn new(parts: Parts, counters: Arc<Counters>, scheduler: Option<Arc<Core>>) -> Self {
+    pub fn new(parts: Parts, hooks: Hooks, counters: Arc<Counters>, scheduler: Option<Arc<Core>>) -> Self {
         Self {
             parts,
+            hooks,
             counters,
             scheduler,
         }
@@ -134,9 +149,11 @@ impl Door {
         let id = self.parts.ids.next(now);
         self.check_size(&submission)?;
         let body = std::mem::take(&mut submission.body);
+        let mut epoch = self.refresh().await?;
+        let (body, ruled) = self.ask_hooks(&submission, body, now).await?;
         let (door, octets) = (self.clone(), body.len());
         let (reading, submission) = off_the_workers(octets, move || {
-            let reading = door.read(&submission, body, id, now)?;
+            let reading = door.read(&submission, (body, ruled), id, now)?;
             Ok::<_, Reply>((reading, submission))
         })
         .await
@@ -145,7 +162,7 @@ impl Door {
         let recipients = submission.envelope.recipients.len();
         let mut new = self.new_message(&submission, reading, id, now);
         for _ in 0..ROUNDS {
-            let checked = self.check_rights(&submission, &authors, &asks).await?;
+            let checked = self.check_rights(&submission, &authors, &asks, epoch).await?;
             new.message.stream.clone_from(&checked.stream.slug);
             new.message.wants = asks.wants(&checked.stream);
             // In a task of its own: a client that goes away in the middle must not leave a stored message nobody delivers.
@@ -168,7 +185,10 @@ impl Door {
                 Stored::Suspended => return Err(replies::ACCOUNT_SUSPENDED),
                 Stored::Limited(reached) => return Err(day_used_up(reached)),
                 Stored::TooFast(wait) => return Err(replies::rate_reached(wait)),
-                Stored::Stale => new = same,
+                Stored::Stale => {
+                    new = same;
+                    epoch = self.refresh().await?;
+                }
             }
         }
         Err(replies::ACCOUNT_CHANGES)
@@ -189,8 +209,76 @@ impl Door {
         Ok(())
     }
 
+    /// What the hooks say, and the message as they leave it. Without a hook nothing is looked at.
+    async fn ask_hooks(
+        &self,
+        submission: &Submission,
+        body: Bytes,
+        now: Time,
+    ) -> Result<(Bytes, Ruled), Reply> {
+        let who = &submission.principal;
+        let envelope = &submission.envelope;
+        let begun = || Facts::begin(who, &submission.origin, envelope.reverse_path.as_ref());
+        let recipients = || -> Vec<String> {
+            envelope
+                .recipients
+                .iter()
+                .map(|one| one.address.to_string())
+                .collect()
+        };
+        // Over SMTP these two were asked when the client said so.
+        if submission.origin.via != "smtp" {
+            if let Some(hooks) = self.hooks_at(who, Stage::Mail).await? {
+                refusal(self.hooks.ask(who, &hooks, begun()).await)?;
+            }
+            if let Some(hooks) = self.hooks_at(who, Stage::Rcpt).await? {
+                let all = recipients();
+                for (place, one) in envelope.recipients.iter().enumerate() {
+                    let facts = begun().recipient(&one.address, all[..place].to_vec());
+                    refusal(self.hooks.ask(who, &hooks, facts).await)?;
+                }
+            }
+        }
+        let Some(hooks) = self.hooks_at(who, Stage::Message).await? else {
+            return Ok((body, Ruled::default()));
+        };
+        let (copy, about) = (body.clone(), submission.clone());
+        let asks = off_the_workers(body.len(), move || {
+            let head = Head::parse(&copy).map_err(|_| replies::HEADER_TOO_BIG)?;
+            asks(&about, (&head, &copy), Ruled::default(), now)
+        });
+        let Asks { steering, key, .. } = asks.await.map_err(|_| replies::STORAGE_ERROR)??;
+        let stream = self.parts.accounts.stream(who, steering.stream.as_deref()).await;
+        let stream = stream.map_err(|error| unavailable(&error))?;
+        let mut facts = begun().message(recipients(), body);
+        facts.tags = steering.tags;
+        facts.stream = stream.ok().map(|stream| stream.slug.clone());
+        let asked = refusal(self.hooks.ask(who, &hooks, facts).await)?;
+        let ruled = Ruled {
+            tags: Some(asked.tags),
+            stream: asked.stream,
+            discarded: asked.discarded,
+            // What hooks write may differ each time, and it is the same message all the same.
+            digest: key.map(|key| key.digest),
+        };
+        Ok((asked.raw, ruled))
+    }
+
+    async fn hooks_at(&self, who: &Principal, stage: Stage) -> Result<Option<Arc<[Arc<Hook>]>>, Reply> {
+        self.hooks
+            .at(who, stage)
+            .await
+            .map_err(|error| unavailable(&error))
+    }
+
     /// Reads the header and writes ours on top of it.
-    fn read(&self, submission: &Submission, body: Bytes, id: Id, now: Time) -> Result<Reading, Reply> {
+    fn read(
+        &self,
+        submission: &Submission,
+        (body, ruled): (Bytes, Ruled),
+        id: Id,
+        now: Time,
+    ) -> Result<Reading, Reply> {
         let head = Head::parse(&body).map_err(|_| replies::HEADER_TOO_BIG)?;
         if head.count_received() > self.parts.settings.max_received {
             return Err(replies::MAIL_LOOP);
@@ -216,7 +304,7 @@ impl Door {
         };
         let top = trace.received() + &head.completion(now, &fresh_id);
         let beginning = head.rewritten(top.as_bytes(), |field| is_kept_back(field, hostname));
-        let asks = asks(submission, (&head, &body), now)?;
+        let asks = asks(submission, (&head, &body), ruled, now)?;
         Ok(Reading {
             authors,
             asks,
@@ -226,16 +314,21 @@ impl Door {
         })
     }
 
-    /// Whether this sender may send this, as of the epoch that is returned with it.
+    async fn refresh(&self) -> Result<Epoch, Reply> {
+        let epoch = self.parts.accounts.refresh().await;
+        epoch.map_err(|error| unavailable(&error))
+    }
+
+    /// Whether this sender may send this, as of this epoch.
     async fn check_rights(
         &self,
         submission: &Submission,
         authors: &Authors,
         asks: &Asks,
+        epoch: Epoch,
     ) -> Result<Checked, Reply> {
         let accounts = &self.parts.accounts;
         let principal = &submission.principal;
-        let epoch = accounts.refresh().await.map_err(|error| unavailable(&error))?;
         match accounts
             .still_valid_from(principal, submission.origin.ip)
             .await
@@ -295,6 +388,7 @@ impl Door {
             key: asks.key.clone().map(|key| key.of(sandboxed, &stream.slug)),
             stream,
             sandboxed,
+            discarded: asks.discarded.clone(),
         })
     }
 
@@ -364,7 +458,9 @@ impl Door {
     ) -> Result<(Stored, NewMessage), Reply> {
         let mut recipients: Vec<JobRecipient> =
             new.recipients.iter().map(|one| one.recipient.clone()).collect();
-        let kept = if checked.sandboxed {
+        let kept = if let Some(hook) = &checked.discarded {
+            Some(sandbox::discard(&self.parts, &mut new, hook, now))
+        } else if checked.sandboxed {
             let copies = self.copies(&new, now).await?;
             Some(sandbox::keep(&self.parts, (&mut new, copies), now))
         } else {
@@ -437,7 +533,7 @@ impl Door {
 
 /// What is settled in the transaction that stores the message.
 struct AtOnce {
-    /// All of it, where it came by a sandbox credential.
+    /// All of it, where it reaches nobody.
     kept: Option<Kept>,
     /// For those whose addresses turn out to be suppressed.
     standby: Option<Settlement>,
@@ -496,7 +592,7 @@ fn write(
         return Ok(refused);
     }
     spool::insert(tx, suppressed.as_ref().map_or(new, |one| &one.new))?;
-    let data = accepted_data(new, at_once, places);
+    let data = accepted_data(new, checked, places);
     events::append(
         tx,
         &Event {
@@ -586,7 +682,7 @@ fn draw(
     }
     // Who is not sent anything costs nothing, and what reaches nobody neither.
     let paying = message.recipients - suppressed.map_or(0, |places| places.len() as u32);
-    if paying == 0 || checked.sandboxed {
+    if paying == 0 || checked.sandboxed || checked.discarded.is_some() {
         return Ok(None);
     }
     let allowance = match suppressed {
@@ -603,7 +699,7 @@ fn draw(
 /// What the `accepted` event says: only what there is.
 fn accepted_data(
     new: &NewMessage,
-    at_once: &AtOnce,
+    checked: &Checked,
     suppressed: Option<&HashSet<usize>>,
 ) -> serde_json::Value {
     let message = &new.message;
@@ -618,7 +714,9 @@ fn accepted_data(
     if let Some(at) = new.send_at() {
         data["send_at"] = at.rfc3339().into();
     }
-    if at_once.kept.is_some() {
+    if let Some(hook) = &checked.discarded {
+        data["discarded"] = hook.as_str().into();
+    } else if checked.sandboxed {
         data["sandbox"] = true.into();
     }
     if let Some(places) = suppressed {
@@ -653,18 +751,26 @@ fn day_used_up(reached: Reached) -> Reply {
 }
 
 /// What a message says about itself, in its header or beside it; what we write ourselves says nothing.
-fn asks(submission: &Submission, (head, body): (&Head<'_>, &[u8]), now: Time) -> Result<Asks, Reply> {
-    let steering = match &submission.given {
+fn asks(
+    submission: &Submission,
+    (head, body): (&Head<'_>, &[u8]),
+    ruled: Ruled,
+    now: Time,
+) -> Result<Asks, Reply> {
+    let mut steering = match &submission.given {
         Some(given) => given.steering.clone(),
         None if submission.principal.via == Via::System => Steering::default(),
         None => Steering::parse(head, now).map_err(|error| replies::bad_steering(&error))?,
     };
+    steering.tags = ruled.tags.unwrap_or(steering.tags);
+    steering.stream = ruled.stream.or(steering.stream);
     let key = steering.idempotency_key.as_ref().map(|name| Key {
         name: name.clone(),
         digest: submission
             .given
             .as_ref()
             .and_then(|given| given.digest)
+            .or(ruled.digest)
             .unwrap_or_else(|| idempotency::digest(&submission.envelope, head, body)),
     });
     let ours = submission.principal.via == Via::System;
@@ -673,7 +779,15 @@ fn asks(submission: &Submission, (head, body): (&Head<'_>, &[u8]), now: Time) ->
         names_link: !ours && steering.unsubscribe.is_none() && names_link(body),
         ours,
         steering,
+        discarded: ruled.discarded,
     })
+}
+
+fn refusal(mut asked: Asked) -> Result<Asked, Reply> {
+    match asked.refusal.take() {
+        Some(refusal) => Err(refusal),
+        None => Ok(asked),
+    }
 }
 
 impl Asks {

@@ -6,6 +6,7 @@ pub mod carry;
 pub mod domains;
 pub mod feed;
 pub mod feedback;
+pub mod hooks;
 pub mod idempotency;
 pub mod model;
 mod outbound;

@@ -13,6 +13,7 @@ use store::{Id, Result, Topic};
 
 use crate::accept::Door;
 use crate::capture::{self, Captured, InboxFilter};
+use crate::hooks::Hooks;
 use crate::model::{
     Accepted, Asked, Counters, Counts, Depth, LaneKey, Refused, Submission, Unrecorded, Window,
 };
@@ -32,6 +33,7 @@ pub struct Outbound(Arc<Inner>);
 
 struct Inner {
     parts: Parts,
+    hooks: Hooks,
     door: Door,
     counters: Arc<Counters>,
     core: Option<Arc<Core>>,
@@ -62,9 +64,11 @@ impl Outbound {
     }
 
     fn new(parts: Parts, counters: Arc<Counters>, core: Option<Arc<Core>>) -> Self {
-        let door = Door::new(parts.clone(), counters.clone(), core.clone());
+        let hooks = Hooks::new(&parts.db, &parts.accounts, &parts.clock, &parts.ids);
+        let door = Door::new(parts.clone(), hooks.clone(), counters.clone(), core.clone());
         Self(Arc::new(Inner {
             parts,
+            hooks,
             door,
             counters,
             core,
@@ -76,8 +80,14 @@ impl Outbound {
         self.0.door.accept(submission).await
     }
 
+    /// What accounts and the operator want to have a say in.
+    pub fn hooks(&self) -> &Hooks {
+        &self.0.hooks
+    }
+
     /// Takes no new jobs, lets those in flight finish for up to `limit`, and gives the rest back.
     pub async fn shut_down(&self, limit: Duration) {
+        self.0.hooks.journal().flush(self.0.parts.clock.now()).await;
         if let Some(core) = &self.0.core {
             core.shut_down(limit).await;
         }

@@ -1,5 +1,5 @@
-//! Mail that came by a test credential, or asked to be a test itself, or goes to test addresses: it is kept in the local inbox and
-//! reaches nobody.
+//! Mail that reaches nobody: what came by a test credential, or asked to be a test itself, or goes to test addresses, is kept in the
+//! local inbox, and what a hook discards is kept nowhere.
 //!
 //! It is settled in the transaction that accepts it, so that no lane and no restart ever finds it waiting; but for what a test
 //! address is slow about, which waits like all other mail and ends in the inbox as well.
@@ -125,5 +125,31 @@ fn in_the_inbox(now: Time) -> Outcome {
             "kept in the local inbox: it was sent as a test",
             now,
         )
+    }
+}
+
+/// Makes a message about to be stored one that goes to nobody, because the hook of this name says so.
+pub fn discard(parts: &Parts, new: &mut NewMessage, hook: &str, now: Time) -> Kept {
+    new.keep_until = None;
+    let why = format!("discarded by the hook {hook}");
+    let mut results = Vec::with_capacity(new.recipients.len());
+    for one in &mut new.recipients {
+        one.recipient.notify = Notify::Never;
+        one.place = Place::InHand(parts.settings.node);
+        let settled = Settled {
+            ordinal: one.recipient.ordinal,
+            attempts: 0,
+            outcome: None,
+            next: settle::discard(&why),
+        };
+        results.push((one.recipient.clone(), settled));
+    }
+    let settlement = Settlement {
+        results,
+        ..parts.settlement(new.message.clone(), new.content.clone(), now)
+    };
+    Kept {
+        settlement,
+        complaints: Vec::new(),
     }
 }

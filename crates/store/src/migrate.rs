@@ -156,6 +156,11 @@ const TREE: &[Migration] = &[
         name: "tracking",
         text: include_str!("../migrations/0029_tracking.sql"),
     },
+    Migration {
+        version: 30,
+        name: "hooks",
+        text: include_str!("../migrations/0030_hooks.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

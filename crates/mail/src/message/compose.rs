@@ -8,8 +8,10 @@ use mail_builder::headers::content_type::ContentType;
 use mail_builder::headers::message_id::MessageId;
 use mail_builder::headers::raw::Raw;
 use mail_builder::headers::text::Text;
+use mail_builder::headers::{Header, HeaderType};
 use mail_builder::mime::{BodyPart, MimePart};
 
+use super::kept_back::is_steering;
 use super::mailbox::mailboxes;
 use super::words::decoded;
 use crate::address::{Address, AddressError};
@@ -184,16 +186,51 @@ fn mailbox(named: &Named) -> Result<BuilderAddress<'_>, Problem> {
     Ok(BuilderAddress::new_address(name, named.address.to_string()))
 }
 
-/// The value of a header field that the caller named.
-fn custom<'a>(name: &str, value: &'a str) -> Result<mail_builder::headers::HeaderType<'a>, Problem> {
-    let well_formed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-    if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(well_formed) {
-        return Err(Problem::HeaderName(name.chars().take(MAX_NAME).collect()));
-    }
-    let lower = name.to_ascii_lowercase();
-    if RESERVED.contains(&lower.as_str()) || lower.starts_with("content-") || lower.starts_with("resent-") {
+/// Header fields that a mail server writes, or that say how the message is put together: none that is set from outside.
+const FIXED: [&str; 10] = [
+    "bcc",
+    "mime-version",
+    "received",
+    "return-path",
+    "dkim-signature",
+    "authentication-results",
+    "arc-seal",
+    "arc-message-signature",
+    "arc-authentication-results",
+    "delivered-to",
+];
+/// Fields whose value is read as addresses: encoding it whole would break it.
+const ADDRESSES: [&str; 5] = ["from", "sender", "to", "cc", "reply-to"];
+
+/// A whole header field with its line end, for a message that is there already.
+pub fn field(name: &str, value: &str) -> Result<Vec<u8>, Problem> {
+    let lower = well_formed(name)?;
+    if FIXED.contains(&lower.as_str())
+        || is_steering(name)
+        || lower.starts_with("content-")
+        || lower.starts_with("resent-")
+    {
         return Err(Problem::Reserved(name.to_owned()));
     }
+    if ADDRESSES.contains(&lower.as_str()) && !value.is_ascii() {
+        return Err(Problem::NotAMailbox);
+    }
+    let mut out = format!("{name}: ").into_bytes();
+    let column = out.len();
+    value_of(value)?.write_header(&mut out, column);
+    Ok(out)
+}
+
+/// The name in lower case.
+fn well_formed(name: &str) -> Result<String, Problem> {
+    let letter = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(letter) {
+        return Err(Problem::HeaderName(name.chars().take(MAX_NAME).collect()));
+    }
+    Ok(name.to_ascii_lowercase())
+}
+
+fn value_of(value: &str) -> Result<HeaderType<'_>, Problem> {
     checked(value)?;
     // A structured field such as List-Unsubscribe must not be rewritten where it is ASCII as it stands.
     if value.is_ascii() && longest_word(value) < 900 {
@@ -201,6 +238,15 @@ fn custom<'a>(name: &str, value: &'a str) -> Result<mail_builder::headers::Heade
     } else {
         Ok(Text::new(value).into())
     }
+}
+
+/// The value of a header field that the caller named.
+fn custom<'a>(name: &str, value: &'a str) -> Result<HeaderType<'a>, Problem> {
+    let lower = well_formed(name)?;
+    if RESERVED.contains(&lower.as_str()) || lower.starts_with("content-") || lower.starts_with("resent-") {
+        return Err(Problem::Reserved(name.to_owned()));
+    }
+    value_of(value)
 }
 
 fn longest_word(value: &str) -> usize {
@@ -385,6 +431,35 @@ mod tests {
             (shown.attachments[0].name.as_str(), shown.attachments[0].size),
             ("Übersicht.pdf", 256)
         );
+    }
+
+    #[test]
+    fn a_field_for_a_message_that_is_there_is_one_field() {
+        let line = |name, value| String::from_utf8(field(name, value).unwrap()).unwrap();
+        assert_eq!(line("X-Checked", "by us"), "X-Checked: by us\r\n");
+        let subject = line(
+            "Subject",
+            "Grüße: ein längerer Betreff, der über mehr als eine Zeile gehen muss, damit er gefaltet wird",
+        );
+        let head = Head::parse(subject.as_bytes()).unwrap();
+        assert_eq!(head.fields().len(), 1);
+        assert!(subject.is_ascii() && head.subject().unwrap().ends_with("gefaltet wird"));
+        for value in ["x\r\nBcc: b@x", "x\n y", "x\0", "=?utf-8?q?x=0D=0ABcc:_b?="] {
+            assert_eq!(field("X-A", value), Err(Problem::Control), "{value:?}");
+        }
+        for name in [
+            "Bcc",
+            "DKIM-Signature",
+            "Received",
+            "X-Posthouse-Tag",
+            "Content-Type",
+            "Return-Path",
+            "Resent-To",
+        ] {
+            assert_eq!(field(name, "x"), Err(Problem::Reserved(name.to_owned())));
+        }
+        assert!(matches!(field("X A", "x"), Err(Problem::HeaderName(_))));
+        assert_eq!(field("From", "Jürgen <j@x.example>"), Err(Problem::NotAMailbox));
     }
 
     #[test]

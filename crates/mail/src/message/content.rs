@@ -32,6 +32,38 @@ pub struct Attachment {
     pub size: usize,
 }
 
+/// One part that has no parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartView {
+    /// `text/plain`, in lower case.
+    pub content_type: String,
+    pub charset: Option<String>,
+    /// The name of a file; `Some` with an empty name where it is attached without one.
+    pub name: Option<String>,
+    /// Octets after decoding.
+    pub size: usize,
+    /// The beginning of a text that is not attached, decoded.
+    pub text: Option<String>,
+}
+
+/// The parts from top to bottom, with at most `most` octets of each text.
+pub fn parts(raw: &[u8], most: usize) -> Vec<PartView> {
+    let leaves = leaves(raw);
+    let view = |leaf: &Leaf<'_>| {
+        let (main, sub) = leaf.names();
+        let (body, encoding, name) = (leaf.head.body(), leaf.encoding(), leaf.attached());
+        let is_text = main.eq_ignore_ascii_case("text") && name.is_none();
+        PartView {
+            content_type: format!("{main}/{sub}").to_ascii_lowercase(),
+            charset: leaf.charset().map(str::to_owned),
+            size: decoded_size(body, &encoding),
+            text: is_text.then(|| text_of(&body[..body.len().min(most)], &encoding, leaf.charset())),
+            name: name.map(|name| name.replace(char::is_control, " ")),
+        }
+    };
+    leaves.found.iter().map(view).collect()
+}
+
 /// Looks through a message, part by part, within its budgets.
 pub fn content(raw: &[u8]) -> Content {
     let mut content = Content::default();
@@ -163,6 +195,24 @@ mod tests {
             [("ü.pdf", "application/pdf", 4), ("", "message/rfc822", 19)]
         );
         assert!(!content.cut);
+    }
+
+    #[test]
+    fn parts_come_with_their_type_name_and_text() {
+        let raw = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/html; charset=iso-8859-1\r\n\r\n\
+            K\xe4se\r\n--b\r\nContent-Type: application/x-msdownload\r\nContent-Disposition: attachment; filename=a.exe\r\n\
+            Content-Transfer-Encoding: base64\r\n\r\nTVo=\r\n--b--\r\n";
+        let found = parts(raw, 3);
+        assert_eq!(found.len(), 2);
+        assert_eq!(
+            (found[0].content_type.as_str(), found[0].charset.as_deref()),
+            ("text/html", Some("iso-8859-1"))
+        );
+        assert_eq!(found[0].text.as_deref(), Some("Käs"));
+        assert_eq!(
+            (found[1].name.as_deref(), found[1].size, &found[1].text),
+            (Some("a.exe"), 2, &None)
+        );
     }
 
     #[test]

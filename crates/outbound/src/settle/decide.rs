@@ -181,6 +181,16 @@ pub fn suppress(notify: Notify, why: &str) -> Next {
     }
 }
 
+/// The fate of a recipient of a message that a hook, as `why` says, wants sent to nobody: its sender is told nothing.
+pub fn discard(why: &str) -> Next {
+    Next {
+        state: State::Cancelled,
+        reason: reason(why),
+        next_at: None,
+        report: None,
+    }
+}
+
 /// One line of bounded length.
 pub fn reason(text: &str) -> String {
     text.chars()

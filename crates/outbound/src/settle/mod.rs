@@ -10,7 +10,7 @@ mod report;
 mod scheduled;
 
 pub use cancel::cancel;
-pub use decide::{Jitter, Policy, Standing, delayed, expire, late, next, reason, suppress};
+pub use decide::{Jitter, Policy, Standing, delayed, discard, expire, late, next, reason, suppress};
 pub use hold::{hold, release};
 pub use lapse::{Lapsed, lapse};
 pub use record::{Recorded, Settlement, bounced_late, record, recording};

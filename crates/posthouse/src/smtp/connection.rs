@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use accounts::{Principal, Quota, RateLeft};
 use bytes::BytesMut;
+use mail::address::Address;
 use mail::replies;
 use mail::smtp::server::{Session, Step, Tls, Verdict};
 use outbound::token::About;
@@ -53,6 +54,9 @@ pub(super) struct Connection {
     pub(super) principal: Option<Principal>,
     /// On the inbound listener: whom the return path of the open transaction stands for.
     pub(super) about: Option<About>,
+    /// The reverse-path of the open transaction, and whom hooks let in as its recipients.
+    pub(super) sender: Option<Address>,
+    pub(super) named: Vec<String>,
     /// What is left of the account's day, for the transaction that is open.
     pub(super) quota: Option<Quota>,
     /// How many recipients the credential that was signed in with may have in the open transaction.
@@ -114,6 +118,8 @@ impl Connection {
             streaming: false,
             principal: None,
             about: None,
+            sender: None,
+            named: Vec::new(),
             quota: None,
             rate_left: None,
             refreshed: false,

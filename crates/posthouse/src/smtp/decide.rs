@@ -126,13 +126,19 @@ impl Connection {
             return Verdict::Close(replies::SHUTTING_DOWN);
         }
         self.about = None;
-        match self.may_send(reverse_path.as_ref()).await {
-            Ok(verdict) => verdict,
-            Err(error) => {
-                self.trouble("a sender could not be checked", &error);
-                Verdict::Refuse(replies::STORAGE_ERROR)
-            }
-        }
+        let judged = match self.may_send(reverse_path.as_ref()).await {
+            Ok(Verdict::Accept) => self.hooks_at_mail(reverse_path.as_ref()).await,
+            other => other,
+        };
+        self.sender = reverse_path;
+        self.judged(judged, "a sender could not be checked")
+    }
+
+    fn judged(&self, judged: Result<Verdict, AccountsError>, trouble: &str) -> Verdict {
+        judged.unwrap_or_else(|error| {
+            self.trouble(trouble, &error);
+            Verdict::Refuse(replies::STORAGE_ERROR)
+        })
     }
 
     async fn may_send(&mut self, reverse_path: Option<&Address>) -> Result<Verdict, AccountsError> {
@@ -192,13 +198,11 @@ impl Connection {
         if self.door.kind == Kind::Inbound {
             return self.may_report(recipient).await;
         }
-        match self.may_receive(recipient).await {
-            Ok(verdict) => verdict,
-            Err(error) => {
-                self.trouble("a recipient could not be checked", &error);
-                Verdict::Refuse(replies::STORAGE_ERROR)
-            }
-        }
+        let judged = match self.may_receive(recipient).await {
+            Ok(Verdict::Accept) => self.hooks_at_rcpt(recipient).await,
+            other => other,
+        };
+        self.judged(judged, "a recipient could not be checked")
     }
 
     async fn may_receive(&mut self, recipient: &Address) -> Result<Verdict, AccountsError> {
@@ -295,7 +299,11 @@ impl Connection {
         }
     }
 
-    async fn origin(&self, principal: &Principal, smtputf8: bool) -> Result<Origin, AccountsError> {
+    pub(super) async fn origin(
+        &self,
+        principal: &Principal,
+        smtputf8: bool,
+    ) -> Result<Origin, AccountsError> {
         let terms = self.shared.accounts.terms(principal).await?;
         Ok(Origin {
             via: "smtp".to_owned(),

@@ -4,6 +4,7 @@ mod clock;
 mod connection;
 mod counters;
 mod decide;
+mod hooked;
 mod inbound;
 mod proxied;
 mod slots;

@@ -11,7 +11,7 @@ use serde_json::Value;
 const ROOMS: [&str; 5] = ["mail", "store", "accounts", "outbound", "posthouse"];
 
 /// The heavy dependencies and the one room that knows each.
-const HEAVY: [(&str, &str); 17] = [
+const HEAVY: [(&str, &str); 18] = [
     ("argon2", "accounts"),
     ("axum", "posthouse"),
     ("clap", "posthouse"),
@@ -21,6 +21,7 @@ const HEAVY: [(&str, &str); 17] = [
     ("mail-parser", "mail"),
     ("maxminddb", "posthouse"),
     ("minijinja", "posthouse"),
+    ("mlua", "outbound"),
     ("prometheus-client", "posthouse"),
     ("pulldown-cmark", "posthouse"),
     ("rcgen", "posthouse"),
@@ -32,11 +33,12 @@ const HEAVY: [(&str, &str); 17] = [
 ];
 
 /// The modules of `outbound`, left to right: a module uses only modules before it.
-const OUTBOUND_MODULES: [&str; 22] = [
+const OUTBOUND_MODULES: [&str; 23] = [
     "model",
     "simulator",
     "token",
     "return_path",
+    "hooks",
     "personal",
     "idempotency",
     "suppressions",
@@ -58,7 +60,7 @@ const OUTBOUND_MODULES: [&str; 22] = [
 ];
 
 /// Each table and the module that alone writes SQL on it.
-const TABLES: [(&str, &str); 62] = [
+const TABLES: [(&str, &str); 66] = [
     ("account_changes", "accounts/src/changes"),
     ("accounts", "accounts/src"),
     ("announcements", "accounts/src/announcements"),
@@ -82,6 +84,10 @@ const TABLES: [(&str, &str); 62] = [
     ("events", "store/src"),
     ("guard_windows", "accounts/src/guard"),
     ("help_votes", "posthouse/src/site/help/votes"),
+    ("hook_days", "outbound/src/hooks"),
+    ("hook_runs", "outbound/src/hooks"),
+    ("hook_versions", "accounts/src/hooks"),
+    ("hooks", "accounts/src/hooks"),
     ("half_sessions", "accounts/src/second_step"),
     ("idempotency_keys", "outbound/src/idempotency"),
     ("impersonations", "accounts/src/impersonation"),

@@ -13,6 +13,7 @@ mod delivery;
 mod dkim;
 mod guard;
 mod harness;
+mod hooks;
 mod house;
 mod limits;
 mod lockout;

@@ -12,6 +12,7 @@ mod domains;
 mod events;
 mod guard;
 mod help;
+mod hooks;
 mod impersonation;
 mod inbox;
 mod keys;
@@ -93,6 +94,7 @@ use super::{Parts, live};
         (name = "suppressions", description = "Addresses that get no mail of the account."),
         (name = "events", description = "The log of what happened, to be read on from where one stopped."),
         (name = "webhooks", description = "Receivers that are told what happens, as Standard Webhooks describes it."),
+        (name = "hooks", description = "Scripts and rules that have a say in what the account sends."),
         (name = "domains", description = "Domains that an account sends from, and the DNS records that vouch for it."),
         (name = "account", description = "The account that is signed in."),
         (name = "credits", description = "What was granted, what was used, and what is left."),
@@ -124,6 +126,7 @@ fn operations() -> OpenApiRouter<Parts> {
         .merge(tracking::routes())
         .merge(webhooks::routes())
         .merge(webhook_deliveries::routes())
+        .merge(hooks::routes())
         .merge(domains::routes())
         .merge(senders::routes())
         .merge(account::routes())

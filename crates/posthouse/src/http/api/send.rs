@@ -50,7 +50,7 @@ struct Accepted {
     responses(
         (status = 202, description = "Accepted", body = Accepted),
         (status = 402, description = "The account has too few credits for all recipients, so nobody was sent anything", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The account may not send as this sender, is suspended or paused, or is in the sandbox and this goes elsewhere", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The account may not send as this sender, is suspended or paused, is in the sandbox and this goes elsewhere, or a hook refuses the message", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The idempotency key stands for another message of the last 24 hours", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The message is too big", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The message is not valid; `errors` says where", body = Problem, content_type = "application/problem+json"),
@@ -136,6 +136,15 @@ fn submission(caller: &Caller, client: &Client, composed: Composed) -> Submissio
 /// The door speaks SMTP; what it says has a status of its own here.
 fn refusal(reply: &Reply, now: Time) -> ApiError {
     let is = |known: &Reply| (reply.code, reply.enhanced) == (known.code, known.enhanced);
+    if reply.bare && reply.is_permanent() {
+        // What a hook says ends as its author ends it.
+        let end = if reply.text.ends_with(['.', '!', '?']) {
+            ""
+        } else {
+            "."
+        };
+        return ApiError::Forbidden(format!("{}{end}", reply.text));
+    }
     if is(&replies::OUT_OF_CREDITS) {
         ApiError::OutOfCredits(reply.text.clone().into_owned())
     } else if is(&replies::DAY_USED_UP) {

@@ -1,0 +1,272 @@
+//! Asks the hooks that a message passes, one after the other, and puts together what they say.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use accounts::{Accounts, Hook, HookKind, Principal};
+use bytes::Bytes;
+use mail::message::Steering;
+use mail::replies;
+use mail::reply::Reply;
+use moka::sync::Cache;
+use store::{Clock, Db, Id, Ids};
+
+use super::edit::edited;
+use super::facts::{Action, Facts, Fault, FaultKind, Run, Said, Stage};
+use super::journal::Journal;
+use super::luau::{self, Limits};
+use super::rules::{Rule, RuleError};
+use super::turns::Turns;
+
+/// Octets of scripts that are kept in memory.
+const KEPT: u64 = 32 * 1024 * 1024;
+
+/// Hooks at work; clones share it.
+#[derive(Clone)]
+pub struct Hooks(Arc<Inner>);
+
+struct Inner {
+    accounts: Accounts,
+    /// What was saved never changes, so it stays for as long as there is room.
+    bodies: Cache<(Id, i64), Arc<str>>,
+    turns: Turns,
+    journal: Journal,
+    clock: Clock,
+}
+
+/// What all hooks together say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Why the message, or its recipient, is not taken.
+    pub refusal: Option<Reply>,
+    /// The name of the hook that wants the message sent to nobody.
+    pub discarded: Option<String>,
+    /// The message as they leave it.
+    pub raw: Bytes,
+    pub tags: Vec<String>,
+    /// The stream that one of them chose.
+    pub stream: Option<String>,
+}
+
+/// Why what somebody wrote is no hook.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    #[error("a script has at most {} octets", luau::LONGEST_SCRIPT)]
+    TooLong,
+    #[error("a hook cannot hold the character NUL")]
+    Nul,
+    #[error("{0}")]
+    Script(Fault),
+    #[error("{0}")]
+    Rule(#[from] RuleError),
+    #[error("too many hooks are at work at the moment, try again soon")]
+    Busy,
+}
+
+impl Hooks {
+    pub fn new(db: &Db, accounts: &Accounts, clock: &Clock, ids: &Ids) -> Self {
+        let places = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        Self(Arc::new(Inner {
+            accounts: accounts.clone(),
+            bodies: Cache::builder()
+                .max_capacity(KEPT)
+                .weigher(|_, body: &Arc<str>| u32::try_from(body.len() + 64).unwrap_or(u32::MAX))
+                .build(),
+            turns: Turns::new(places),
+            journal: Journal::new(db.clone(), ids.clone()),
+            clock: clock.clone(),
+        }))
+    }
+
+    pub fn journal(&self) -> &Journal {
+        &self.0.journal
+    }
+
+    /// The hooks that mail of `who` passes at this stage; none costs nothing. As of the last refresh of the accounts.
+    pub async fn at(&self, who: &Principal, stage: Stage) -> accounts::Result<Option<Arc<[Arc<Hook>]>>> {
+        let hooks = self.0.accounts.hooks_for(who).await?;
+        let asked = hooks.iter().any(|hook| hook.is_asked_at(stage.as_str()));
+        Ok(asked.then_some(hooks))
+    }
+
+    /// Asks each of them that has something to say at this stage. The first refusal counts.
+    pub async fn ask(&self, who: &Principal, hooks: &[Arc<Hook>], mut facts: Facts) -> Asked {
+        let mut asked = Asked::default();
+        let stage = facts.stage;
+        for hook in hooks.iter().filter(|hook| hook.is_asked_at(stage.as_str())) {
+            let Some(mut run) = self.run(who.account, hook, &facts).await else {
+                continue;
+            };
+            if run.fault.is_none()
+                && let Err(fault) = self.check_route(who, &run.actions).await
+            {
+                (run.said, run.fault) = (Said::Nothing, Some(fault));
+                run.actions.clear();
+            }
+            self.0.journal.note(hook, stage, &run, self.0.clock.now());
+            if let Some(fault) = &run.fault {
+                tracing::debug!(hook = %hook.id, account = %who.account, %fault, "a hook broke");
+                if hook.fail_open {
+                    continue;
+                }
+                asked.refusal = Some(replies::HOOK_FAILED);
+                break;
+            }
+            asked.refusal = run.said.refusal();
+            if asked.refusal.is_some() {
+                break;
+            }
+            if run.said == Said::Discard {
+                asked.discarded = Some(hook.name.clone());
+                break;
+            }
+            take_over(&mut facts, &mut asked, &run.actions);
+        }
+        (asked.raw, asked.tags) = (facts.raw, facts.tags);
+        asked
+    }
+
+    /// None where the hook is gone.
+    async fn run(&self, account: Id, hook: &Hook, facts: &Facts) -> Option<Run> {
+        let body = match self.body(hook).await {
+            Ok(body) => body?,
+            Err(error) => {
+                tracing::warn!(hook = %hook.id, %error, "what a hook says could not be read");
+                return Some(broken(FaultKind::Busy, "it could not be read"));
+            }
+        };
+        Some(self.run_body(account, hook.kind, body, facts).await)
+    }
+
+    async fn run_body(&self, account: Id, kind: HookKind, body: Arc<str>, facts: &Facts) -> Run {
+        match kind {
+            HookKind::Rule => match Rule::parse(&body) {
+                Ok(rule) => rule.apply(facts),
+                Err(error) => broken(FaultKind::Error, &error.to_string()),
+            },
+            HookKind::Script => {
+                let Some(turn) = self.0.turns.take(account).await else {
+                    return broken(FaultKind::Busy, "too many of the account's hooks were at work");
+                };
+                let facts = facts.clone();
+                let call = move || {
+                    let run = luau::call(&body, &facts, Limits::default());
+                    // Held here: whoever hangs up meanwhile stops nothing.
+                    drop((turn, facts));
+                    run
+                };
+                let called = tokio::task::spawn_blocking(call).await;
+                called.unwrap_or_else(|_| broken(FaultKind::Error, "a mistake of this program"))
+            }
+            HookKind::Http => broken(FaultKind::Error, "this server asks no receivers"),
+        }
+    }
+
+    async fn body(&self, hook: &Hook) -> accounts::Result<Option<Arc<str>>> {
+        let key = (hook.id, hook.version);
+        if let Some(body) = self.0.bodies.get(&key) {
+            return Ok(Some(body));
+        }
+        let body = self.0.accounts.hook_body(hook.id, hook.version).await?;
+        let body: Option<Arc<str>> = body.map(Arc::from);
+        if let Some(body) = &body {
+            self.0.bodies.insert(key, Arc::clone(body));
+        }
+        Ok(body)
+    }
+
+    /// A stream that the account does not have is a mistake of the hook, not of whoever sends.
+    async fn check_route(&self, who: &Principal, actions: &[Action]) -> Result<(), Fault> {
+        let Some(Action::Route(stream)) = actions.iter().find(|one| matches!(one, Action::Route(_))) else {
+            return Ok(());
+        };
+        let message = match self.0.accounts.stream(who, Some(stream)).await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(fault)) => fault.to_string(),
+            Err(error) => error.to_string(),
+        };
+        Err(Fault {
+            kind: FaultKind::Error,
+            message,
+            line: None,
+        })
+    }
+
+    /// What somebody wrote, as it can be kept; says when it would be asked.
+    pub async fn check(&self, account: Id, kind: HookKind, body: &str) -> Result<String, BodyError> {
+        if body.len() > luau::LONGEST_SCRIPT {
+            return Err(BodyError::TooLong);
+        }
+        if body.contains('\0') {
+            return Err(BodyError::Nul);
+        }
+        match kind {
+            HookKind::Rule => Ok(Rule::parse(body)?.stage().as_str().to_owned()),
+            HookKind::Script => {
+                let turn = self.0.turns.take(account).await.ok_or(BodyError::Busy)?;
+                let body = body.to_owned();
+                let checked = tokio::task::spawn_blocking(move || {
+                    let stages = luau::check(&body, Limits::default());
+                    drop(turn);
+                    stages
+                });
+                let stages = checked
+                    .await
+                    .map_err(|_| BodyError::Busy)?
+                    .map_err(BodyError::Script)?;
+                let names: Vec<&str> = stages.into_iter().map(Stage::as_str).collect();
+                Ok(names.join(" "))
+            }
+            HookKind::Http => Ok(Stage::Message.as_str().to_owned()),
+        }
+    }
+
+    /// Runs what somebody wrote on a message that stays where it is.
+    pub async fn test(&self, who: &Principal, kind: HookKind, body: &str, facts: &Facts) -> Run {
+        let mut run = self.run_body(who.account, kind, Arc::from(body), facts).await;
+        if run.fault.is_none()
+            && let Err(fault) = self.check_route(who, &run.actions).await
+        {
+            (run.said, run.fault) = (Said::Nothing, Some(fault));
+        }
+        run
+    }
+}
+
+/// What the next hook finds is what this one left.
+fn take_over(facts: &mut Facts, asked: &mut Asked, actions: &[Action]) {
+    if facts.stage != Stage::Message || actions.is_empty() {
+        return;
+    }
+    facts.raw = edited(std::mem::take(&mut facts.raw), actions);
+    let mut steering = Steering {
+        tags: std::mem::take(&mut facts.tags),
+        ..Steering::default()
+    };
+    for action in actions {
+        match action {
+            // More than a message can have are left out.
+            Action::Tag(tag) => {
+                let _ = steering.add_tag(tag);
+            }
+            Action::Route(stream) => {
+                facts.stream = Some(stream.clone());
+                asked.stream = Some(stream.clone());
+            }
+            Action::SetHeader { .. } | Action::AddHeader { .. } => {}
+        }
+    }
+    facts.tags = steering.tags;
+}
+
+fn broken(kind: FaultKind, message: &str) -> Run {
+    Run {
+        fault: Some(Fault {
+            kind,
+            message: message.to_owned(),
+            line: None,
+        }),
+        took: Duration::ZERO,
+        ..Run::default()
+    }
+}

@@ -1,0 +1,229 @@
+//! What a hook is told about a message, and what it says about it.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use accounts::Principal;
+use bytes::Bytes;
+use mail::address::Address;
+use mail::replies;
+use mail::reply::Reply;
+
+use crate::model::Origin;
+
+/// When a hook is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// Somebody begins a message.
+    Mail,
+    /// Somebody names a recipient of it.
+    Rcpt,
+    /// The message is there.
+    Message,
+}
+
+impl Stage {
+    pub const ALL: [Self; 3] = [Self::Mail, Self::Rcpt, Self::Message];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mail => "mail",
+            Self::Rcpt => "rcpt",
+            Self::Message => "message",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stage| stage.as_str() == text)
+    }
+
+    /// The function of a script that is called.
+    pub fn function(self) -> &'static str {
+        match self {
+            Self::Mail => "on_mail",
+            Self::Rcpt => "on_rcpt",
+            Self::Message => "on_message",
+        }
+    }
+}
+
+/// What is known of a message at one stage.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    pub stage: Stage,
+    pub account: String,
+    /// The address of the login that sends.
+    pub login: Option<String>,
+    /// The name of the SMTP credential that it signed in with.
+    pub credential: Option<String>,
+    /// `smtp`, `api` or `command`.
+    pub via: String,
+    pub ip: Option<IpAddr>,
+    pub helo: Option<String>,
+    pub tls: Option<String>,
+    /// None for the null sender.
+    pub from: Option<String>,
+    /// Those named so far; all of them when the message is there.
+    pub recipients: Vec<String>,
+    /// The one that is being named.
+    pub recipient: Option<String>,
+    pub stream: Option<String>,
+    pub tags: Vec<String>,
+    /// Empty until the message is there.
+    pub raw: Bytes,
+}
+
+impl Facts {
+    /// What is known when somebody begins a message.
+    pub fn begin(who: &Principal, origin: &Origin, from: Option<&Address>) -> Self {
+        Self {
+            stage: Stage::Mail,
+            account: who.account.to_string(),
+            login: origin.login.clone(),
+            credential: origin.credential.as_ref().map(|one| one.name.clone()),
+            via: origin.via.clone(),
+            ip: origin.ip,
+            helo: origin.helo.clone(),
+            tls: origin.tls.clone(),
+            from: from.map(ToString::to_string),
+            recipients: Vec::new(),
+            recipient: None,
+            stream: None,
+            tags: Vec::new(),
+            raw: Bytes::new(),
+        }
+    }
+
+    /// The same when a recipient is named behind those before it.
+    #[must_use]
+    pub fn recipient(mut self, recipient: &Address, before: Vec<String>) -> Self {
+        self.stage = Stage::Rcpt;
+        self.recipient = Some(recipient.to_string());
+        self.recipients = before;
+        self
+    }
+
+    /// The same when the message is there.
+    #[must_use]
+    pub fn message(mut self, recipients: Vec<String>, raw: Bytes) -> Self {
+        self.stage = Stage::Message;
+        self.recipients = recipients;
+        self.raw = raw;
+        self
+    }
+}
+
+/// What a hook decides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Said {
+    /// It has nothing against the message.
+    #[default]
+    Nothing,
+    Accept,
+    Reject(Option<String>),
+    Defer(Option<String>),
+    /// Take it, and send it to nobody.
+    Discard,
+}
+
+impl Said {
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Nothing => "passed",
+            Self::Accept => "accepted",
+            Self::Reject(_) => "rejected",
+            Self::Defer(_) => "deferred",
+            Self::Discard => "discarded",
+        }
+    }
+
+    /// The refusal, where it is one.
+    pub fn refusal(&self) -> Option<Reply> {
+        match self {
+            Self::Reject(text) => Some(replies::hook_rejected(text.as_deref())),
+            Self::Defer(text) => Some(replies::hook_deferred(text.as_deref())),
+            Self::Nothing | Self::Accept | Self::Discard => None,
+        }
+    }
+}
+
+/// A change of the message that a hook asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    Tag(String),
+    /// This whole field in place of every one of its name.
+    SetHeader {
+        name: String,
+        line: Vec<u8>,
+    },
+    /// One more field.
+    AddHeader {
+        name: String,
+        line: Vec<u8>,
+    },
+    Route(String),
+}
+
+impl Action {
+    /// In one line, for the trace of a test run.
+    pub fn describe(&self) -> String {
+        let field = |line: &[u8]| String::from_utf8_lossy(line).trim_end().replace("\r\n", "");
+        match self {
+            Self::Tag(tag) => format!("tag {tag}"),
+            Self::SetHeader { line, .. } => format!("set header {}", field(line)),
+            Self::AddHeader { line, .. } => format!("add header {}", field(line)),
+            Self::Route(stream) => format!("route to {stream}"),
+        }
+    }
+}
+
+/// Why a hook did not come to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// It raised an error.
+    Error,
+    /// It took more memory than it may.
+    Memory,
+    /// It took more steps than it may.
+    Steps,
+    /// It took more time than it may.
+    Time,
+    /// So many of its account's hooks were at work that its turn did not come.
+    Busy,
+}
+
+impl FaultKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Memory => "memory",
+            Self::Steps => "steps",
+            Self::Time => "time",
+            Self::Busy => "busy",
+        }
+    }
+}
+
+/// A hook that broke.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{message}", .line.map_or_else(String::new, |line| format!("line {line}: ")))]
+pub struct Fault {
+    pub kind: FaultKind,
+    pub message: String,
+    pub line: Option<u32>,
+}
+
+/// How one call of a hook went.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Run {
+    pub said: Said,
+    /// What it asked for, in order; nothing where it broke.
+    pub actions: Vec<Action>,
+    pub log: Vec<String>,
+    /// Loops, calls and returns that it went through.
+    pub steps: u64,
+    /// Octets that it held at its end.
+    pub memory: u64,
+    pub took: Duration,
+    pub fault: Option<Fault>,
+}

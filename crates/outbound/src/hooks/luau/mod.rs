@@ -1,0 +1,607 @@
+//! The interpreter of scripts: a fresh Luau state for each call, with hard limits and nothing in it that reaches out.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use mail::message::{Head, Steering, field, parts, steer};
+use mlua::chunk::ChunkMode;
+use mlua::{Error, Function, Lua, LuaOptions, StdLib, Table, Value, Variadic, VmState};
+use rustix::time::{ClockId, clock_gettime};
+use tokio::time::Instant;
+
+use super::facts::{Action, Facts, Fault, FaultKind, Run, Said, Stage};
+
+/// The longest script.
+pub const LONGEST_SCRIPT: usize = 64 * 1024;
+/// Octets of one text part that a script sees.
+const TEXT_SEEN: usize = 256 * 1024;
+/// Octets of all texts that one look at the parts takes.
+const TEXTS_SEEN: usize = 1024 * 1024;
+/// Header fields that one run sets or adds, and their octets.
+const MOST_FIELDS: usize = 50;
+const FIELDS_OCTETS: usize = 16 * 1024;
+/// What one run may write to its log.
+const MOST_LINES: usize = 50;
+const LINE_OCTETS: usize = 500;
+/// What a script is called in its own errors.
+const NAME: &str = "hook";
+
+/// What one call may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Octets.
+    pub memory: usize,
+    pub steps: u64,
+    /// Of a processor: a machine that is busy with other things is not the script's fault.
+    pub cpu: Duration,
+    /// From its beginning to its end, however busy the machine is.
+    pub wall: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 16 * 1024 * 1024,
+            steps: 1_000_000,
+            cpu: Duration::from_millis(50),
+            wall: Duration::from_secs(1),
+        }
+    }
+}
+
+/// What does not come back to the interpreter by itself while it works is kept small: how long one call of these takes is
+/// bounded by what it is given. A comparison in Luau, on the other hand, is a step.
+const PRELUDE: &str = r#"
+local find, match, gmatch, gsub, split = string.find, string.match, string.gmatch, string.gsub, string.split
+local sort, move, create, type, error = table.sort, table.move, table.create, type, error
+local MOST = 33554432
+
+local function guard(s, p)
+    if type(s) == "string" and type(p) == "string" and #s * #p > MOST then
+        error("the text is too long for so long a pattern", 3)
+    end
+end
+
+string.find = function(s, p, ...) guard(s, p) return find(s, p, ...) end
+string.match = function(s, p, ...) guard(s, p) return match(s, p, ...) end
+string.gmatch = function(s, p) guard(s, p) return gmatch(s, p) end
+string.gsub = function(s, p, ...) guard(s, p) return gsub(s, p, ...) end
+string.split = function(s, p) guard(s, p) return split(s, p) end
+
+table.sort = function(t, before)
+    if before == nil then
+        return sort(t, function(a, b) return a < b end)
+    end
+    return sort(t, function(a, b) return before(a, b) end)
+end
+table.move = function(a, f, e, t, ...)
+    if type(f) == "number" and type(e) == "number" and e - f > 1000000 then
+        error("too many elements to move", 2)
+    end
+    return move(a, f, e, t, ...)
+end
+table.foreach, table.foreachi = nil, nil
+"#;
+
+/// Globals of the interpreter that read code, other functions' surroundings, or the interpreter itself.
+const TAKEN_AWAY: [&str; 12] = [
+    "loadstring",
+    "load",
+    "loadfile",
+    "dofile",
+    "require",
+    "getfenv",
+    "setfenv",
+    "collectgarbage",
+    "gcinfo",
+    "newproxy",
+    "debug",
+    "os",
+];
+
+/// Why a call does not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// It decided.
+    Said,
+    Steps,
+    Time,
+}
+
+/// What is shared with the functions that a script calls.
+struct Shared {
+    limits: Limits,
+    stage: Stage,
+    began: Instant,
+    cpu_began: Duration,
+    /// When the processor's time was looked at last.
+    looked: Cell<Instant>,
+    steps: Cell<u64>,
+    stop: Cell<Option<Stop>>,
+    said: RefCell<Said>,
+    actions: RefCell<Vec<Action>>,
+    steering: RefCell<Steering>,
+    fields: Cell<usize>,
+    octets: Cell<usize>,
+    log: RefCell<Vec<String>>,
+}
+
+/// The processor time of this thread.
+fn cpu() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or_default(),
+        u32::try_from(time.tv_nsec).unwrap_or_default(),
+    )
+}
+
+impl Shared {
+    fn new(limits: Limits, stage: Stage, tags: &[String]) -> Rc<Self> {
+        let now = Instant::now();
+        Rc::new(Self {
+            limits,
+            stage,
+            began: now,
+            cpu_began: cpu(),
+            looked: Cell::new(now),
+            steps: Cell::new(0),
+            stop: Cell::new(None),
+            said: RefCell::default(),
+            actions: RefCell::default(),
+            steering: RefCell::new(Steering {
+                tags: tags.to_vec(),
+                ..Steering::default()
+            }),
+            fields: Cell::new(0),
+            octets: Cell::new(0),
+            log: RefCell::default(),
+        })
+    }
+
+    /// One step. Once it may not go on it hears so at each, so nothing that catches errors keeps it alive.
+    fn step(&self) -> mlua::Result<VmState> {
+        self.steps.set(self.steps.get() + 1);
+        if self.stop.get().is_none() {
+            self.stop.set(self.over());
+        }
+        match self.stop.get() {
+            None => Ok(VmState::Continue),
+            Some(_) => Err(ended()),
+        }
+    }
+
+    fn over(&self) -> Option<Stop> {
+        const LOOK: Duration = Duration::from_millis(2);
+        if self.steps.get() > self.limits.steps {
+            return Some(Stop::Steps);
+        }
+        let now = Instant::now();
+        if now - self.began > self.limits.wall {
+            return Some(Stop::Time);
+        }
+        if now - self.looked.get() > LOOK {
+            self.looked.set(now);
+            if cpu().saturating_sub(self.cpu_began) > self.limits.cpu {
+                return Some(Stop::Time);
+            }
+        }
+        None
+    }
+
+    /// What changes the message has a message to change.
+    fn only_at_message(&self, what: &str) -> mlua::Result<()> {
+        self.goes_on()?;
+        match self.stage {
+            Stage::Message => Ok(()),
+            Stage::Mail | Stage::Rcpt => Err(wrong(format!("{what} works in on_message only"))),
+        }
+    }
+
+    fn goes_on(&self) -> mlua::Result<()> {
+        if self.stop.get().is_some() {
+            return Err(ended());
+        }
+        Ok(())
+    }
+
+    fn decide(&self, said: Said) -> mlua::Error {
+        if self.stop.get().is_none() {
+            *self.said.borrow_mut() = said;
+            self.stop.set(Some(Stop::Said));
+        }
+        ended()
+    }
+
+    fn field(&self, name: &str, value: &str) -> mlua::Result<Vec<u8>> {
+        let line = field(name, value).map_err(|problem| wrong(problem.to_string()))?;
+        self.fields.set(self.fields.get() + 1);
+        self.octets.set(self.octets.get() + line.len());
+        if self.fields.get() > MOST_FIELDS || self.octets.get() > FIELDS_OCTETS {
+            return Err(wrong(format!(
+                "one run writes at most {MOST_FIELDS} header fields of together {FIELDS_OCTETS} octets"
+            )));
+        }
+        Ok(line)
+    }
+}
+
+fn ended() -> Error {
+    Error::RuntimeError("the hook has ended".to_owned())
+}
+
+fn wrong(message: impl Into<String>) -> Error {
+    Error::RuntimeError(message.into())
+}
+
+/// Compiles a script and runs it once, to see which functions it has. At least one has to be there.
+pub fn check(source: &str, limits: Limits) -> Result<Vec<Stage>, Fault> {
+    let shared = Shared::new(limits, Stage::Message, &[]);
+    let found = prepare(source, &shared).and_then(|lua| {
+        let mut stages = Vec::new();
+        for stage in Stage::ALL {
+            if lua.globals().get::<Value>(stage.function())?.is_function() {
+                stages.push(stage);
+            }
+        }
+        Ok(stages)
+    });
+    match found {
+        Ok(stages) if stages.is_empty() => Err(Fault {
+            kind: FaultKind::Error,
+            message: "it has none of the functions on_mail, on_rcpt and on_message".to_owned(),
+            line: None,
+        }),
+        Ok(stages) => Ok(stages),
+        // A script that decides outside of its functions would do so at every stage.
+        Err(_) if shared.stop.get() == Some(Stop::Said) => Err(Fault {
+            kind: FaultKind::Error,
+            message: "it decides outside of on_mail, on_rcpt and on_message".to_owned(),
+            line: None,
+        }),
+        Err(error) => Err(fault(&error, &shared)),
+    }
+}
+
+/// Calls the script's function for this stage.
+pub fn call(source: &str, facts: &Facts, limits: Limits) -> Run {
+    let shared = Shared::new(limits, facts.stage, &facts.tags);
+    let mut memory = 0;
+    let ended = prepare(source, &shared).and_then(|lua| {
+        let called = match lua.globals().get::<Value>(facts.stage.function())? {
+            Value::Function(function) => {
+                told(&lua, facts).and_then(|told| function.call::<Variadic<Value>>(told).map(|_| ()))
+            }
+            _ => Ok(()),
+        };
+        memory = lua.used_memory() as u64;
+        called
+    });
+    let fault = match ended {
+        Ok(()) if shared.stop.get().is_none() => None,
+        Ok(()) => fault_of(shared.stop.get(), &shared.limits),
+        Err(_) if shared.stop.get() == Some(Stop::Said) => None,
+        Err(error) => Some(fault(&error, &shared)),
+    };
+    let mut run = Run {
+        log: shared.log.take(),
+        steps: shared.steps.get(),
+        memory,
+        took: shared.began.elapsed(),
+        ..Run::default()
+    };
+    if fault.is_none() {
+        (run.said, run.actions) = (shared.said.take(), shared.actions.take());
+    }
+    run.fault = fault;
+    run
+}
+
+/// A state in which the script has run once, so that its functions are there.
+fn prepare(source: &str, shared: &Rc<Shared>) -> mlua::Result<Lua> {
+    let libraries = StdLib::TABLE
+        | StdLib::STRING
+        | StdLib::MATH
+        | StdLib::UTF8
+        | StdLib::BIT
+        | StdLib::BUFFER
+        | StdLib::COROUTINE;
+    let lua = Lua::new_with(libraries, LuaOptions::new())?;
+    lua.set_memory_limit(shared.limits.memory)?;
+    let globals = lua.globals();
+    for name in TAKEN_AWAY {
+        globals.raw_set(name, Value::Nil)?;
+    }
+    lua.load(PRELUDE)
+        .set_mode(ChunkMode::Text)
+        .set_name("=prelude")
+        .exec()?;
+    give(&lua, &globals, shared)?;
+    // Every library and every global of ours is read-only from here on; what the script defines lies above them.
+    lua.sandbox(true)?;
+    let watch = Rc::clone(shared);
+    lua.set_interrupt(move |_| watch.step());
+    lua.load(source)
+        // Bytecode is not checked by the interpreter: what somebody wrote is never taken for it.
+        .set_mode(ChunkMode::Text)
+        .set_name(format!("={NAME}"))
+        .exec()?;
+    Ok(lua)
+}
+
+/// The functions that a script decides and changes with.
+fn give(lua: &Lua, globals: &Table, shared: &Rc<Shared>) -> mlua::Result<()> {
+    let own = || Rc::clone(shared);
+    let s = own();
+    globals.set(
+        "accept",
+        lua.create_function(move |_, ()| Err::<(), _>(s.decide(Said::Accept)))?,
+    )?;
+    let s = own();
+    globals.set(
+        "reject",
+        lua.create_function(move |_, text: Option<String>| Err::<(), _>(s.decide(Said::Reject(text))))?,
+    )?;
+    let s = own();
+    globals.set(
+        "defer",
+        lua.create_function(move |_, text: Option<String>| Err::<(), _>(s.decide(Said::Defer(text))))?,
+    )?;
+    let s = own();
+    globals.set(
+        "discard",
+        lua.create_function(move |_, ()| {
+            s.only_at_message("discard()")?;
+            Err::<(), _>(s.decide(Said::Discard))
+        })?,
+    )?;
+    let s = own();
+    globals.set(
+        "tag",
+        lua.create_function(move |_, name: String| {
+            s.only_at_message("tag()")?;
+            let mut steering = s.steering.borrow_mut();
+            let before = steering.tags.len();
+            steering
+                .add_tag(&name)
+                .map_err(|fault| wrong(format!("the tag {fault}")))?;
+            if let Some(tag) = steering.tags.get(before) {
+                s.actions.borrow_mut().push(Action::Tag(tag.clone()));
+            }
+            Ok(())
+        })?,
+    )?;
+    let s = own();
+    globals.set(
+        "set_header",
+        lua.create_function(move |_, (name, value): (String, String)| {
+            s.only_at_message("set_header()")?;
+            let line = s.field(&name, &value)?;
+            s.actions.borrow_mut().push(Action::SetHeader { name, line });
+            Ok(())
+        })?,
+    )?;
+    let s = own();
+    globals.set(
+        "add_header",
+        lua.create_function(move |_, (name, value): (String, String)| {
+            s.only_at_message("add_header()")?;
+            let line = s.field(&name, &value)?;
+            s.actions.borrow_mut().push(Action::AddHeader { name, line });
+            Ok(())
+        })?,
+    )?;
+    let s = own();
+    globals.set(
+        "route",
+        lua.create_function(move |_, name: String| {
+            s.only_at_message("route()")?;
+            let stream = steer::stream(&name).map_err(|fault| wrong(format!("route() {fault}")))?;
+            let mut actions = s.actions.borrow_mut();
+            actions.retain(|action| !matches!(action, Action::Route(_)));
+            actions.push(Action::Route(stream));
+            Ok(())
+        })?,
+    )?;
+    let print = printer(lua, own())?;
+    globals.set("print", &print)?;
+    globals.set("log", print)
+}
+
+fn printer(lua: &Lua, shared: Rc<Shared>) -> mlua::Result<Function> {
+    lua.create_function(move |_, values: Variadic<Value>| {
+        shared.goes_on()?;
+        let mut log = shared.log.borrow_mut();
+        if log.len() >= MOST_LINES {
+            return Ok(());
+        }
+        let mut line = String::new();
+        for (place, value) in values.iter().enumerate() {
+            if place > 0 {
+                line.push('\t');
+            }
+            match value {
+                Value::String(text) => {
+                    let octets = text.as_bytes();
+                    line += &String::from_utf8_lossy(&octets[..octets.len().min(LINE_OCTETS)]);
+                }
+                // Never by the value's own function, which may do anything.
+                Value::Table(_) | Value::UserData(_) => line += value.type_name(),
+                other => line += &other.to_string()?,
+            }
+            if line.len() > LINE_OCTETS {
+                break;
+            }
+        }
+        let cut: String = line
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .take(LINE_OCTETS)
+            .collect();
+        log.push(cut);
+        Ok(())
+    })
+}
+
+/// What the script's function gets.
+fn told(lua: &Lua, facts: &Facts) -> mlua::Result<Table> {
+    let m = lua.create_table()?;
+    m.set("stage", facts.stage.as_str())?;
+    m.set("account", facts.account.as_str())?;
+    m.set("login", facts.login.as_deref())?;
+    m.set("credential", facts.credential.as_deref())?;
+    m.set("via", facts.via.as_str())?;
+    m.set("ip", facts.ip.map(|ip| ip.to_string()))?;
+    m.set("helo", facts.helo.as_deref())?;
+    m.set("tls", facts.tls.as_deref())?;
+    m.set("from", facts.from.as_deref().unwrap_or_default())?;
+    m.set("recipients", facts.recipients.clone())?;
+    m.set("recipient", facts.recipient.as_deref())?;
+    if facts.stage != Stage::Message {
+        return Ok(m);
+    }
+    m.set("size", facts.raw.len())?;
+    m.set("stream", facts.stream.as_deref())?;
+    m.set("tags", facts.tags.clone())?;
+    let subject = Head::parse(&facts.raw).ok().and_then(|head| head.subject());
+    m.set("subject", subject.unwrap_or_default())?;
+    let raw = facts.raw.clone();
+    m.set(
+        "header",
+        lua.create_function(move |_, (_, name): (Value, String)| {
+            let head = Head::parse(&raw).ok();
+            Ok(head.and_then(|head| head.first(&name).map(mail::message::Field::decoded)))
+        })?,
+    )?;
+    let raw = facts.raw.clone();
+    m.set(
+        "headers",
+        lua.create_function(move |_, (_, name): (Value, Option<String>)| {
+            Ok(fields(&raw, name.as_deref(), |field| field.decoded()))
+        })?,
+    )?;
+    let raw = facts.raw.clone();
+    m.set(
+        "raw_headers",
+        lua.create_function(move |lua, (_, name): (Value, Option<String>)| {
+            fields(&raw, name.as_deref(), |field| field.value.to_vec())
+                .into_iter()
+                .map(|value| lua.create_string(value))
+                .collect::<mlua::Result<Vec<_>>>()
+        })?,
+    )?;
+    let raw = facts.raw.clone();
+    m.set(
+        "parts",
+        lua.create_function(move |lua, _: Value| {
+            let list = lua.create_table()?;
+            let mut room = TEXTS_SEEN;
+            for part in parts(&raw, TEXT_SEEN) {
+                let one = lua.create_table()?;
+                one.set("type", part.content_type)?;
+                one.set("charset", part.charset)?;
+                one.set("name", part.name)?;
+                one.set("size", part.size)?;
+                if let Some(text) = part.text.filter(|text| text.len() <= room) {
+                    room -= text.len();
+                    one.set("text", text)?;
+                }
+                list.push(one)?;
+            }
+            Ok(list)
+        })?,
+    )?;
+    Ok(m)
+}
+
+/// The fields of that name, or all of them.
+fn fields<T>(raw: &[u8], name: Option<&str>, show: impl Fn(&mail::message::Field<'_>) -> T) -> Vec<T> {
+    let Ok(head) = Head::parse(raw) else {
+        return Vec::new();
+    };
+    head.fields()
+        .iter()
+        .filter(|field| name.is_none_or(|name| field.is(name)))
+        .map(show)
+        .collect()
+}
+
+fn fault_of(stop: Option<Stop>, limits: &Limits) -> Option<Fault> {
+    let (kind, message) = match stop? {
+        Stop::Said => return None,
+        Stop::Steps => (
+            FaultKind::Steps,
+            format!("it took more than {} steps", limits.steps),
+        ),
+        Stop::Time => (
+            FaultKind::Time,
+            format!("it took longer than {} ms", limits.cpu.as_millis()),
+        ),
+    };
+    Some(Fault {
+        kind,
+        message,
+        line: None,
+    })
+}
+
+/// What went wrong, in one line, and where.
+fn fault(error: &Error, shared: &Shared) -> Fault {
+    let text = error.to_string();
+    let line = line_of(&text);
+    if let Some(fault) = fault_of(shared.stop.get(), &shared.limits) {
+        return Fault { line, ..fault };
+    }
+    let (kind, message) = if is_of_memory(error) {
+        let most = shared.limits.memory / (1024 * 1024);
+        (
+            FaultKind::Memory,
+            format!("it took more than {most} MiB of memory"),
+        )
+    } else {
+        (FaultKind::Error, in_words(&text))
+    };
+    Fault { kind, message, line }
+}
+
+fn is_of_memory(error: &Error) -> bool {
+    match error {
+        Error::MemoryError(_) => true,
+        Error::CallbackError { cause, .. } => is_of_memory(cause),
+        Error::RuntimeError(text) => text.contains("not enough memory"),
+        _ => false,
+    }
+}
+
+/// The first line of the script that an error names.
+fn line_of(text: &str) -> Option<u32> {
+    let mark = format!("{NAME}:");
+    text.match_indices(&mark).find_map(|(at, _)| {
+        let rest = &text[at + mark.len()..];
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        rest[..digits].parse().ok()
+    })
+}
+
+/// What an error says beside its kind, its place and the way there.
+fn in_words(text: &str) -> String {
+    const LONGEST: usize = 400;
+    let text = text.split("\nstack traceback:").next().unwrap_or_default();
+    let text = ["runtime error: ", "syntax error: "]
+        .iter()
+        .fold(text, |text, kind| text.strip_prefix(kind).unwrap_or(text));
+    let text = match text.strip_prefix(NAME).and_then(|rest| rest.strip_prefix(':')) {
+        Some(rest) => rest
+            .trim_start_matches(|c: char| c.is_ascii_digit())
+            .trim_start_matches(':'),
+        None => text,
+    };
+    text.trim()
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(LONGEST)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,15 @@
+//! Event hooks: what an account or the operator wants to have a say in, asked at MAIL, at RCPT and when the message is there.
+
+mod ask;
+mod edit;
+mod facts;
+mod journal;
+mod luau;
+mod rules;
+mod turns;
+
+pub use ask::{Asked, BodyError, Hooks};
+pub use facts::{Action, Facts, Fault, FaultKind, Run, Said, Stage};
+pub use journal::{Day, Journal, KeptRun};
+pub use luau::LONGEST_SCRIPT;
+pub use rules::{Rule, RuleError};
