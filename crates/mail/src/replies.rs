@@ -355,10 +355,11 @@ pub fn bad_recipient(error: AddressError) -> Reply {
 }
 
 /// The help pages that refusals name.
-pub const HELP_PAGES: [&str; 11] = [
+pub const HELP_PAGES: [&str; 12] = [
     "account-paused",
     "authentication-failed",
     "credits",
+    "hooks",
     "maximum-address-length",
     "maximum-size",
     "sending-limits",
@@ -376,6 +377,9 @@ pub fn help_page(refusal: &Reply) -> &'static str {
         .map(|code| (code.class, code.subject, code.detail));
     if *refusal == RELAY_DENIED {
         return "authentication-failed";
+    }
+    if *refusal == HOOK_FAILED {
+        return "hooks";
     }
     if is_account_paused(refusal) {
         return "account-paused";
@@ -438,7 +442,7 @@ mod tests {
         );
         assert_eq!(hook_rejected(Some(&"x".repeat(1_000))).text.len(), HOOK_TEXT);
         assert_eq!(line(&hook_deferred(Some("Later."))), "451 4.7.1 Later.");
-        assert!(line(&HOOK_FAILED).ends_with("see https://us.example/help/smtp-errors"));
+        assert!(line(&HOOK_FAILED).ends_with("see https://us.example/help/hooks"));
     }
 
     #[test]
