@@ -14,6 +14,7 @@ import {
   IconPassword,
   IconPlugConnected,
   IconRoute,
+  IconScript,
   IconSend,
   IconShieldLock,
   IconSpeakerphone,
@@ -42,6 +43,7 @@ type PlaceTo =
   | "/suppressions"
   | "/smtp-credentials"
   | "/keys"
+  | "/hooks"
   | "/webhooks"
   | "/account"
   | "/account/attempts"
@@ -59,7 +61,7 @@ type PlaceTo =
 
 export interface Place {
   to: PlaceTo;
-  label: `nav.${"overview" | "messages" | "inbox" | "send" | "smtp" | "domains" | "streams" | "tracking" | "templates" | "suppressions" | "credentials" | "keys" | "webhooks" | "account" | "attempts" | "credits" | "security" | "users" | "audit" | "auditAll" | "accounts" | "queue" | "ranges" | "lockouts" | "vouchers" | "announcements"}`;
+  label: `nav.${"overview" | "messages" | "inbox" | "send" | "smtp" | "domains" | "streams" | "tracking" | "templates" | "suppressions" | "credentials" | "keys" | "hooks" | "webhooks" | "account" | "attempts" | "credits" | "security" | "users" | "audit" | "auditAll" | "accounts" | "queue" | "ranges" | "lockouts" | "vouchers" | "announcements"}`;
   Icon: ComponentType<{ size?: number; stroke?: number; "aria-hidden"?: boolean }>;
   exact?: boolean;
   /** The scope that the page asks for; without one everybody may look. */
@@ -94,6 +96,7 @@ function everywhere(me: Me): Group[] {
     { to: "/suppressions", label: "nav.suppressions", Icon: IconBan },
     { to: "/smtp-credentials", label: "nav.credentials", Icon: IconPassword, needs: "credentials" },
     { to: "/keys", label: "nav.keys", Icon: IconKey, needs: "credentials" },
+    { to: "/hooks", label: "nav.hooks", Icon: IconScript, own: true },
     { to: "/webhooks", label: "nav.webhooks", Icon: IconWebhook, own: true },
   ];
   const own: Place[] = [

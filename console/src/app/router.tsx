@@ -189,6 +189,34 @@ const trackingPage = createRoute({
   component: lazyRouteComponent(() => import("../pages/tracking/Tracking"), "Component"),
 });
 
+/** The operator's hooks, which run for everybody, instead of the account's. */
+const whoseHooks = (raw: Record<string, unknown>): { everybody?: true } =>
+  raw.everybody === true || raw.everybody === "true" ? { everybody: true } : {};
+
+const hooksPage = createRoute({
+  getParentRoute: () => frame,
+  path: "/hooks",
+  validateSearch: whoseHooks,
+  component: lazyRouteComponent(() => import("../pages/hooks/Hooks"), "Component"),
+});
+
+const newHookPage = createRoute({
+  getParentRoute: () => frame,
+  path: "/hooks/new",
+  validateSearch: (raw: Record<string, unknown>): { everybody?: true; kind?: "rule" } => ({
+    ...whoseHooks(raw),
+    ...(raw.kind === "rule" && { kind: "rule" as const }),
+  }),
+  component: lazyRouteComponent(() => import("../pages/hooks/NewHook"), "Component"),
+});
+
+const hookPage = createRoute({
+  getParentRoute: () => frame,
+  path: "/hooks/$id",
+  validateSearch: whoseHooks,
+  component: lazyRouteComponent(() => import("../pages/hooks/HookPage"), "Component"),
+});
+
 const tree = root.addChildren([
   bare.addChildren([setupPage, signInPage]),
   frame.addChildren([
@@ -205,6 +233,9 @@ const tree = root.addChildren([
     page("/send", () => import("../pages/send/Send")),
     page("/smtp-credentials", () => import("../pages/credentials/Credentials")),
     page("/keys", () => import("../pages/keys/Keys")),
+    hooksPage,
+    newHookPage,
+    hookPage,
     page("/webhooks", () => import("../pages/webhooks/Webhooks")),
     webhookPage,
     page("/account", () => import("../pages/account/AccountPage")),

@@ -14,7 +14,7 @@ interface Props {
   intro?: ReactNode;
   action?: ReactNode;
   back?: {
-    to: "/messages" | "/inbox" | "/domains" | "/accounts" | "/webhooks" | "/templates";
+    to: "/messages" | "/inbox" | "/domains" | "/accounts" | "/hooks" | "/webhooks" | "/templates";
     label: string;
   };
   /** Forms and reading matter are narrower than tables. */

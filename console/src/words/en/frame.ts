@@ -37,6 +37,7 @@ export const frame = {
     templates: "Templates",
     credentials: "SMTP credentials",
     keys: "API keys",
+    hooks: "Event hooks",
     webhooks: "Webhooks",
     account: "Account",
     attempts: "Sign-in attempts",

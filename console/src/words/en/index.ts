@@ -2,6 +2,7 @@
 import { account } from "./account";
 import { credits } from "./credits";
 import { frame } from "./frame";
+import { hooks } from "./hooks";
 import { operator } from "./operator";
 import { security } from "./security";
 import { sending } from "./sending";
@@ -21,4 +22,5 @@ export const en = {
   ...templates,
   ...tracking,
   ...webhooks,
+  ...hooks,
 } as const;

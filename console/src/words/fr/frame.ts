@@ -40,6 +40,7 @@ export const frame: Shape<typeof english> = {
     templates: "Modèles",
     credentials: "Identifiants SMTP",
     keys: "Clés d’API",
+    hooks: "Règles et scripts",
     webhooks: "Webhooks",
     account: "Compte",
     security: "Sécurité",

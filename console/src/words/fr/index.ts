@@ -3,6 +3,7 @@ import type { Words } from "..";
 import { account } from "./account";
 import { credits } from "./credits";
 import { frame } from "./frame";
+import { hooks } from "./hooks";
 import { operator } from "./operator";
 import { security } from "./security";
 import { sending } from "./sending";
@@ -22,4 +23,5 @@ export const fr: Words = {
   ...templates,
   ...tracking,
   ...webhooks,
+  ...hooks,
 };

@@ -1,0 +1,26 @@
+import { describe, expect, it } from "vitest";
+import { NEW_RULE, RULES, ruleForm, ruleText } from "./rule";
+
+describe("a rule", () => {
+  it("is read back as it was written, whichever it is", () => {
+    for (const rule of RULES) {
+      const body = ruleText({
+        ...NEW_RULE,
+        rule,
+        patterns: "@a.example\nb@c.example",
+        tags: "one, two",
+        header: "X-Team",
+        tag: "order",
+        stream: "news",
+        text: rule === "route" ? "" : "No.",
+      });
+      expect(ruleText(ruleForm(body))).toBe(body);
+    }
+  });
+
+  it("says only what was filled in", () => {
+    const body = ruleText({ ...NEW_RULE, patterns: " @a.example ,\n\n b@c.example;" });
+    expect(JSON.parse(body)).toEqual({ rule: "block_recipients", patterns: ["@a.example", "b@c.example"] });
+    expect(ruleForm("no JSON")).toEqual(NEW_RULE);
+  });
+});
