@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::bell::{Bells, Topics};
 use crate::error::{ErrorKind, Result, StoreError};
+use crate::faults::{Edge, Faults};
 use crate::ids::Id;
 use crate::link::{Link, Mode};
 use crate::stats::Counters;
@@ -31,6 +32,8 @@ pub(crate) trait Job: Send {
     fn mode(&self) -> Mode;
     /// Where it stands in a batch.
     fn order(&self) -> Order;
+    /// What it does, in a few words.
+    fn name(&self) -> &'static str;
     /// Gives the caller what the closure returned last, or the error.
     fn answer(self: Box<Self>, outcome: Result<()>);
 }
@@ -92,6 +95,10 @@ where
 
     fn order(&self) -> Order {
         self.label.order
+    }
+
+    fn name(&self) -> &'static str {
+        self.label.name
     }
 
     fn answer(self: Box<Self>, outcome: Result<()>) {
@@ -194,6 +201,7 @@ impl Queue {
 pub(crate) struct Shared {
     pub(crate) counters: Arc<Counters>,
     pub(crate) bells: Bells,
+    pub(crate) faults: Faults,
 }
 
 /// Starts a thread that commits what waits in `queue`.
@@ -351,11 +359,18 @@ fn attempt(link: &mut Link, jobs: &mut VecDeque<Box<dyn Job>>, shared: &Shared) 
             break;
         }
     }
+    let labels = || jobs.iter().take(done).map(|job| job.name());
+    if let Err(error) = shared.faults.pass(Edge::Before, labels()) {
+        return failed(link, error, None, false);
+    }
     if let Err(error) = link.commit() {
         let culprit = link.culprit();
         return failed(link, error, culprit, true);
     }
     shared.counters.committed((done, statements), begun.elapsed());
+    if let Err(error) = shared.faults.pass(Edge::After, labels()) {
+        return failed(link, error, None, true);
+    }
     shared.bells.ring(topics);
     End::Committed(done)
 }
@@ -393,7 +408,13 @@ fn attempt_alone(link: &mut Link, job: &mut dyn Job, shared: &Shared) -> (Result
             return (again.map_or(outcome, Err), false);
         }
     }
-    let outcome = link.commit();
+    let label = || std::iter::once(job.name());
+    if let Err(error) = shared.faults.pass(Edge::Before, label()) {
+        link.rollback();
+        return (Err(error), false);
+    }
+    let committed = link.commit();
+    let outcome = committed.and_then(|()| shared.faults.pass(Edge::After, label()));
     if outcome.is_ok() {
         shared.counters.committed((1, statements), begun.elapsed());
         shared.bells.ring(topics);

@@ -11,6 +11,7 @@ use crate::bell::{Bell, Topic};
 use crate::clock::Clock;
 use crate::dialect::Engine;
 use crate::error::{ErrorKind, Result, StoreError};
+use crate::faults::Faults;
 use crate::ids::{Id, Ids};
 use crate::link::{Link, Mode};
 use crate::migrate;
@@ -115,7 +116,10 @@ impl Db {
             bell,
         } = parts;
         let engine = writers.first().map_or(Engine::Sqlite, Link::engine);
-        let shared = Shared::default();
+        let shared = Shared {
+            faults: Faults::ordered(),
+            ..Shared::default()
+        };
         let listener = bell
             .map(|server| {
                 let name = Ids::new().next(Clock::system().now()).to_string();

@@ -8,6 +8,7 @@ mod db;
 mod dialect;
 mod error;
 pub mod events;
+mod faults;
 mod ids;
 mod link;
 mod migrate;

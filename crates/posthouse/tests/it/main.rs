@@ -11,6 +11,7 @@ mod crash;
 mod credentials;
 mod delivery;
 mod dkim;
+mod faults;
 mod guard;
 mod harness;
 mod hooks;

@@ -1,5 +1,7 @@
 //! A client for the HTTP API: JSON in, status and JSON out, signed in by cookie or key.
 
+use std::io;
+
 use serde_json::Value;
 use ureq::Agent;
 use ureq::http::Request;
@@ -122,8 +124,18 @@ impl Http {
         )
     }
 
+    /// [`Self::post`] to a server that may go away meanwhile.
+    pub fn try_post(&self, path: &str, body: &Value) -> io::Result<Answer> {
+        self.try_send("POST", path, Some(("application/json", body.to_string())))
+    }
+
     #[track_caller]
     fn send(&self, method: &str, path: &str, body: Option<(&str, String)>) -> Answer {
+        self.try_send(method, path, body)
+            .unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    fn try_send(&self, method: &str, path: &str, body: Option<(&str, String)>) -> io::Result<Answer> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base));
@@ -145,8 +157,8 @@ impl Http {
                 .run(request.header("content-type", kind).body(body).unwrap()),
             None => self.agent.run(request.body(()).unwrap()),
         };
-        let mut response = response.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
-        Answer {
+        let mut response = response.map_err(ureq::Error::into_io)?;
+        Ok(Answer {
             status: response.status().as_u16(),
             headers: response
                 .headers()
@@ -159,7 +171,7 @@ impl Http {
                 })
                 .collect(),
             text: response.body_mut().read_to_string().unwrap_or_default(),
-        }
+        })
     }
 }
 

@@ -203,10 +203,17 @@ impl Posthouse {
 
     /// Starts again on the same data, after `kill` or `stop`. Ports are new.
     pub fn start_again(&mut self) {
+        self.start_again_in(&[]);
+    }
+
+    /// The same with these in its environment, this once.
+    pub fn start_again_in(&mut self, environment: &[(&str, &str)]) {
         assert!(self.child.is_none(), "still running");
         self.log.lock().unwrap().clear();
         self.setup.write_config();
-        self.child = Some(spawn(self.setup.command(&["serve"]), &self.log));
+        let mut command = self.setup.command(&["serve"]);
+        command.envs(environment.iter().copied());
+        self.child = Some(spawn(command, &self.log));
         self.wait_until_it_listens();
     }
 
