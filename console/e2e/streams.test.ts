@@ -37,9 +37,17 @@ describe("streams", () => {
     await dialog.getByRole("textbox", { name: "Short name" }).fill("receipts");
     await dialog.getByRole("button", { name: "Create a stream" }).click();
     await said("Receipts was created").waitFor();
-    await page.getByRole("button", { name: "Rename: Receipts" }).click();
-    await page.getByRole("dialog").getByRole("textbox", { name: "Name" }).fill("All receipts");
-    await page.getByRole("dialog").getByRole("button", { name: "Rename" }).click();
+    await page.getByRole("button", { name: "Change: Receipts" }).click();
+    await dialog.getByRole("textbox", { name: "Name" }).fill("All receipts");
+    await dialog.getByRole("switch", { name: "Unsubscribe link" }).click({ force: true });
+    await settled(page);
+    await picture(page, "stream-change-dialog");
+    await dialog.getByRole("button", { name: "Save" }).click();
+    await page
+      .getByRole("row")
+      .filter({ hasText: "All receipts" })
+      .getByRole("cell", { name: "Unsubscribe link" })
+      .waitFor();
     await page.getByRole("link", { name: "All receipts" }).waitFor();
     await page.getByRole("button", { name: "Archive: All receipts" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Archive" }).click();

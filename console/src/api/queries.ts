@@ -4,6 +4,7 @@ import { client, ok } from "./client";
 import type {
   Account,
   ChangeSmtpCredential,
+  ChangeStream,
   CreateKey,
   CreateSmtpCredential,
   CreateStream,
@@ -265,7 +266,7 @@ export const commands = {
   renewDomainKeys: (id: string) => ok(client.POST("/domains/{id}/keys", path(id))),
   checkDomain: (id: string) => ok(client.POST("/domains/{id}/check", path(id))),
   createStream: (body: CreateStream) => ok(client.POST("/streams", { body })),
-  changeStream: (slug: string, body: { name?: string; archived?: boolean }) =>
+  changeStream: (slug: string, body: ChangeStream) =>
     ok(client.PATCH("/streams/{slug}", { params: { path: { slug } }, body })),
   createKey: (body: CreateKey) => ok(client.POST("/keys", { body })),
   revokeKey: (id: string) => ok(client.DELETE("/keys/{id}", path(id))),

@@ -46,6 +46,7 @@ export type TrackingFigures = Schemas["TrackingFigures"];
 export type TrackingPoint = Schemas["TrackingPoint"];
 export type TrackingName = Schemas["TrackingName"];
 export type CreateStream = Schemas["CreateStream"];
+export type ChangeStream = Schemas["ChangeStream"];
 export type CreateKey = Schemas["CreateKey"];
 export type Hook = Schemas["Hook"];
 export type HookKind = Schemas["HookKind"];

@@ -23,6 +23,7 @@ mod hooks;
 mod impersonation;
 mod ip_credentials;
 mod limits;
+mod link_guesses;
 mod links;
 mod lockout;
 mod notices;
@@ -70,6 +71,7 @@ pub use hooks::{
 };
 pub use impersonation::{IMPERSONATION, Impersonation};
 pub use ip_credentials::{IpCredential, MOST_RANGES};
+pub use link_guesses::changes_by_link;
 pub use lockout::Lockout;
 pub use notices::{ChangedBy, Letter, Requester, Says, StepChange, webhook_paused};
 pub use people::{Account, AccountFilter, AccountSort, Login, NewAccount, OwnPassword};

@@ -59,7 +59,8 @@ pub struct Stream {
     /// What its mail tracks, where the message does not say.
     pub track_opens: bool,
     pub track_clicks: bool,
-    /// Whether its mail has a link to unsubscribe by, where the message does not say.
+    /// Whether its mail has a link to unsubscribe by at its end, where the message does not say. Marketing has the fields that
+    /// mail programs show a button for in any case.
     pub unsubscribe: bool,
     /// None for what every account has from its beginning.
     pub created_at: Option<Time>,
@@ -80,6 +81,9 @@ pub struct NewStream {
 pub struct StreamChange {
     pub name: Option<String>,
     pub archived: Option<bool>,
+    pub track_opens: Option<bool>,
+    pub track_clicks: Option<bool>,
+    pub unsubscribe: Option<bool>,
 }
 
 /// Why a message may not go in the stream that it names.
@@ -210,7 +214,7 @@ impl Accounts {
         }
     }
 
-    /// Renames a stream, archives it or takes it up again. One that credentials or keys are bound to is not archived.
+    /// Renames a stream, changes what its mail wants, archives it or takes it up again. One that credentials or keys are bound to is not archived.
     pub async fn change_stream(
         &self,
         account: Id,
@@ -230,6 +234,12 @@ impl Accounts {
             if let Some(name) = &name {
                 stream.name.clone_from(name);
             }
+            let turned = turn(&mut stream, &change);
+            let detail = if turned.is_empty() {
+                stream.name.clone()
+            } else {
+                turned
+            };
             let action = match change.archived {
                 Some(true) if stream.archived_at.is_none() => {
                     if stream.is_everybodys() {
@@ -250,12 +260,29 @@ impl Accounts {
                 _ => "stream.changed",
             };
             write(tx, account, &stream, now)?;
-            audit::note(tx, (audit, now), account, &by, action, &slug, &stream.name)?;
+            audit::note(tx, (audit, now), account, &by, action, &slug, &detail)?;
             bump(tx, account)?;
             Ok(Ok(stream))
         };
         self.inner.db.write("change a stream", change).await?
     }
+}
+
+/// Turns on and off what the change says; what it turned, in words.
+fn turn(stream: &mut Stream, change: &StreamChange) -> String {
+    let mut turned = Vec::new();
+    for (what, is, wanted) in [
+        ("opens", &mut stream.track_opens, change.track_opens),
+        ("clicks", &mut stream.track_clicks, change.track_clicks),
+        ("unsubscribe link", &mut stream.unsubscribe, change.unsubscribe),
+    ] {
+        let Some(wanted) = wanted.filter(|wanted| wanted != is) else {
+            continue;
+        };
+        *is = wanted;
+        turned.push(format!("{what} {}", if wanted { "on" } else { "off" }));
+    }
+    turned.join(", ")
 }
 
 /// The account's streams by their slugs, those that all have included.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use accounts::credits::{self, Charge};
 use accounts::smtp_credentials::Draws;
 use accounts::{
-    Allowance, Epoch, Hook, LimitOf, Principal, Reached, Stream, StreamFault, Taking, Terms, Validity, Via,
-    changes, smtp_credentials, streams,
+    Allowance, Epoch, Hook, LimitOf, Principal, Reached, Stream, StreamFault, StreamKind, Taking, Terms,
+    Validity, Via, changes, smtp_credentials, streams,
 };
 use bytes::Bytes;
 use mail::address::Address;
@@ -792,14 +792,14 @@ fn refusal(mut asked: Asked) -> Result<Asked, Reply> {
 
 impl Asks {
     /// What the message wants: what it says, else what its stream does, else nothing. Whoever says no to the link keeps its name
-    /// in the text as it is.
+    /// in the text as it is, but for marketing, whose readers have a way out in any case.
     fn wants(&self, stream: &Stream) -> Wants {
         if self.ours {
             return Wants::default();
         }
         let unsubscribe = if self.steering.unsubscribe.unwrap_or(stream.unsubscribe) {
             Unsubscribe::Yes
-        } else if self.names_link {
+        } else if self.names_link || stream.kind == StreamKind::Marketing {
             Unsubscribe::Named
         } else {
             Unsubscribe::No

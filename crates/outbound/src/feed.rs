@@ -10,7 +10,7 @@ use store::{Id, Result, Tx};
 use crate::spool::{self, Named};
 
 /// What events there are, as the log spells them.
-pub const KINDS: [&str; 12] = [
+pub const KINDS: [&str; 14] = [
     "accepted",
     "queued",
     "deferred",
@@ -23,6 +23,8 @@ pub const KINDS: [&str; 12] = [
     "complained",
     "opened",
     "clicked",
+    "unsubscribed",
+    "resubscribed",
 ];
 
 /// Events looked at in one transaction.

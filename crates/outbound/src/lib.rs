@@ -23,10 +23,11 @@ pub mod suppressions;
 pub mod templates;
 pub mod token;
 pub mod tracking;
+pub mod unsubscribe;
 pub mod webhooks;
 
 pub use model::{Accepted, Given, Origin, Refused, Submission, off_the_workers};
-pub use outbound::{Imported, Made, Outbound, Suppress, Suppressed, Wording};
+pub use outbound::{Imported, Made, Outbound, Preferences, Subscription, Suppress, Suppressed, Wording};
 pub use schedule::Parts;
 pub use settings::Settings;
 pub use spool::history;

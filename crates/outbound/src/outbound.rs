@@ -1,5 +1,6 @@
 //! Sending as the binary holds it: the door, the scheduler, and what can be asked of them.
 
+mod links;
 mod reports;
 mod suppressions;
 mod templates;
@@ -23,6 +24,7 @@ use crate::spool::history::{self, Detail, Filter, Provenance, Summary};
 use crate::spool::transcripts;
 use crate::spool::{self, Cancelled, Changed};
 
+pub use links::{Preferences, Subscription};
 pub use suppressions::{Imported, Suppress, Suppressed};
 pub use templates::{Made, Wording};
 

@@ -179,6 +179,12 @@ function Accepted({ mail }: { mail: Message }) {
   const { t } = useTranslation();
   const { origin } = mail;
   const way = WAYS.find((one) => one === origin.via);
+  const { unsubscribe, track_opens, track_clicks } = mail.wants;
+  const wanted = [
+    unsubscribe !== "none" && t("streams.wanted.unsubscribe"),
+    track_opens && t("streams.wanted.track_opens"),
+    track_clicks && t("streams.wanted.track_clicks"),
+  ].filter(Boolean);
   return (
     <Section title={t("message.accepted")}>
       <Paper className={classes.accepted}>
@@ -217,6 +223,7 @@ function Accepted({ mail }: { mail: Message }) {
                 {mail.stream}
               </Link>,
             ],
+            wanted.length > 0 && [t("message.field.wants"), wanted.join(", ")],
             mail.tags.length > 0 && [
               t("message.field.tags"),
               <Group key="tags" gap={6}>

@@ -1,5 +1,5 @@
-/** The streams that the account's mail is sorted into: make one, rename it, archive it and take it up again. */
-import { Button, Group, Radio, Stack, TextInput } from "@mantine/core";
+/** The streams that the account's mail is sorted into: make one, change what its mail wants, archive it and take it up again. */
+import { Button, Group, Radio, Stack, Switch, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useDisclosure } from "@mantine/hooks";
 import { IconPlus } from "@tabler/icons-react";
@@ -23,8 +23,8 @@ export function Component() {
   const { t } = useTranslation();
   const query = useQuery(streams);
   const [creating, dialog] = useDisclosure();
-  const [renaming, rename] = useState<Stream>();
-  const columns = useColumns(rename);
+  const [changing, change] = useState<Stream>();
+  const columns = useColumns(change);
   return (
     <Page
       title={t("streams.title")}
@@ -39,12 +39,12 @@ export function Component() {
     >
       <List id="streams" label={t("streams.title")} columns={columns} query={query} />
       <Creating opened={creating} close={dialog.close} />
-      {renaming && <Renaming key={renaming.slug} stream={renaming} close={() => rename(undefined)} />}
+      {changing && <Changing key={changing.slug} stream={changing} close={() => change(undefined)} />}
     </Page>
   );
 }
 
-function useColumns(rename: (stream: Stream) => void): Column<Stream & { id: string }>[] {
+function useColumns(change: (stream: Stream) => void): Column<Stream & { id: string }>[] {
   const { t } = useTranslation();
   const mayChange = useQuery(session).data?.login.scopes.includes("account") === true;
   const archive = useAct({
@@ -67,7 +67,7 @@ function useColumns(rename: (stream: Stream) => void): Column<Stream & { id: str
     numeric: true,
     cell: (row) => (
       <Group gap="xs" wrap="nowrap" justify="flex-end">
-        <RowAct label={t("streams.rename")} name={row.name} act={() => rename(row)} />
+        <RowAct label={t("streams.change")} name={row.name} act={() => change(row)} />
         {!row.built_in && (
           <RowAct
             label={t(row.archived_at ? "streams.restore" : "streams.archive")}
@@ -104,6 +104,16 @@ function useColumns(rename: (stream: Stream) => void): Column<Stream & { id: str
       cell: (row) => t(`streams.kinds.${row.kind}`),
       text: (row) => row.kind,
     },
+    {
+      id: "wants",
+      header: t("streams.wants"),
+      need: 2,
+      cell: (row) =>
+        wants(row)
+          .map((one) => t(`streams.wanted.${one}`))
+          .join(", ") || t("streams.nothing"),
+      text: (row) => wants(row).join(" "),
+    },
     agoColumn({
       id: "archived",
       header: t("streams.archivedAt"),
@@ -113,6 +123,12 @@ function useColumns(rename: (stream: Stream) => void): Column<Stream & { id: str
     }),
     ...(mayChange ? [acts] : []),
   ];
+}
+
+const WANTS = ["unsubscribe", "track_opens", "track_clicks"] as const;
+
+function wants(stream: Stream) {
+  return WANTS.filter((one) => stream[one]);
 }
 
 function Creating({ opened, close }: { opened: boolean; close: () => void }) {
@@ -175,29 +191,43 @@ function Creating({ opened, close }: { opened: boolean; close: () => void }) {
   );
 }
 
-function Renaming({ stream, close }: { stream: Stream; close: () => void }) {
+function Changing({ stream, close }: { stream: Stream; close: () => void }) {
   const { t } = useTranslation();
+  const { name, unsubscribe, track_opens, track_clicks } = stream;
   const form = useForm({
-    initialValues: { name: stream.name },
+    initialValues: { name, unsubscribe, track_opens, track_clicks },
     validate: { name: (name) => (name.trim() === "" ? t("streams.needName") : null) },
   });
-  const rename = useAct({
-    run: ({ name }: { name: string }) => commands.changeStream(stream.slug, { name }),
+  const change = useAct({
+    run: (values: typeof form.values) => commands.changeStream(stream.slug, values),
     stale: [["streams"]],
-    said: ({ name }) => t("streams.renamed", { name }),
+    said: ({ name }) => t("streams.changed", { name }),
     done: close,
   });
+  const hint = {
+    unsubscribe: t(stream.kind === "marketing" ? "streams.hint.marketingLink" : "streams.hint.unsubscribe"),
+    track_opens: t("streams.hint.track_opens"),
+    track_clicks: t("streams.hint.track_clicks"),
+  };
   return (
     <FormDialog
       opened
       close={close}
-      title={t("streams.renameTitle", { name: stream.name })}
-      onSubmit={form.onSubmit((values) => rename.mutate(values))}
-      submit={t("streams.rename")}
-      busy={rename.isPending}
-      fault={rename.error}
+      title={t("streams.changeTitle", { name: stream.name })}
+      onSubmit={form.onSubmit((values) => change.mutate(values))}
+      submit={t("streams.save")}
+      busy={change.isPending}
+      fault={change.error}
     >
       <TextInput label={t("streams.name")} required data-autofocus {...form.getInputProps("name")} />
+      {WANTS.map((one) => (
+        <Switch
+          key={one}
+          label={t(`streams.wanted.${one}`)}
+          description={hint[one]}
+          {...form.getInputProps(one, { type: "checkbox" })}
+        />
+      ))}
     </FormDialog>
   );
 }

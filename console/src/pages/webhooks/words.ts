@@ -32,6 +32,8 @@ export const KINDS = [
   "complained",
   "opened",
   "clicked",
+  "unsubscribed",
+  "resubscribed",
   "held",
   "queued",
   "cancelled",

@@ -103,9 +103,25 @@ export const sending = {
     marketingHint: "What somebody subscribed to: a newsletter, an offer.",
     needName: "Give it a name.",
     created: "{{name}} was created",
-    rename: "Rename",
-    renameTitle: "Rename {{name}}",
-    renamed: "It is called {{name}} now",
+    change: "Change",
+    changeTitle: "Change {{name}}",
+    save: "Save",
+    changed: "{{name}} was changed",
+    wants: "In its mail",
+    nothing: "Nothing added",
+    wanted: {
+      unsubscribe: "Unsubscribe link",
+      track_opens: "Opens",
+      track_clicks: "Clicks",
+    },
+    hint: {
+      unsubscribe:
+        "A line at the end of each message that does not place the link itself, and the button that mail programs show.",
+      marketingLink:
+        "A line at the end of each message that does not place the link itself. The button that mail programs show is there in any case.",
+      track_opens: "A picture that cannot be seen tells when a message is opened.",
+      track_clicks: "Links of the HTML lead past this server, which counts and goes on to where they lead.",
+    },
     archive: "Archive",
     archiveTitle: "Archive {{name}}?",
     archiveText:
@@ -162,6 +178,7 @@ export const sending = {
       noTls: "Not encrypted",
       listener: "Listener",
       stream: "Stream",
+      wants: "Added for each recipient",
       tags: "Tags",
       envelope: "Envelope sender",
       nullSender: "Empty, so that no reply can bounce back",

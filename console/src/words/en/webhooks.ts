@@ -92,6 +92,8 @@ export const webhooks = {
       complained: "complained: called spam",
       opened: "opened: the message was opened",
       clicked: "clicked: a link was followed",
+      unsubscribed: "unsubscribed: wants no more of a stream",
+      resubscribed: "resubscribed: wants a stream again",
     },
   },
 } as const;

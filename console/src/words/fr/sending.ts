@@ -110,9 +110,25 @@ export const sending: Shape<typeof english> = {
     marketingHint: "Ce à quoi quelqu’un s’est abonné : une lettre d’information, une offre.",
     needName: "Donnez-lui un nom.",
     created: "{{name}} est créé",
-    rename: "Renommer",
-    renameTitle: "Renommer {{name}}",
-    renamed: "Il s’appelle désormais {{name}}",
+    change: "Modifier",
+    changeTitle: "Modifier {{name}}",
+    save: "Enregistrer",
+    changed: "{{name}} est modifié",
+    wants: "Dans ses messages",
+    nothing: "Rien d’ajouté",
+    wanted: {
+      unsubscribe: "Lien de désabonnement",
+      track_opens: "Ouvertures",
+      track_clicks: "Clics",
+    },
+    hint: {
+      unsubscribe:
+        "Une ligne à la fin de chaque message qui ne place pas lui-même le lien, et le bouton qu’affichent les logiciels de messagerie.",
+      marketingLink:
+        "Une ligne à la fin de chaque message qui ne place pas lui-même le lien. Le bouton qu’affichent les logiciels de messagerie est là dans tous les cas.",
+      track_opens: "Une image invisible dit quand un message est ouvert.",
+      track_clicks: "Les liens du HTML passent par ce serveur, qui les compte puis mène là où ils mènent.",
+    },
     archive: "Archiver",
     archiveTitle: "Archiver {{name}} ?",
     archiveText:
@@ -169,6 +185,7 @@ export const sending: Shape<typeof english> = {
       noTls: "Non chiffré",
       listener: "Point d’entrée",
       stream: "Flux",
+      wants: "Ajouté pour chaque destinataire",
       tags: "Étiquettes",
       envelope: "Expéditeur d’enveloppe",
       nullSender: "Vide, pour qu’aucune réponse ne revienne en boucle",

@@ -97,6 +97,8 @@ export const webhooks: Shape<typeof english> = {
       complained: "complained : signalé comme indésirable",
       opened: "opened : le message a été ouvert",
       clicked: "clicked : un lien a été suivi",
+      unsubscribed: "unsubscribed : ne veut plus d’un flux",
+      resubscribed: "resubscribed : veut à nouveau d’un flux",
     },
   },
 };

@@ -35,6 +35,8 @@ counters! {
     /// Recipients that bounced after their server had taken the message.
     bounced_late,
     complained,
+    /// Times that recipients left a stream or came back.
+    changed_by_link,
     /// Reports that said nothing, or nothing new.
     reports_of_nothing,
     expired,

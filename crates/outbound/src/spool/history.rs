@@ -11,7 +11,7 @@ use store::{Id, Result, Row, StoreError, Tx};
 
 use super::first_id_at;
 use super::insert::tags_from_text;
-use crate::model::{Origin, State};
+use crate::model::{Origin, State, Unsubscribe, Wants};
 
 /// Recipients that a list names before it says "and 12 more".
 const NAMED: i64 = 3;
@@ -69,6 +69,7 @@ pub struct Detail {
     pub message_id: String,
     pub envid: Option<String>,
     pub origin: Origin,
+    pub wants: Wants,
     pub content_available: bool,
     /// Until when the content stays once nobody waits for it any more.
     pub content_kept_until: Option<Time>,
@@ -176,7 +177,8 @@ fn containing_tag(tag: &str) -> String {
 /// One message; none when it is not there or another account's.
 pub fn detail(tx: &mut Tx<'_>, account: Option<Id>, id: Id) -> Result<Option<Detail>> {
     let row = tx.query_opt(
-        &format!("SELECT {COLUMNS}, m.reverse_path, m.message_id, m.envid, m.origin FROM messages m WHERE m.id = $1"),
+        &format!("SELECT {COLUMNS}, m.reverse_path, m.message_id, m.envid, m.origin, m.unsubscribe, m.track_opens, \
+             m.track_clicks FROM messages m WHERE m.id = $1"),
         &[id.into()],
     )?;
     let Some(row) = row else { return Ok(None) };
@@ -191,6 +193,11 @@ pub fn detail(tx: &mut Tx<'_>, account: Option<Id>, id: Id) -> Result<Option<Det
         message_id: row.text(10)?,
         envid: row.opt_text(11)?,
         origin: origin(&row.text(12)?)?,
+        wants: Wants {
+            unsubscribe: Unsubscribe::from_int(row.int(13)?),
+            track_opens: row.bool(14)?,
+            track_clicks: row.bool(15)?,
+        },
         content_available: body.is_some(),
         content_kept_until: body.map(|row| row.opt_time(0)).transpose()?.flatten(),
         recipients: recipients(tx, id)?,

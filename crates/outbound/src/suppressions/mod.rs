@@ -175,6 +175,42 @@ pub fn add(tx: &mut Tx<'_>, (id, now): (Id, Time), new: &New<'_>) -> Result<bool
     Ok(added > 0)
 }
 
+/// Why an address is on the lists of these streams and on that of all, by the stream.
+pub fn reasons(
+    tx: &mut Tx<'_>,
+    account: Id,
+    address: &Address,
+    streams: &[String],
+) -> Result<HashMap<String, Why>> {
+    let key = address.login_key();
+    let mut found = HashMap::new();
+    // By its whole key: the list of an account may be long.
+    for stream in std::iter::once(EVERY_STREAM).chain(streams.iter().map(String::as_str)) {
+        let row = tx.query_opt(
+            "SELECT why FROM suppressions WHERE account = $1 AND stream = $2 AND address_key = $3",
+            &[account.into(), stream.into(), (&key).into()],
+        )?;
+        if let Some(row) = row {
+            found.insert(stream.to_owned(), why(&row.text(0)?));
+        }
+    }
+    Ok(found)
+}
+
+/// Takes an address from a list that its owner put it on, and nobody else; false where it is not there.
+pub fn take_back(tx: &mut Tx<'_>, (account, stream, address): (Id, &str, &Address)) -> Result<bool> {
+    let removed = tx.execute(
+        "DELETE FROM suppressions WHERE account = $1 AND stream = $2 AND address_key = $3 AND why = $4",
+        &[
+            account.into(),
+            stream.into(),
+            (&address.login_key()).into(),
+            Why::Unsubscribe.as_str().into(),
+        ],
+    )?;
+    Ok(removed > 0)
+}
+
 /// Whether the people of the account put as many addresses on the list as they may, with `more` on top.
 pub fn is_full(tx: &mut Tx<'_>, account: Id, more: usize) -> Result<bool> {
     let row = tx.query_opt(

@@ -95,7 +95,7 @@ both_engines! {
             ("X-Posthouse-Unsubscribe: off\r\n", named, [0, 0, 0]),
             ("X-Posthouse-Unsubscribe: on\r\n", "Hi.", [2, 0, 0]),
             ("X-Posthouse-Stream: marketing\r\n", "Hi.", [2, 0, 0]),
-            ("X-Posthouse-Stream: marketing\r\nX-Posthouse-Unsubscribe: off\r\n", "Hi.", [0, 0, 0]),
+            ("X-Posthouse-Stream: marketing\r\nX-Posthouse-Unsubscribe: off\r\n", "Hi.", [1, 0, 0]),
             ("X-Posthouse-Track: opens\r\n", "Hi.", [0, 1, 0]),
             ("X-Posthouse-Track: opens, clicks\r\n", named, [1, 1, 1]),
             ("X-Posthouse-Track: none\r\n", "Hi.", [0, 0, 0]),

@@ -177,6 +177,11 @@ impl Sources {
             counts.complained,
         )?;
         page.counter(
+            "changed_by_link",
+            "Times that recipients left a stream or came back by their link",
+            counts.changed_by_link,
+        )?;
+        page.counter(
             "reports_of_nothing",
             "Reports that said nothing, or nothing new",
             counts.reports_of_nothing,

@@ -20,6 +20,7 @@ mod render;
 mod smtp;
 mod theme;
 mod tracked;
+mod unsubscribe;
 mod words;
 
 use std::path::PathBuf;
@@ -160,6 +161,11 @@ pub fn router(parts: Parts, site: Site) -> Router {
             router = router.route(&at(folder), get(|| async move { Redirect::permanent(&whole) }));
         }
     }
+    let mut links = Router::new();
+    for base in ["", Lang::En.base(), Lang::Fr.base()] {
+        let path = format!("{base}/u/{{token}}");
+        links = links.route(&path, get(unsubscribe::page).post(unsubscribe::change));
+    }
     router
         .route(Lang::En.base(), get(pages::home))
         .route(Lang::Fr.base(), get(pages::home))
@@ -174,5 +180,7 @@ pub fn router(parts: Parts, site: Site) -> Router {
             public.clone(),
             guard::refuse_foreign,
         ))
+        // Whoever has such a link may use it from anywhere: a mail program in a browser does, and there is no cookie to borrow.
+        .merge(links.layer(DefaultBodyLimit::max(FORM_LIMIT)))
         .with_state(public)
 }

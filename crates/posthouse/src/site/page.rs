@@ -66,7 +66,7 @@ impl Public {
         }
     }
 
-    /// A page that says one thing: `missing`, `foreign` or `busy`.
+    /// A page that says one thing: `missing`, `foreign`, `link_gone`, `too_many` or `busy`.
     pub fn message(&self, status: StatusCode, visit: &Visit, which: &str) -> Response {
         self.answer(status, "message.html", visit, context! { which })
     }

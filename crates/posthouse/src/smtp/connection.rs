@@ -14,7 +14,6 @@ use bytes::BytesMut;
 use mail::address::Address;
 use mail::replies;
 use mail::smtp::server::{Session, Step, Tls, Verdict};
-use outbound::token::About;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -25,6 +24,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use tracing::{debug, info};
 
 use super::clock::{Patience, Transfer};
+use super::inbound::Arriving;
 use super::slots::Slot;
 use super::{Counters, Door, Kind, Shared};
 use crate::budget::Share;
@@ -52,8 +52,8 @@ pub(super) struct Connection {
     streaming: bool,
     /// Who sends: signed in, or known by address since the last MAIL.
     pub(super) principal: Option<Principal>,
-    /// On the inbound listener: whom the return path of the open transaction stands for.
-    pub(super) about: Option<About>,
+    /// On the inbound listener: what the mail of the open transaction is.
+    pub(super) arriving: Option<Arriving>,
     /// The reverse-path of the open transaction, and whom hooks let in as its recipients.
     pub(super) sender: Option<Address>,
     pub(super) named: Vec<String>,
@@ -117,7 +117,7 @@ impl Connection {
             input: BytesMut::with_capacity(READ),
             streaming: false,
             principal: None,
-            about: None,
+            arriving: None,
             sender: None,
             named: Vec::new(),
             quota: None,

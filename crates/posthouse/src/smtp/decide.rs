@@ -125,7 +125,7 @@ impl Connection {
         if self.shared.stop.is_cancelled() {
             return Verdict::Close(replies::SHUTTING_DOWN);
         }
-        self.about = None;
+        self.arriving = None;
         let judged = match self.may_send(reverse_path.as_ref()).await {
             Ok(Verdict::Accept) => self.hooks_at_mail(reverse_path.as_ref()).await,
             other => other,
@@ -253,7 +253,7 @@ impl Connection {
     /// Hands the message to the only door; the 250 follows its being on disk.
     pub(super) async fn message(&mut self, envelope: Envelope, smtputf8: bool, body: Bytes) -> Verdict {
         if self.door.kind == Kind::Inbound {
-            return self.report(body).await;
+            return self.arrived(envelope.reverse_path.is_none(), body).await;
         }
         let Some(principal) = self.principal.clone() else {
             return Verdict::Refuse(replies::RELAY_DENIED);

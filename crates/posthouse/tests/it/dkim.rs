@@ -46,7 +46,7 @@ pub fn judged_by_dkimpy(message: &[u8], records: &[(String, String)]) -> Vec<Str
 }
 
 /// What opendkim says about the message.
-fn judged_by_opendkim(message: &[u8], records: &[(String, String)]) -> String {
+pub fn judged_by_opendkim(message: &[u8], records: &[(String, String)]) -> String {
     let home = TempDir::new().unwrap();
     let [keys, config, file] = ["keys", "opendkim.conf", "message"].map(|name| home.path().join(name));
     let lines: Vec<String> = records

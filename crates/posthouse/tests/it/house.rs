@@ -33,7 +33,7 @@ const HEAVY: [(&str, &str); 18] = [
 ];
 
 /// The modules of `outbound`, left to right: a module uses only modules before it.
-const OUTBOUND_MODULES: [&str; 23] = [
+const OUTBOUND_MODULES: [&str; 24] = [
     "model",
     "simulator",
     "token",
@@ -48,6 +48,7 @@ const OUTBOUND_MODULES: [&str; 23] = [
     "capture",
     "settle",
     "feedback",
+    "unsubscribe",
     "settings",
     "route",
     "domains",

@@ -32,6 +32,7 @@ mod site;
 mod smtp_raw;
 mod steering;
 mod tls;
-mod transcripts;
 mod tracking;
+mod transcripts;
+mod unsubscribe;
 mod webhooks;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mail::reply::Enhanced;
 use mail::time::Time;
 use outbound::history::{Attempt, Detail, Recipient};
-use outbound::model::Origin;
+use outbound::model::{Origin, Unsubscribe, Wants};
 use outbound::tracking::Engaged;
 use serde::Serialize;
 use store::events::Logged;
@@ -42,6 +42,7 @@ pub struct MessageView {
     #[schema(required = true)]
     envid: Option<String>,
     origin: OriginView,
+    wants: WantsView,
     /// Whether content, source and HTML can still be read.
     content_available: bool,
     /// Until when at least; null while somebody waits for it or when it is gone.
@@ -50,6 +51,31 @@ pub struct MessageView {
     recipients: Vec<RecipientView>,
     /// What happened, in order.
     events: Vec<MessageEvent>,
+}
+
+/// What each recipient's copy has of its own, as the message or its stream said when it was accepted.
+#[derive(Serialize, ToSchema)]
+#[schema(as = MessageWants)]
+struct WantsView {
+    /// `none`; `named`: where the message names it, and in its header; `appended`: at the end of a text that does not name it, too.
+    #[schema(example = "appended")]
+    unsubscribe: &'static str,
+    track_opens: bool,
+    track_clicks: bool,
+}
+
+impl From<Wants> for WantsView {
+    fn from(wants: Wants) -> Self {
+        Self {
+            unsubscribe: match wants.unsubscribe {
+                Unsubscribe::No => "none",
+                Unsubscribe::Named => "named",
+                Unsubscribe::Yes => "appended",
+            },
+            track_opens: wants.track_opens,
+            track_clicks: wants.track_clicks,
+        }
+    }
 }
 
 /// How a message came in.
@@ -188,6 +214,7 @@ impl MessageView {
             message_id: detail.message_id,
             envid: detail.envid,
             origin: detail.origin.into(),
+            wants: detail.wants.into(),
             content_available: detail.content_available,
             content_kept_until: detail.content_kept_until.map(Time::rfc3339),
             recipients: detail

@@ -62,6 +62,13 @@ struct StreamView {
     #[schema(example = "Receipts")]
     name: String,
     kind: KindName,
+    /// Whether a link to unsubscribe by stands at the end of its messages that name none. Those of a marketing stream have the
+    /// header fields that mail programs show a button for in any case.
+    unsubscribe: bool,
+    /// Whether it counts who opens its messages.
+    track_opens: bool,
+    /// Whether it counts who follows the links in them.
+    track_clicks: bool,
     /// Every account has it: it is there without being made and is not archived.
     built_in: bool,
     /// Null for one that every account has.
@@ -79,6 +86,9 @@ impl From<Stream> for StreamView {
             slug: stream.slug,
             name: stream.name,
             kind: stream.kind.into(),
+            unsubscribe: stream.unsubscribe,
+            track_opens: stream.track_opens,
+            track_clicks: stream.track_clicks,
             created_at: stream.created_at.map(Time::rfc3339),
             archived_at: stream.archived_at.map(Time::rfc3339),
         }
@@ -148,9 +158,13 @@ struct ChangeStream {
     name: Option<String>,
     /// An archived stream takes no more messages; what went in it stays readable.
     archived: Option<bool>,
+    /// What is said of these three holds for messages that are accepted from now on and do not say otherwise themselves.
+    unsubscribe: Option<bool>,
+    track_opens: Option<bool>,
+    track_clicks: Option<bool>,
 }
 
-/// Rename, archive or restore a stream
+/// Change, archive or restore a stream
 ///
 /// One that credentials or keys are bound to cannot be archived.
 #[utoipa::path(
@@ -174,6 +188,9 @@ async fn change(
     let change = StreamChange {
         name: change.name,
         archived: change.archived,
+        track_opens: change.track_opens,
+        track_clicks: change.track_clicks,
+        unsubscribe: change.unsubscribe,
     };
     let changed = parts
         .accounts

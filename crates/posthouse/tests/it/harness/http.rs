@@ -130,7 +130,7 @@ impl Http {
     }
 
     #[track_caller]
-    fn send(&self, method: &str, path: &str, body: Option<(&str, String)>) -> Answer {
+    pub fn send(&self, method: &str, path: &str, body: Option<(&str, String)>) -> Answer {
         self.try_send(method, path, body)
             .unwrap_or_else(|error| panic!("{method} {path}: {error}"))
     }

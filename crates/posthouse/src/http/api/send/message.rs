@@ -65,6 +65,11 @@ pub(super) struct SendMessage {
     #[serde(default)]
     #[schema(required = false)]
     sandbox: bool,
+    /// Whether a link to unsubscribe by stands at the end of a text that does not name it; without, as its stream does. What
+    /// `{{unsubscribe_url}}` stands for is there either way, unless this is false.
+    unsubscribe: Option<bool>,
+    /// What is tracked of it; without, as its stream does.
+    track: Option<TrackIn>,
     /// Sent again within 24 hours with the same content, it answers as the first time and sends nothing. Up to 255 bytes; the
     /// header `Idempotency-Key` says the same.
     #[schema(example = "order-4711")]
@@ -78,6 +83,18 @@ pub(super) struct SendMessage {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>, example = json!({"name": "Bob"}))]
     data: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// What is tracked of a message.
+#[derive(Clone, Copy, Deserialize, Serialize, ToSchema)]
+#[schema(as = SendTrack)]
+struct TrackIn {
+    #[serde(default)]
+    #[schema(required = false)]
+    opens: bool,
+    #[serde(default)]
+    #[schema(required = false)]
+    clicks: bool,
 }
 
 /// A file to go with a message.
@@ -334,6 +351,11 @@ impl Faults {
     fn steering(&mut self, message: &SendMessage, now: Time) -> Steering {
         let mut steering = Steering {
             sandbox: message.sandbox,
+            unsubscribe: message.unsubscribe,
+            track: message.track.map(|track| steer::Track {
+                opens: track.opens,
+                clicks: track.clicks,
+            }),
             ..Steering::default()
         };
         let mut read = |field: &str, fault: SteerFault| self.add(field, &format!("it {fault}"));
@@ -363,7 +385,7 @@ impl Faults {
         if message.headers.keys().any(|name| is_steering(name)) {
             self.add(
                 "headers",
-                "what steers the message stands in fields of their own: stream, tags, send_at, sandbox, idempotency_key",
+                "what steers the message stands in fields of their own: stream, tags, send_at, sandbox, unsubscribe, track, idempotency_key",
             );
         }
         steering
