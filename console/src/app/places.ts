@@ -1,6 +1,8 @@
 /** The places of the console in the order of the rail; the search knows the same ones. */
 import {
+  IconApi,
   IconBan,
+  IconChartBar,
   IconCoins,
   IconGauge,
   IconHistory,
@@ -33,6 +35,8 @@ import type { Me, Scope } from "../api/types";
 type PlaceTo =
   | "/"
   | "/messages"
+  | "/statistics"
+  | "/try"
   | "/inbox"
   | "/send"
   | "/smtp"
@@ -61,7 +65,7 @@ type PlaceTo =
 
 export interface Place {
   to: PlaceTo;
-  label: `nav.${"overview" | "messages" | "inbox" | "send" | "smtp" | "domains" | "streams" | "tracking" | "templates" | "suppressions" | "credentials" | "keys" | "hooks" | "webhooks" | "account" | "attempts" | "credits" | "security" | "users" | "audit" | "auditAll" | "accounts" | "queue" | "ranges" | "lockouts" | "vouchers" | "announcements"}`;
+  label: `nav.${"overview" | "messages" | "statistics" | "tryApi" | "inbox" | "send" | "smtp" | "domains" | "streams" | "tracking" | "templates" | "suppressions" | "credentials" | "keys" | "hooks" | "webhooks" | "account" | "attempts" | "credits" | "security" | "users" | "audit" | "auditAll" | "accounts" | "queue" | "ranges" | "lockouts" | "vouchers" | "announcements"}`;
   Icon: ComponentType<{ size?: number; stroke?: number; "aria-hidden"?: boolean }>;
   exact?: boolean;
   /** The scope that the page asks for; without one everybody may look. */
@@ -81,6 +85,7 @@ function everywhere(me: Me): Group[] {
   const first: Place[] = [
     { to: "/", label: "nav.overview", Icon: IconGauge, exact: true },
     { to: "/messages", label: "nav.messages", Icon: IconMail },
+    { to: "/statistics", label: "nav.statistics", Icon: IconChartBar },
     // Where mail is delivered for real there is no inbox to look into.
     ...(me.server.route === "capture"
       ? [{ to: "/inbox", label: "nav.inbox", Icon: IconInbox } as const]
@@ -98,6 +103,7 @@ function everywhere(me: Me): Group[] {
     { to: "/keys", label: "nav.keys", Icon: IconKey, needs: "credentials" },
     { to: "/hooks", label: "nav.hooks", Icon: IconScript, own: true },
     { to: "/webhooks", label: "nav.webhooks", Icon: IconWebhook, own: true },
+    { to: "/try", label: "nav.tryApi", Icon: IconApi, own: true },
   ];
   const own: Place[] = [
     { to: "/account", label: "nav.account", Icon: IconUser, exact: true },

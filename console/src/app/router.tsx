@@ -10,6 +10,7 @@ import {
 } from "@tanstack/react-router";
 import { session, setup } from "../api/queries";
 import { readSearch } from "../pages/messages/filter";
+import { type Days, PERIODS } from "../pages/statistics/range";
 import { isReason } from "../pages/suppressions/reasons";
 import { PERIODS, type Period } from "../pages/tracking/periods";
 import { DELIVERY_STATES, type DeliveryState } from "../pages/webhooks/words";
@@ -167,6 +168,24 @@ const suppressionsPage = createRoute({
   component: lazyRouteComponent(() => import("../pages/suppressions/Suppressions"), "Component"),
 });
 
+const statisticsPage = createRoute({
+  getParentRoute: () => frame,
+  path: "/statistics",
+  validateSearch: (raw: Record<string, unknown>): { days?: Days } => {
+    const days = PERIODS.find((one) => one === String(raw.days));
+    return days ? { days } : {};
+  },
+  component: lazyRouteComponent(() => import("../pages/statistics/Statistics"), "Component"),
+});
+
+const tryPage = createRoute({
+  getParentRoute: () => frame,
+  path: "/try",
+  validateSearch: (raw: Record<string, unknown>): { operation?: string } =>
+    typeof raw.operation === "string" ? { operation: raw.operation } : {},
+  component: lazyRouteComponent(() => import("../pages/try/Try"), "Component"),
+});
+
 const webhookPage = createRoute({
   getParentRoute: () => frame,
   path: "/webhooks/$id",
@@ -227,6 +246,8 @@ const tree = root.addChildren([
     page("/domains", () => import("../pages/domains/Domains")),
     page("/domains/$id", () => import("../pages/domains/DomainPage")),
     page("/streams", () => import("../pages/streams/Streams")),
+    statisticsPage,
+    tryPage,
     page("/templates", () => import("../pages/templates/Templates")),
     page("/templates/$name", () => import("../pages/templates/TemplatePage")),
     trackingPage,

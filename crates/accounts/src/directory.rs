@@ -15,6 +15,7 @@ use store::{Id, Tx, Value};
 use crate::allowance::{self, DayLimits, OwnLimits};
 use crate::changes::{self, Epoch, Known, epoch};
 use crate::ranges::RangeTable;
+use crate::retention::{self, Retention};
 use crate::smtp_credentials::{self, Active};
 use crate::state::AccountState;
 use crate::{
@@ -45,6 +46,7 @@ struct View {
     holds: bool,
     /// Whether it ever suppressed an address.
     suppresses: bool,
+    retention: Retention,
     /// Stamp and role of each login.
     logins: HashMap<Id, (i64, Role)>,
     /// With the only stream that each sends in.
@@ -211,6 +213,11 @@ impl Accounts {
 
     pub(crate) async fn view_suppresses(&self, account: Id) -> Result<bool> {
         Ok(self.view(account).await?.is_some_and(|view| view.suppresses))
+    }
+
+    pub(crate) async fn view_retention(&self, account: Id) -> Result<Retention> {
+        let view = self.view(account).await?;
+        Ok(view.map_or_else(Retention::default, |view| view.retention))
     }
 
     /// The verified domains of an account and its confirmed login addresses: what it may send as, in words.
@@ -447,6 +454,7 @@ fn read_view(tx: &mut Tx<'_>, account: Id, host: domains::Host<'_>) -> store::Re
         limits: allowance::own(tx, account)?,
         holds,
         suppresses,
+        retention: retention::own(tx, account)?,
         logins,
         keys,
         no_smtp_password,

@@ -7,6 +7,7 @@ pub mod credits;
 pub mod domains;
 pub mod password;
 pub mod ranges;
+pub mod retention;
 pub mod smtp_credentials;
 pub mod streams;
 pub mod suppressing;

@@ -33,6 +33,7 @@ use crate::spool::{self, NewMessage, NewRecipient, Place, Settled};
 use crate::suppressions;
 use crate::tracking;
 
+const DAY: Duration = Duration::from_hours(24);
 /// How often a message is checked because its account changed between check and commit.
 const ROUNDS: u32 = 3;
 
@@ -82,6 +83,8 @@ struct Checked {
     sandboxed: bool,
     /// The hook that wants it sent to nobody.
     discarded: Option<String>,
+    /// How long its content is kept; none: until nobody waits for it.
+    keep_content: Option<Duration>,
     key: Option<Key>,
 }
 
@@ -164,6 +167,9 @@ impl Door {
         for _ in 0..ROUNDS {
             let checked = self.check_rights(&submission, &authors, &asks, epoch).await?;
             new.message.stream.clone_from(&checked.stream.slug);
+            new.keep_until = checked
+                .keep_content
+                .map(|kept| new.send_at().unwrap_or(now).plus(kept));
             new.message.wants = asks.wants(&checked.stream);
             // In a task of its own: a client that goes away in the middle must not leave a stored message nobody delivers.
             let door = self.clone();
@@ -377,6 +383,9 @@ impl Door {
         }
         let allowance = accounts.allowance(principal, recipients()).await;
         let suppresses = accounts.suppresses(principal.account).await;
+        let own = accounts.retention(principal.account).await;
+        let own = own.map_err(|error| unavailable(&error))?.content;
+        let kept = own.map_or(self.parts.settings.keep_content, |days| DAY * days);
         Ok(Checked {
             via: principal.via,
             at: epoch,
@@ -389,6 +398,8 @@ impl Door {
             stream,
             sandboxed,
             discarded: asks.discarded.clone(),
+            // Our own mail holds links that open something; nobody is to find one in the history.
+            keep_content: (principal.via != Via::System && !kept.is_zero()).then_some(kept),
         })
     }
 
@@ -442,9 +453,8 @@ impl Door {
             message_id: shortened(reading.message_id),
             origin: submission.origin.to_json(),
             content: reading.content,
-            // Our own mail holds links that open something; nobody is to find one in the history.
-            keep_until: (!settings.keep_content.is_zero() && submission.principal.via != Via::System)
-                .then(|| leaves.plus(settings.keep_content)),
+            // What holds for its account says the check of its rights.
+            keep_until: None,
             recipients: recipients.collect(),
         }
     }

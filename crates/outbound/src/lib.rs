@@ -19,6 +19,7 @@ pub mod settings;
 pub mod settle;
 pub mod simulator;
 pub mod spool;
+pub mod statistics;
 pub mod suppressions;
 pub mod templates;
 pub mod token;

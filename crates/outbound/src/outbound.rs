@@ -20,9 +20,10 @@ use crate::model::{
 };
 use crate::schedule::{Core, LaneView, Parts, pauses};
 use crate::settle;
-use crate::spool::history::{self, Detail, Filter, Provenance, Summary};
+use crate::spool::history::{self, Detail, Exported, Filter, Provenance, Summary};
 use crate::spool::transcripts;
 use crate::spool::{self, Cancelled, Changed};
+use crate::statistics;
 
 pub use links::{Preferences, Subscription};
 pub use suppressions::{Imported, Suppress, Suppressed};
@@ -271,6 +272,37 @@ impl Outbound {
             .db
             .read("list messages", move |tx| history::list(tx, &filter))
             .await
+    }
+
+    /// The same with each recipient, for a sheet.
+    pub async fn export_messages(&self, filter: Filter) -> Result<Vec<(Summary, Vec<Exported>)>> {
+        let db = &self.0.parts.db;
+        db.read("export messages", move |tx| history::export(tx, &filter))
+            .await
+    }
+
+    /// What was counted of an account's mail.
+    pub async fn statistics(
+        &self,
+        account: Id,
+        by: statistics::By,
+        days: statistics::Range,
+    ) -> Result<Vec<statistics::Item>> {
+        let db = &self.0.parts.db;
+        db.read("read statistics", move |tx| {
+            statistics::read(tx, account, by, days)
+        })
+        .await
+    }
+
+    /// How long mail is kept where an account does not choose, and the most that it may choose, in days: content, then messages.
+    pub fn kept_days(&self) -> ((u32, u32), (u32, u32)) {
+        let settings = &self.0.parts.settings;
+        let days = |time: Duration| u32::try_from(time.as_secs().div_ceil(24 * 3600)).unwrap_or(u32::MAX);
+        (
+            (days(settings.keep_content), days(settings.keep_messages)),
+            (settings.most_content_days, settings.most_message_days),
+        )
     }
 
     /// One message with all that is known of it; `account` none may see everybody's.

@@ -37,6 +37,9 @@ pub struct Settings {
     pub keep_content: Duration,
     /// How long a message's rows stay after it came in.
     pub keep_messages: Duration,
+    /// The most that an account may choose for either, in days.
+    pub most_content_days: u32,
+    pub most_message_days: u32,
     /// The newest mails the local inbox holds for one account.
     pub inbox_messages: u64,
     /// Their octets together; of one account, too.
@@ -64,6 +67,8 @@ impl Settings {
             max_received: 50,
             keep_content: Duration::from_hours(3 * 24),
             keep_messages: Duration::from_hours(30 * 24),
+            most_content_days: 30,
+            most_message_days: 365,
             inbox_messages: 1_000,
             inbox_octets: 256 << 20,
         }

@@ -250,6 +250,14 @@ pub fn prune(tx: &mut Tx<'_>, before: Time, limit: i64) -> Result<u64> {
     )
 }
 
+/// Forgets what happened to one message, but for the newest event of all: see [`prune`].
+pub fn forget(tx: &mut Tx<'_>, message: Id) -> Result<()> {
+    tx.run(
+        "DELETE FROM events WHERE message = $1 AND seq < (SELECT max(seq) FROM events)",
+        &[message.into()],
+    )
+}
+
 fn logged(row: &Row) -> Result<Logged> {
     Ok(Logged {
         cursor: cursor(row)?,

@@ -161,6 +161,16 @@ const TREE: &[Migration] = &[
         name: "hooks",
         text: include_str!("../migrations/0030_hooks.sql"),
     },
+    Migration {
+        version: 31,
+        name: "retention",
+        text: include_str!("../migrations/0031_retention.sql"),
+    },
+    Migration {
+        version: 32,
+        name: "statistics",
+        text: include_str!("../migrations/0032_statistics.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

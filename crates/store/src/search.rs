@@ -19,6 +19,14 @@ impl<'a> Conditions<'a> {
         }
     }
 
+    /// Goes on with the condition that was added last; every `$` stands for this value.
+    pub fn extend(&mut self, more: &str, value: impl Into<Value<'a>>) {
+        self.values.push(value.into());
+        if let Some(last) = self.clauses.last_mut() {
+            last.push_str(&more.replace('$', &format!("${}", self.values.len())));
+        }
+    }
+
     /// Adds a condition that needs no value.
     pub fn demand(&mut self, clause: &str) {
         self.clauses.push(clause.to_owned());
@@ -59,11 +67,13 @@ mod tests {
         conditions.add("b = $", None::<i64>);
         conditions.add("(c LIKE $ OR d LIKE $)", Some("x"));
         conditions.add("f > $", Some(2_i64));
+        conditions.add("g IN (SELECT h WHERE i = $", Some(3_i64));
+        conditions.extend(" AND j = $)", 4_i64);
         assert_eq!(
             conditions.sql(),
-            " WHERE a = $1 AND (c LIKE $2 OR d LIKE $2) AND f > $3"
+            " WHERE a = $1 AND (c LIKE $2 OR d LIKE $2) AND f > $3 AND g IN (SELECT h WHERE i = $4 AND j = $5)"
         );
-        assert_eq!(conditions.values().len(), 3);
+        assert_eq!(conditions.values().len(), 5);
     }
 
     #[test]

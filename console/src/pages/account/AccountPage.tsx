@@ -18,6 +18,7 @@ import { State } from "../../parts/State";
 import { DayFacts } from "../accounts/DayLimits";
 import { GuardFacts } from "../accounts/Guarded";
 import classes from "./Account.module.css";
+import { Retention } from "./Retention";
 
 export function Component() {
   const { t } = useTranslation();
@@ -33,6 +34,7 @@ export function Component() {
         <Lines n={6} />
       )}
       {query.data && <Sending />}
+      {query.data && <Retention />}
       {me && !me.impersonation && <Password email={me.login.email} />}
     </Page>
   );

@@ -1,7 +1,7 @@
 /** The list of messages: filters in the address, searched and paged by the server, live without jumping. */
-import { Button, SegmentedControl, Select, TextInput } from "@mantine/core";
+import { Button, Group, SegmentedControl, Select, TextInput } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
-import { IconArrowUp, IconSearch, IconTag } from "@tabler/icons-react";
+import { IconArrowUp, IconDownload, IconSearch, IconTag } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useEffect, useMemo, useState } from "react";
@@ -19,7 +19,7 @@ import { usePaging } from "../../parts/paging";
 import { RECIPIENT_STATES, States } from "../../parts/State";
 import { StreamSelect } from "../../parts/StreamSelect";
 import { DateRange } from "./DateRange";
-import { isFiltered, type MessageSearch } from "./filter";
+import { isFiltered, type MessageSearch, sheetOf } from "./filter";
 import { useList } from "./useList";
 
 const route = getRouteApi("/frame/messages");
@@ -45,11 +45,24 @@ export function Component() {
       title={t("messages.title")}
       intro={search.all ? t("messages.introAll") : t("messages.intro")}
       action={
-        <May scope="send">
-          <Button component={Link} to="/send" variant="default">
-            {t("messages.send")}
-          </Button>
-        </May>
+        <Group gap="xs">
+          {!search.all && !me?.impersonation && (
+            <Button
+              component="a"
+              href={sheetOf(search)}
+              download="messages.csv"
+              variant="default"
+              leftSection={<IconDownload size={15} aria-hidden />}
+            >
+              {t("messages.export")}
+            </Button>
+          )}
+          <May scope="send">
+            <Button component={Link} to="/send" variant="default">
+              {t("messages.send")}
+            </Button>
+          </May>
+        </Group>
       }
     >
       <MessageFilters search={search} operator={operator} />

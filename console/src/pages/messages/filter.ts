@@ -71,3 +71,10 @@ export function asFilter(search: MessageSearch, limit: number): MessageFilter {
 export function isFiltered(search: MessageSearch): boolean {
   return Boolean(search.q || search.state || search.stream || search.tag || search.since || search.until);
 }
+
+/** Where the browser downloads the recipients of what is shown, all pages of it. */
+export function sheetOf(search: MessageSearch): string {
+  const { limit: _, after: __, ...filter } = asFilter(search, 0);
+  const asked = Object.entries(filter).filter(([, value]) => value !== undefined);
+  return `/api/v1/messages/export?${new URLSearchParams(asked.map(([name, value]) => [name, String(value)]))}`;
+}

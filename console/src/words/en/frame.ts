@@ -35,6 +35,8 @@ export const frame = {
     domains: "Sending domains",
     streams: "Streams",
     templates: "Templates",
+    statistics: "Statistics",
+    tryApi: "Try the API",
     credentials: "SMTP credentials",
     keys: "API keys",
     hooks: "Event hooks",

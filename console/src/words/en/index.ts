@@ -6,6 +6,7 @@ import { hooks } from "./hooks";
 import { operator } from "./operator";
 import { security } from "./security";
 import { sending } from "./sending";
+import { statistics } from "./statistics";
 import { suppressions } from "./suppressions";
 import { templates } from "./templates";
 import { tracking } from "./tracking";
@@ -18,6 +19,7 @@ export const en = {
   ...security,
   ...credits,
   ...operator,
+  ...statistics,
   ...suppressions,
   ...templates,
   ...tracking,

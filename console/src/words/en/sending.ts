@@ -44,6 +44,7 @@ export const sending = {
     certificateAct: "See the certificate",
   },
   messages: {
+    export: "Export recipients",
     title: "Messages",
     intro: "What you sent, and what became of it.",
     introAll: "What every account sent, and what became of it.",

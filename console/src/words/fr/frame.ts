@@ -38,6 +38,8 @@ export const frame: Shape<typeof english> = {
     domains: "Domaines d’envoi",
     streams: "Flux",
     templates: "Modèles",
+    statistics: "Statistiques",
+    tryApi: "Essayer l’API",
     credentials: "Identifiants SMTP",
     keys: "Clés d’API",
     hooks: "Règles et scripts",

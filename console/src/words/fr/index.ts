@@ -7,6 +7,7 @@ import { hooks } from "./hooks";
 import { operator } from "./operator";
 import { security } from "./security";
 import { sending } from "./sending";
+import { statistics } from "./statistics";
 import { suppressions } from "./suppressions";
 import { templates } from "./templates";
 import { tracking } from "./tracking";
@@ -19,6 +20,7 @@ export const fr: Words = {
   ...security,
   ...credits,
   ...operator,
+  ...statistics,
   ...suppressions,
   ...templates,
   ...tracking,

@@ -50,6 +50,7 @@ export const sending: Shape<typeof english> = {
     certificateAct: "Voir le certificat",
   },
   messages: {
+    export: "Exporter les destinataires",
     title: "Messages",
     intro: "Ce que vous avez envoyé, et ce qu’il en est advenu.",
     introAll: "Ce que tous les comptes ont envoyé, et ce qu’il en est advenu.",

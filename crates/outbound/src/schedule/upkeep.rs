@@ -3,17 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use accounts::retention;
 use mail::time::Time;
 use store::nodes::{self, HEARTBEAT, Heartbeat, LEASE};
 use store::{Id, Tx, events};
 
 use super::core::Core;
-use crate::{capture, idempotency, settle, spool, tracking};
+use crate::spool::{self, Keeping, PurgePlace};
+use crate::{capture, idempotency, settle, tracking};
 
 /// Pause between two looks for what is old.
 const PURGE_EVERY: Duration = Duration::from_mins(1);
 /// Rows removed in one transaction, so that mail never waits long behind it.
 const PURGE_STEP: u32 = 50;
+const DAY: Duration = Duration::from_hours(24);
+/// A message that was scheduled, and then tried for long, has its first event so much longer than its last.
+const LEFT_LATE: Duration = Duration::from_hours(40 * 24);
 /// Held rows given up at a time.
 const LAPSE_STEP: u64 = 100;
 
@@ -163,38 +168,67 @@ impl Core {
 
     /// Removes what is old, step by step, until nothing is.
     async fn purge(&self) {
+        let done = async {
+            self.purge_messages().await?;
+            self.purge_the_rest().await
+        };
+        if let Err(error) = done.await {
+            tracing::warn!(%error, "what is old could not be removed");
+        }
+    }
+
+    fn keeping(&self) -> Keeping {
         let settings = &self.parts.settings;
-        let now = self.now();
-        let oldest = now.minus(settings.keep_messages);
-        let inbox = (settings.inbox_messages, settings.inbox_octets);
-        let mut after = None;
-        while !self.stop.is_cancelled() {
-            let step = self
-                .parts
-                .db
-                .write("remove what is old", move |tx| {
-                    let purged = spool::purge(tx, now, oldest, after, PURGE_STEP)?;
-                    let captured = capture::purge(tx, oldest, inbox, PURGE_STEP)?;
-                    let events = events::prune(tx, oldest, i64::from(PURGE_STEP))?;
-                    let keys = idempotency::prune(tx, now, PURGE_STEP)?;
-                    let said = spool::transcripts::purge(tx, now, PURGE_STEP)?;
-                    let tracked = tracking::prune(tx, oldest, now, PURGE_STEP)?;
-                    Ok((purged, captured + events + keys + said + tracked))
-                })
-                .await;
-            match step {
-                Ok((purged, others)) => {
-                    after = purged.last;
-                    if purged.bodies == 0 && purged.last.is_none() && others == 0 {
-                        return;
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "what is old could not be removed");
-                    return;
-                }
+        Keeping {
+            content: settings.keep_content,
+            messages: settings.keep_messages,
+            give_up: settings.retry.give_up,
+        }
+    }
+
+    /// Account by account, each by what it chose.
+    async fn purge_messages(&self) -> store::Result<()> {
+        let (keeping, now, db) = (self.keeping(), self.now(), &self.parts.db);
+        let mut place = Some(PurgePlace::default());
+        while let Some(from) = place {
+            if self.stop.is_cancelled() {
+                return Ok(());
+            }
+            let look = move |tx: &mut Tx<'_>| spool::old(tx, &keeping, now, from, PURGE_STEP);
+            let found = db.read("look for what is old", look).await?;
+            place = found.next;
+            if !found.messages.is_empty() {
+                let remove = move |tx: &mut Tx<'_>| spool::remove_old(tx, &found.messages);
+                db.write("remove what is old", remove).await?;
             }
         }
+        Ok(())
+    }
+
+    async fn purge_the_rest(&self) -> store::Result<()> {
+        let settings = &self.parts.settings;
+        let (keeping, now) = (self.keeping(), self.now());
+        let oldest = now.minus(settings.keep_messages);
+        let inbox = (settings.inbox_messages, settings.inbox_octets);
+        while !self.stop.is_cancelled() {
+            let step = move |tx: &mut Tx<'_>| {
+                let dated = spool::date_anew(tx, &keeping)?;
+                let bodies = spool::bodies(tx, &keeping, now, PURGE_STEP)?;
+                let captured = capture::purge(tx, oldest, inbox, PURGE_STEP)?;
+                // Events go with their messages; this is for what has none any more.
+                let longest =
+                    retention::longest(tx)?.map_or(keeping.messages, |days| keeping.messages.max(DAY * days));
+                let events = events::prune(tx, now.minus(longest + LEFT_LATE), i64::from(PURGE_STEP))?;
+                let keys = idempotency::prune(tx, now, PURGE_STEP)?;
+                let said = spool::transcripts::purge(tx, now, PURGE_STEP)?;
+                let tracked = tracking::prune(tx, oldest, now, PURGE_STEP)?;
+                Ok(u64::from(dated) + bodies + captured + events + keys + said + tracked)
+            };
+            if self.parts.db.write("remove what is old", step).await? == 0 {
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 }
 

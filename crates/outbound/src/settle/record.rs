@@ -3,7 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use accounts::retention;
 use bytes::Bytes;
 use mail::bounce::Class;
 use mail::time::Time;
@@ -15,7 +17,7 @@ use super::report::{self, Reporter};
 use crate::capture;
 use crate::model::{JobRecipient, Message, Outcome, State, said};
 use crate::personal::Copies;
-use crate::spool::{self, Settled};
+use crate::spool::{self, NewMessage, Settled};
 use crate::suppressions::{self, EVERY_STREAM, New, Why};
 
 /// What became of recipients of one message, ready to be recorded.
@@ -120,8 +122,7 @@ pub fn record(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<Recorded> {
     }
     spool::transcripts::record(tx, message.id, kept.iter().map(|(_, one)| *one))?;
     if let Some(report) = report::of(settlement, &kept) {
-        spool::insert(tx, &report)?;
-        tx.ring(Topic::Due);
+        insert_report(tx, settlement, report)?;
         recorded.reports += 1;
     }
     if any_final && recorded.lost < settlement.results.len() as u64 {
@@ -141,9 +142,18 @@ pub fn bounced_late(
     append_event(tx, settlement, (recipient, settled), true)?;
     suppress_the_dead(tx, settlement, (recipient, settled))?;
     if let Some(report) = report::of(settlement, &[(recipient, settled)]) {
-        spool::insert(tx, &report)?;
-        tx.ring(Topic::Due);
+        insert_report(tx, settlement, report)?;
     }
+    Ok(())
+}
+
+/// Stores a report, whose content is kept as long as that of the account's other mail.
+fn insert_report(tx: &mut Tx<'_>, settlement: &Settlement, mut report: NewMessage) -> Result<()> {
+    if let Some(days) = retention::own(tx, settlement.message.account)?.content {
+        report.keep_until = (days > 0).then(|| settlement.at.plus(Duration::from_hours(24) * days));
+    }
+    spool::insert(tx, &report)?;
+    tx.ring(Topic::Due);
     Ok(())
 }
 

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use accounts::streams;
 use bytes::Bytes;
+use mail::address::Address;
+use mail::bounce::Class;
 use mail::time::Time;
 use store::events::{self, Logged};
 use store::search::{Conditions, containing, literal};
@@ -15,6 +17,8 @@ use crate::model::{Origin, State, Unsubscribe, Wants};
 
 /// Recipients that a list names before it says "and 12 more".
 const NAMED: i64 = 3;
+/// Messages that are looked through for a part of a text.
+const LOOKED_THROUGH: u32 = 50_000;
 /// Events of one message that are shown; a message to many with many attempts has more than anybody reads.
 const MOST_EVENTS: i64 = 2_000;
 
@@ -27,6 +31,8 @@ pub struct Filter {
     pub text: Option<String>,
     /// Only messages with a recipient in this state.
     pub state: Option<State>,
+    /// Only messages with a recipient whose last attempt came to this kind of bounce or deferral.
+    pub class: Option<Class>,
     /// Only messages that went in this stream.
     pub stream: Option<String>,
     /// Only messages with this tag.
@@ -121,7 +127,16 @@ pub fn list(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<Summary>> {
         .map(str::trim)
         .filter(|text| !text.is_empty());
     let exact = text.and_then(|text| text.parse::<Id>().ok());
-    let pattern = text.filter(|_| exact.is_none()).map(containing);
+    let text = text.filter(|_| exact.is_none());
+    let recipient = match (filter.account, text) {
+        (Some(account), Some(text)) => known_recipient(tx, account, text)?,
+        _ => None,
+    };
+    let pattern = text.filter(|_| recipient.is_none()).map(containing);
+    let newest = match (&pattern, filter.account) {
+        (Some(_), Some(account)) => newest(tx, account, filter)?,
+        _ => None,
+    };
     let beyond = if filter.oldest_first {
         "m.id > $"
     } else {
@@ -130,6 +145,14 @@ pub fn list(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<Summary>> {
     let mut conditions = Conditions::default();
     conditions.add("m.account = $", filter.account);
     conditions.add("m.id = $", exact);
+    if let Some(recipient) = &recipient {
+        conditions.add(
+            "m.id IN (SELECT r.message FROM recipients r WHERE r.account = $",
+            filter.account,
+        );
+        conditions.extend(" AND r.address = $)", recipient.as_str());
+    }
+    conditions.add("m.id >= $", newest);
     conditions.add(
         "(lower(m.header_from) LIKE $ ESCAPE '\\' OR lower(m.subject) LIKE $ ESCAPE '\\' \
          OR lower(m.message_id) LIKE $ ESCAPE '\\' OR EXISTS (SELECT 1 FROM recipients r \
@@ -139,6 +162,10 @@ pub fn list(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<Summary>> {
     conditions.add(
         "EXISTS (SELECT 1 FROM recipients r WHERE r.message = m.id AND r.state = $)",
         filter.state.map(State::as_str),
+    );
+    conditions.add(
+        "EXISTS (SELECT 1 FROM recipients r WHERE r.message = m.id AND r.class = $)",
+        filter.class.map(Class::as_str),
     );
     conditions.add("m.stream = $", filter.stream.as_deref());
     if filter
@@ -169,9 +196,74 @@ pub fn list(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<Summary>> {
     rows.iter().map(|row| summary(tx, row)).collect()
 }
 
+/// The address as it stands in the spool, where the account has written to exactly this one: an index knows, and the texts of no
+/// message have to be looked through.
+fn known_recipient(tx: &mut Tx<'_>, account: Id, text: &str) -> Result<Option<String>> {
+    let Ok(address) = Address::parse(text) else {
+        return Ok(None);
+    };
+    let address = address.to_string();
+    let known = tx.query_opt(
+        "SELECT 1 FROM recipients WHERE account = $1 AND address = $2 LIMIT 1",
+        &[account.into(), address.as_str().into()],
+    )?;
+    Ok(known.map(|_| address))
+}
+
+/// The message from which on a text is looked for: a part of a text is in no index, so not more than [`LOOKED_THROUGH`] messages
+/// are looked through, the newest of the range that is asked for.
+fn newest(tx: &mut Tx<'_>, account: Id, filter: &Filter) -> Result<Option<Id>> {
+    let mut conditions = Conditions::default();
+    conditions.add("account = $", Some(account));
+    conditions.add("id < $", filter.until.map(first_id_at));
+    let sql = format!(
+        "SELECT id FROM messages{} ORDER BY id DESC LIMIT 1 OFFSET {LOOKED_THROUGH}",
+        conditions.sql()
+    );
+    let row = tx.query_opt(&sql, conditions.values())?;
+    row.map(|row| row.id(0)).transpose()
+}
+
 /// A LIKE pattern for the column of tags.
 fn containing_tag(tag: &str) -> String {
     format!("%\n{}\n%", literal(tag))
+}
+
+/// A recipient of a message as an export tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exported {
+    pub address: String,
+    pub state: String,
+    pub reason: String,
+    pub class: Option<String>,
+    pub updated_at: Time,
+}
+
+/// A page of messages, each with those of its recipients that are asked for; pages are told apart as those of [`list`] are.
+pub fn export(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<(Summary, Vec<Exported>)>> {
+    let mut exported = Vec::new();
+    for message in list(tx, filter)? {
+        let mut conditions = Conditions::default();
+        conditions.add("message = $", Some(message.id));
+        conditions.add("state = $", filter.state.map(State::as_str));
+        conditions.add("class = $", filter.class.map(Class::as_str));
+        let sql = format!(
+            "SELECT address, state, reason, class, updated_at FROM recipients{} ORDER BY ordinal",
+            conditions.sql()
+        );
+        let rows = tx.query(&sql, conditions.values())?;
+        let recipients = rows.iter().map(|row| {
+            Ok(Exported {
+                address: row.text(0)?,
+                state: row.text(1)?,
+                reason: row.text(2)?,
+                class: row.opt_text(3)?,
+                updated_at: row.time(4)?,
+            })
+        });
+        exported.push((message, recipients.collect::<Result<_>>()?));
+    }
+    Ok(exported)
 }
 
 /// One message; none when it is not there or another account's.

@@ -21,8 +21,8 @@ pub use claim::{
 pub use depth::depth;
 pub use hold::{HELD, count_held, held_of, hold, next_holding, release, return_held, waiting_of};
 pub use insert::{NewMessage, NewRecipient, Place, insert};
-pub use names::{Named, Reached, named_messages, named_recipients, reached};
-pub use purge::{Purged, first_id_at, purge};
+pub use names::{Named, Reached, authors, named_messages, named_recipients, reached};
+pub use purge::{Keeping, Old, Place as PurgePlace, bodies, date_anew, first_id_at, old, remove_old};
 pub use result::{Settled, in_turn, release_body, settle};
 pub use scheduled::{DueScheduled, OVERDUE, reschedule};
 

@@ -1,5 +1,7 @@
 //! What recipients and messages are called outside, many at once.
 
+use std::collections::HashMap;
+
 use mail::time::Time;
 use store::{Id, Result, Tx, Value};
 
@@ -109,6 +111,26 @@ pub fn reached(tx: &mut Tx<'_>, keys: &[RecipientKey]) -> Result<Vec<Reached>> {
         }
     }
     Ok(reached)
+}
+
+/// The address in the From header of those of these messages that are on record.
+pub fn authors(tx: &mut Tx<'_>, ids: &[Id]) -> Result<HashMap<Id, String>> {
+    let places: Vec<String> = (1..=STEP).map(|n| format!("${n}")).collect();
+    let sql = format!(
+        "SELECT id, header_from FROM messages WHERE id IN ({})",
+        places.join(", ")
+    );
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut authors = HashMap::with_capacity(ids.len());
+    for step in ids.chunks(STEP) {
+        let values: Vec<Value<'_>> = filled(step).map(Value::from).collect();
+        for row in tx.query(&sql, &values)? {
+            authors.insert(row.id(0)?, row.text(1)?);
+        }
+    }
+    Ok(authors)
 }
 
 /// As many as a statement asks for: the last one again and again.

@@ -9,7 +9,7 @@ use mail::time::Time;
 use store::search::{Conditions, containing};
 use store::{Id, Result, Row, Tx, Value};
 
-pub use sheet::{Line, MOST_LINES, Sheet, SheetError, heading, line, read as read_sheet};
+pub use sheet::{Line, MOST_LINES, Sheet, SheetError, heading, line, read as read_sheet, row};
 
 /// In place of a stream: every stream of the account.
 pub const EVERY_STREAM: &str = "";

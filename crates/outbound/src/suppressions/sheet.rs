@@ -168,7 +168,12 @@ pub fn heading() -> String {
 /// One line of an export.
 pub fn line(one: &Suppression) -> String {
     let since = one.created_at.rfc3339();
-    let cells = [&one.address, &one.stream, one.why.as_str(), &one.note, &since].map(cell);
+    row(&[&one.address, &one.stream, one.why.as_str(), &one.note, &since])
+}
+
+/// One line of a sheet, no cell of which a spreadsheet program takes for a formula.
+pub fn row(cells: &[&str]) -> String {
+    let cells: Vec<String> = cells.iter().map(|text| cell(text)).collect();
     cells.join(",") + "\r\n"
 }
 

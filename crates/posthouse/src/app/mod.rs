@@ -240,6 +240,11 @@ impl Server {
             stop.clone().cancelled_owned(),
         ));
         tasks.spawn(tracking.keep(stop.clone().cancelled_owned()));
+        tasks.spawn(outbound::statistics::keep(
+            rooms.db.clone(),
+            parts.clock.clone(),
+            stop.clone().cancelled_owned(),
+        ));
         tasks.spawn(accounts.clone().keep_guard(stop.clone().cancelled_owned()));
         tasks.spawn(accounts.clone().keep_sign_up_mode(stop.clone().cancelled_owned()));
         tasks.spawn(accounts.keep_attempts(stop.clone().cancelled_owned()));

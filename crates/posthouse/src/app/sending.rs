@@ -70,6 +70,8 @@ pub fn parts(config: &Config, rooms: &Rooms, public_url: String) -> Result<Parts
         max_recipients: config.smtp.max_recipients.get() as usize,
         keep_content: config.storage.keep_content,
         keep_messages: config.storage.keep_messages,
+        most_content_days: days(config.storage.content_at_most),
+        most_message_days: days(config.storage.messages_at_most),
         ..Settings::new(node, &config.hostname)
     };
     Ok(Parts {
@@ -80,4 +82,9 @@ pub fn parts(config: &Config, rooms: &Rooms, public_url: String) -> Result<Parts
         settings: Arc::new(settings),
         courier: Arc::new(RoutedCourier::new(router, transport, rooms.clock.clone())),
     })
+}
+
+/// Whole days in a time.
+fn days(time: std::time::Duration) -> u32 {
+    u32::try_from(time.as_secs() / (24 * 3600)).unwrap_or(u32::MAX)
 }

@@ -293,10 +293,15 @@ settings! {
     /// How long things are kept.
     storage: Storage {
         /// How long the content of a message stays after it came in, for the console to show; longer where somebody still
-        /// waits for it. `"0s"`: no longer than that. What is kept costs about twice what only passes through.
+        /// waits for it. `"0s"`: no longer than that. An account can choose otherwise. What is kept costs about twice what only passes through.
         keep_content: Duration = "3d",
-        /// How long a message, its recipients and attempts stay on record after it came in.
+        /// How long a message, its recipients and attempts stay on record after the last that happened to it. An account can choose
+        /// otherwise.
         keep_messages: Duration = "30d",
+        /// The longest that an account may choose to keep the content of its messages, in whole days.
+        content_at_most: Duration = "30d",
+        /// The longest that an account may choose to keep its messages, recipients and attempts on record.
+        messages_at_most: Duration = "365d",
     }
 
     /// What the server writes to standard error.

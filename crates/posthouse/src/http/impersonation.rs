@@ -12,11 +12,12 @@ use super::error::{ApiError, ApiResult};
 
 /// All that may be asked for, by GET: what an account's people see, without the content of messages, and without what
 /// is about how they sign in. A new operation is shut until it stands here.
-const OPEN: [&str; 21] = [
+const OPEN: [&str; 23] = [
     "/account",
     "/account/announcements",
     "/account/credits",
     "/account/limits",
+    "/account/retention",
     "/domains",
     "/domains/{id}",
     "/domains/{id}/zone",
@@ -31,6 +32,7 @@ const OPEN: [&str; 21] = [
     "/settings/smtp",
     "/setup",
     "/sign-up",
+    "/statistics",
     "/streams",
     "/suppressions",
     "/tracking",

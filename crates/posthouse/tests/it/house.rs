@@ -57,11 +57,12 @@ const OUTBOUND_MODULES: [&str; 24] = [
     "sandbox",
     "accept",
     "feed",
+    "statistics",
     "webhooks",
 ];
 
 /// Each table and the module that alone writes SQL on it.
-const TABLES: [(&str, &str); 66] = [
+const TABLES: [(&str, &str); 68] = [
     ("account_changes", "accounts/src/changes"),
     ("accounts", "accounts/src"),
     ("announcements", "accounts/src/announcements"),
@@ -114,6 +115,8 @@ const TABLES: [(&str, &str); 66] = [
     ("scram_keys", "accounts/src/scram"),
     ("scram_salts", "accounts/src/scram"),
     ("smtp_credentials", "accounts/src/smtp_credentials"),
+    ("retention", "accounts/src/retention"),
+    ("statistics", "outbound/src/statistics"),
     ("streams", "accounts/src/streams"),
     ("suppressions", "outbound/src/suppressions"),
     ("templates", "outbound/src/templates"),

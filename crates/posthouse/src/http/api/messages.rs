@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use mail::bounce::Class;
 use mail::message::steer;
 use mail::time::Time;
 use outbound::history::{Detail, Filter, Summary};
@@ -21,7 +22,7 @@ use utoipa_axum::routes;
 
 use super::content::{self, ContentView, Stored, may_read, whose};
 use super::message_view::MessageView;
-use super::transcript;
+use super::{export, transcript};
 use crate::http::Parts;
 use crate::http::auth::Caller;
 use crate::http::error::{ApiError, ApiResult, Problem, sentence};
@@ -41,6 +42,7 @@ pub fn routes() -> OpenApiRouter<Parts> {
         .routes(routes!(retry_recipient))
         .routes(routes!(cancel_recipient))
         .routes(routes!(transcript::read))
+        .routes(routes!(export::export))
 }
 
 /// A message in a list.
@@ -100,12 +102,16 @@ enum MessageSort {
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct ListMessages {
-    /// A part of a recipient, sender, subject or Message-ID, or the whole id of a message.
+pub(super) struct ListMessages {
+    /// The whole address of a recipient, the whole id of a message, or a part of a recipient, sender, subject or Message-ID; parts are
+    /// looked for in the newest 50,000 messages of the range.
     q: Option<String>,
     /// Only messages with a recipient in this state.
     #[param(example = "deferred")]
     state: Option<String>,
+    /// Only messages with a recipient whose last attempt came to this class of bounce or deferral.
+    #[param(example = "mailbox_full")]
+    class: Option<String>,
     /// Only messages that went in this stream.
     #[param(example = "transactional")]
     stream: Option<String>,
@@ -129,18 +135,22 @@ struct ListMessages {
     /// The messages of all accounts. Operators only.
     #[param(required = false)]
     #[serde(default)]
-    all: bool,
+    pub(super) all: bool,
 }
 
 impl ListMessages {
-    fn filter(self, account: Option<Id>, limit: u32) -> ApiResult<Filter> {
+    pub(super) fn filter(self, account: Option<Id>, limit: u32) -> ApiResult<Filter> {
         let state = self.state.filter(|state| !state.is_empty()).map(|state| {
             RecipientState::parse(&state).ok_or_else(|| ApiError::invalid("state", "There is no such state."))
+        });
+        let class = self.class.filter(|class| !class.is_empty()).map(|class| {
+            Class::parse(&class).ok_or_else(|| ApiError::invalid("class", "There is no such class."))
         });
         Ok(Filter {
             account,
             text: self.q,
             state: state.transpose()?,
+            class: class.transpose()?,
             stream: self.stream.filter(|stream| !stream.is_empty()),
             tag: self.tag,
             since: time(self.since, "since")?,

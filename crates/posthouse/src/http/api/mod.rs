@@ -10,6 +10,7 @@ mod credentials;
 mod credits;
 mod domains;
 mod events;
+mod export;
 mod guard;
 mod help;
 mod hooks;
@@ -23,6 +24,7 @@ mod messages;
 mod passkeys;
 mod password;
 mod queue;
+mod retention;
 mod second_step;
 mod send;
 mod senders;
@@ -32,6 +34,7 @@ mod settings;
 mod setup;
 mod sign_up;
 mod smtp_credentials;
+mod statistics;
 mod streams;
 mod suppressions;
 mod templates;
@@ -90,6 +93,7 @@ use super::{Parts, live};
         (name = "templates", description = "What the account sends often, kept under a name, with variables to fill in."),
         (name = "messages", description = "What became of each message, recipient by recipient."),
         (name = "streams", description = "What the account's mail is sorted into, so that receipts and newsletters stay apart."),
+        (name = "statistics", description = "What became of mail, counted by day."),
         (name = "live", description = "News as they happen."),
         (name = "suppressions", description = "Addresses that get no mail of the account."),
         (name = "events", description = "The log of what happened, to be read on from where one stopped."),
@@ -158,6 +162,8 @@ fn operations() -> OpenApiRouter<Parts> {
         .merge(guard::routes())
         .merge(suppressions::routes())
         .merge(templates::routes())
+        .merge(retention::routes())
+        .merge(statistics::routes())
 }
 
 /// The router of `/api/v1`, the text included.

@@ -273,7 +273,7 @@ struct PreviewTemplate {
     wording: TemplateWording,
     /// What takes the place of the variables.
     #[serde(default)]
-    #[schema(required = false, value_type = Object, example = json!({"name": "Bob", "order": "4711"}))]
+    #[schema(required = false, value_type = std::collections::BTreeMap<String, serde_json::Value>, example = json!({"name": "Bob", "order": "4711"}))]
     data: Map<String, serde_json::Value>,
 }
 

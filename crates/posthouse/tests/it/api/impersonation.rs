@@ -18,17 +18,20 @@ const OPS: &str = "ops@example.com";
 const REASON: &str = "You asked why mail waits.";
 
 /// Everything that an operator in the place of an account may ask for.
-const OPEN: [&str; 17] = [
+const OPEN: [&str; 20] = [
     "getAccount",
     "getDomain",
     "getDomainZone",
     "getLedger",
     "getLimits",
     "getMessage",
+    "getRetention",
     "getSession",
     "getSetup",
     "getSignUp",
     "getSmtpSettings",
+    "getStatistics",
+    "getTranscript",
     "listDomains",
     "listInbox",
     "listMessages",

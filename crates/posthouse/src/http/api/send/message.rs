@@ -19,6 +19,9 @@ use crate::http::personalise::Wording;
 
 /// A message to be sent.
 #[derive(Deserialize, Serialize, ToSchema)]
+#[schema(example = json!({
+    "from": "Alice <alice@example.com>", "to": ["Bob <bob@example.net>"], "subject": "Your order", "text": "It is on its way."
+}))]
 pub(super) struct SendMessage {
     /// An address of the account, with or without a name.
     #[schema(example = "Alice <alice@example.com>")]
@@ -41,6 +44,7 @@ pub(super) struct SendMessage {
     #[schema(example = "Your order")]
     subject: Option<String>,
     /// The text part. At least one of text and html is needed, unless a template brings them.
+    #[schema(example = "It is on its way.")]
     text: Option<String>,
     /// The HTML part.
     html: Option<String>,
@@ -81,7 +85,7 @@ pub(super) struct SendMessage {
     /// What takes the place of variables such as `{{name}}` in subject, text and HTML (there escaped). Where it is given, or a
     /// template, each variable has to be in it; without either, nothing is looked for. `{{unsubscribe_url}}` is filled in later.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>, example = json!({"name": "Bob"}))]
+    #[schema(value_type = Option<BTreeMap<String, serde_json::Value>>, example = json!({"name": "Bob"}))]
     data: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
