@@ -24,7 +24,13 @@ pub async fn sitemap(State(public): State<Public>) -> Response {
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <urlset xmlns=\"http://www.sitemaps.org/schemas/sitemap/0.9\" xmlns:xhtml=\"http://www.w3.org/1999/xhtml\">\n",
     );
-    for path in PAGES.iter().map(|&path| path.to_owned()).chain(articles) {
+    let reference = public.site.reference.paths();
+    for path in PAGES
+        .iter()
+        .map(|&path| path.to_owned())
+        .chain(articles)
+        .chain(reference)
+    {
         for lang in Lang::ALL {
             let _ = write!(text, "<url><loc>{url}{}{path}</loc>", lang.base());
             for other in Lang::ALL {

@@ -16,6 +16,7 @@ mod login;
 mod page;
 mod pages;
 mod probe;
+mod reference;
 mod render;
 mod smtp;
 mod theme;
@@ -44,6 +45,7 @@ use self::brand::Legal;
 use self::countries::Countries;
 use self::help::Help;
 use self::probe::Probe;
+use self::reference::Reference;
 use self::render::Templates;
 use self::theme::Look;
 use crate::config::Config;
@@ -84,6 +86,7 @@ pub struct Site {
     help: Help,
     probe: Probe,
     countries: Countries,
+    reference: Reference,
     /// There is an operator, so the first page is the site's and not the console's.
     set_up: AtomicBool,
 }
@@ -100,6 +103,7 @@ impl Site {
             legal: Legal::read(settings.terms.as_deref(), settings.privacy.as_deref())?,
             probe: Probe::new(http),
             countries: Countries::open(config.tracking.geoip.as_deref())?,
+            reference: Reference::new(&crate::http::openapi(), &http.public_url),
             set_up: AtomicBool::new(false),
             templates,
             look,
@@ -149,6 +153,8 @@ pub fn router(parts: Parts, site: Site) -> Router {
             )
             .route(&at("/smtp/"), get(smtp::settings))
             .route(&at("/smtp/test"), get(smtp::tested).post(smtp::test))
+            .route(&at("/docs/api/"), get(reference::overview))
+            .route(&at("/docs/api/{group}"), get(reference::group))
             .route(&at("/help/"), get(help::overview))
             .route(&at("/help/{slug}"), get(help::article))
             .route(&at("/help/{slug}/vote"), post(help::vote))
@@ -156,7 +162,7 @@ pub fn router(parts: Parts, site: Site) -> Router {
                 &at("/help/authentication-failed/check"),
                 get(help::trouble::checked).post(help::trouble::check),
             );
-        for folder in ["/smtp", "/help"] {
+        for folder in ["/smtp", "/help", "/docs/api"] {
             let whole = at(&format!("{folder}/"));
             router = router.route(&at(folder), get(|| async move { Redirect::permanent(&whole) }));
         }

@@ -18,7 +18,7 @@ const OPS: &str = "ops@example.com";
 const REASON: &str = "You asked why mail waits.";
 
 /// Everything that an operator in the place of an account may ask for.
-const OPEN: [&str; 20] = [
+const OPEN: [&str; 21] = [
     "getAccount",
     "getDomain",
     "getDomainZone",
@@ -31,6 +31,7 @@ const OPEN: [&str; 20] = [
     "getSignUp",
     "getSmtpSettings",
     "getStatistics",
+    "getTracking",
     "getTranscript",
     "listDomains",
     "listInbox",
