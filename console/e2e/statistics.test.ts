@@ -21,15 +21,15 @@ describe("how long mail is kept", () => {
   it("is chosen after a word about what goes", async () => {
     const { page } = on.view;
     await page.goto("/app/account");
-    await page.getByText("Now: content 3 days, messages 30 days").waitFor();
+    await page.getByText("Now, in days: content 3, messages 30").waitFor();
     await page.getByRole("textbox", { name: "Content, in days" }).fill("1");
-    await page.getByRole("button", { name: "Keep it so" }).click();
+    await page.getByRole("button", { name: "Save" }).click();
     await page
       .getByRole("dialog")
-      .getByText(/Content older than 1 days/)
+      .getByText(/From now on, in days: content 1/)
       .waitFor();
-    await page.getByRole("dialog").getByRole("button", { name: "Keep it so" }).click();
-    await page.getByText("Now: content 1 days, messages 30 days").waitFor();
+    await page.getByRole("dialog").getByRole("button", { name: "Delete it" }).click();
+    await page.getByText("Now, in days: content 1, messages 30").waitFor();
     await said("The new times hold").waitFor();
   });
 });

@@ -10,7 +10,7 @@ import {
 } from "@tanstack/react-router";
 import { session, setup } from "../api/queries";
 import { readSearch } from "../pages/messages/filter";
-import { type Days, PERIODS } from "../pages/statistics/range";
+import { DAYS, type Days } from "../pages/statistics/range";
 import { isReason } from "../pages/suppressions/reasons";
 import { PERIODS, type Period } from "../pages/tracking/periods";
 import { DELIVERY_STATES, type DeliveryState } from "../pages/webhooks/words";
@@ -172,7 +172,7 @@ const statisticsPage = createRoute({
   getParentRoute: () => frame,
   path: "/statistics",
   validateSearch: (raw: Record<string, unknown>): { days?: Days } => {
-    const days = PERIODS.find((one) => one === String(raw.days));
+    const days = DAYS.find((one) => one === String(raw.days));
     return days ? { days } : {};
   },
   component: lazyRouteComponent(() => import("../pages/statistics/Statistics"), "Component"),

@@ -12,7 +12,7 @@ import { Failure, Lines } from "../../parts/Feedback";
 import { List } from "../../parts/List";
 import { Page, Section } from "../../parts/Page";
 import { Chart } from "./Chart";
-import { type Days, PERIODS, range } from "./range";
+import { DAYS, type Days, range } from "./range";
 import classes from "./Statistics.module.css";
 
 const route = getRouteApi("/frame/statistics");
@@ -34,7 +34,7 @@ export function Component() {
         aria-label={t("statistics.days")}
         value={days}
         onChange={(value) => void navigate({ search: { days: value as Days } })}
-        data={PERIODS.map((one) => ({ value: one, label: t(`statistics.last.${one}`) }))}
+        data={DAYS.map((one) => ({ value: one, label: t(`statistics.last.${one}`) }))}
       />
       {query.error && !query.data ? (
         <Failure error={query.error} again={() => void query.refetch()} />

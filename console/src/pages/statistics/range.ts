@@ -1,6 +1,6 @@
 /** The days that a page of statistics is about: of UTC, today the last. */
-export const PERIODS = ["7", "30", "90", "365"] as const;
-export type Days = (typeof PERIODS)[number];
+export const DAYS = ["7", "30", "90", "365"] as const;
+export type Days = (typeof DAYS)[number];
 
 const DAY_MS = 86_400_000;
 

@@ -87,7 +87,7 @@ function Editing({ template }: { template: Template }) {
     <div className={classes.sides}>
       <Paper
         component="form"
-        className={classes.side}
+        className={classes.form}
         onSubmit={form.onSubmit((values) => {
           forget();
           save.mutate(values);
@@ -123,7 +123,6 @@ function Editing({ template }: { template: Template }) {
             autosize
             minRows={3}
             maxRows={12}
-            formatOnBlur
             classNames={{ input: "mono" }}
             {...form.getInputProps("data")}
             error={form.errors.data ?? faults.data}
