@@ -171,6 +171,11 @@ const TREE: &[Migration] = &[
         name: "statistics",
         text: include_str!("../migrations/0032_statistics.sql"),
     },
+    Migration {
+        version: 33,
+        name: "search",
+        text: include_str!("../migrations/0033_search.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

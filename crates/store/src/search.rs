@@ -27,6 +27,13 @@ impl<'a> Conditions<'a> {
         }
     }
 
+    /// The same without a value.
+    pub fn append(&mut self, more: &str) {
+        if let Some(last) = self.clauses.last_mut() {
+            last.push_str(more);
+        }
+    }
+
     /// Adds a condition that needs no value.
     pub fn demand(&mut self, clause: &str) {
         self.clauses.push(clause.to_owned());

@@ -198,7 +198,12 @@ impl Core {
             let found = db.read("look for what is old", look).await?;
             place = found.next;
             if !found.messages.is_empty() {
-                let remove = move |tx: &mut Tx<'_>| spool::remove_old(tx, &found.messages);
+                let remove = move |tx: &mut Tx<'_>| {
+                    for message in spool::remove_old(tx, &found.messages)? {
+                        tracking::forget(tx, message)?;
+                    }
+                    Ok(())
+                };
                 db.write("remove what is old", remove).await?;
             }
         }

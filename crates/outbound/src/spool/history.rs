@@ -17,6 +17,23 @@ use crate::model::{Origin, State, Unsubscribe, Wants};
 
 /// Recipients that a list names before it says "and 12 more".
 const NAMED: i64 = 3;
+/// The states that the index of what failed knows, as it spells them.
+macro_rules! failed {
+    ($column:literal) => {
+        concat!(
+            $column,
+            " IN ('deferred', 'bounced', 'suppressed', 'cancelled', 'expired', 'held')"
+        )
+    };
+}
+const FAILED: [State; 6] = [
+    State::Deferred,
+    State::Bounced,
+    State::Suppressed,
+    State::Cancelled,
+    State::Expired,
+    State::Held,
+];
 /// Messages that are looked through for a part of a text.
 const LOOKED_THROUGH: u32 = 50_000;
 /// Events of one message that are shown; a message to many with many attempts has more than anybody reads.
@@ -159,14 +176,12 @@ pub fn list(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<Summary>> {
          WHERE r.message = m.id AND lower(r.address) LIKE $ ESCAPE '\\'))",
         pattern.as_deref(),
     );
-    conditions.add(
-        "EXISTS (SELECT 1 FROM recipients r WHERE r.message = m.id AND r.state = $)",
-        filter.state.map(State::as_str),
-    );
-    conditions.add(
-        "EXISTS (SELECT 1 FROM recipients r WHERE r.message = m.id AND r.class = $)",
-        filter.class.map(Class::as_str),
-    );
+    let alone = exact.is_none()
+        && recipient.is_none()
+        && pattern.is_none()
+        && filter.stream.is_none()
+        && filter.tag.is_none();
+    fate(&mut conditions, filter, alone);
     conditions.add("m.stream = $", filter.stream.as_deref());
     if filter
         .stream
@@ -194,6 +209,64 @@ pub fn list(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<Summary>> {
     );
     let rows = tx.query(&sql, conditions.values())?;
     rows.iter().map(|row| summary(tx, row)).collect()
+}
+
+/// Narrows a search to messages with a recipient in a state or of a class. What failed is in an index of its own, into which no
+/// recipient comes that is delivered at the first attempt; where nothing else is asked for, it is read no further than the page goes.
+fn fate(conditions: &mut Conditions<'_>, filter: &Filter, alone: bool) {
+    let state = filter.state.map(State::as_str);
+    let class = filter.class.map(Class::as_str);
+    let failed = filter.state.is_some_and(|state| FAILED.contains(&state));
+    let indexed = match (filter.account, class, state) {
+        (Some(account), Some(class), _) => Some((account, "r.class IS NOT NULL AND r.class = $", class)),
+        (Some(account), None, Some(state)) if failed => {
+            Some((account, concat!(failed!("r.state"), " AND r.state = $"), state))
+        }
+        _ => None,
+    };
+    let Some((account, which, word)) = indexed else {
+        conditions.add(
+            "EXISTS (SELECT 1 FROM recipients r WHERE r.message = m.id AND r.state = $)",
+            state,
+        );
+        conditions.add(
+            "EXISTS (SELECT 1 FROM recipients r WHERE r.message = m.id AND r.class = $)",
+            class,
+        );
+        return;
+    };
+    conditions.add(
+        "m.id IN (SELECT r.message FROM recipients r WHERE r.account = $",
+        Some(account),
+    );
+    conditions.extend(&format!(" AND {which}"), word);
+    if let Some(since) = filter.since {
+        conditions.extend(" AND r.message >= $", first_id_at(since));
+    }
+    if let Some(until) = filter.until {
+        conditions.extend(" AND r.message < $", first_id_at(until));
+    }
+    let (beyond, order) = if filter.oldest_first {
+        (">", "ASC")
+    } else {
+        ("<", "DESC")
+    };
+    if let Some(after) = filter.after {
+        conditions.extend(&format!(" AND r.message {beyond} $"), after);
+    }
+    if alone && (class.is_none() || state.is_none()) {
+        conditions.append(&format!(
+            " GROUP BY r.message ORDER BY r.message {order} LIMIT {}",
+            filter.limit
+        ));
+    }
+    conditions.append(")");
+    if class.is_some() {
+        conditions.add(
+            "EXISTS (SELECT 1 FROM recipients r WHERE r.message = m.id AND r.state = $)",
+            state,
+        );
+    }
 }
 
 /// The address as it stands in the spool, where the account has written to exactly this one: an index knows, and the texts of no

@@ -165,9 +165,9 @@ fn account_behind(tx: &mut Tx<'_>, behind: Option<Id>) -> Result<Option<Id>> {
     next.map(|row| row.id(0)).transpose()
 }
 
-/// Removes those of these messages that nobody waits for, and to which nothing has happened for long enough; says how many.
-pub fn remove_old(tx: &mut Tx<'_>, old: &[(Id, Time)]) -> Result<u64> {
-    let mut removed = 0;
+/// Removes those of these messages that nobody waits for, and to which nothing has happened for long enough; says which.
+pub fn remove_old(tx: &mut Tx<'_>, old: &[(Id, Time)]) -> Result<Vec<Id>> {
+    let mut removed = Vec::new();
     for (message, oldest) in old {
         let young = tx.query_opt(
             // What was scheduled left long after it came in.
@@ -176,7 +176,7 @@ pub fn remove_old(tx: &mut Tx<'_>, old: &[(Id, Time)]) -> Result<u64> {
         )?;
         if young.is_none() && !is_waited_for(tx, *message)? {
             remove(tx, *message)?;
-            removed += 1;
+            removed.push(*message);
         }
     }
     Ok(removed)

@@ -159,7 +159,13 @@ fn add(grown: &mut Grown, account: Id, told: &Told, author: Option<&str>) {
     let text = |field: &str| told.data.get(field).and_then(Value::as_str);
     // Reports of ours to the account itself are no mail that it sent.
     let is_own = |field: &str| told.data.get(field) == Some(&Value::Bool(true));
-    if is_own("own") {
+    // What a machine fetches says nothing of a reader.
+    if is_own("own")
+        || told
+            .data
+            .get("machine")
+            .is_some_and(|machine| *machine != Value::Bool(false))
+    {
         return;
     }
     let many = match kind {

@@ -170,6 +170,11 @@ impl Tracking {
     }
 }
 
+/// Forgets what the readers of a message did, which goes with it; its links lead on, because the mail is out there.
+pub fn forget(tx: &mut Tx<'_>, message: Id) -> Result<()> {
+    record::forget(tx, message)
+}
+
 /// Forgets what was kept for the messages before `oldest`, and counters and links that are older than any link counts: at most
 /// `limit` rows of each.
 pub fn prune(tx: &mut Tx<'_>, oldest: Time, now: Time, limit: u32) -> Result<u64> {

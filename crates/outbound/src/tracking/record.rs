@@ -244,6 +244,14 @@ fn told(url: &str) -> &str {
     url.split(['?', '#']).next().unwrap_or_default()
 }
 
+/// Forgets what the readers of a message did.
+pub(super) fn forget(tx: &mut Tx<'_>, message: Id) -> Result<()> {
+    tx.run(
+        "DELETE FROM tracked_recipients WHERE message = $1",
+        &[message.into()],
+    )
+}
+
 pub(super) fn prune(tx: &mut Tx<'_>, oldest: Time, limit: u32) -> Result<u64> {
     // One message may have more recipients than a step removes; it is gone on with.
     tx.execute(

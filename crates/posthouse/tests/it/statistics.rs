@@ -126,4 +126,31 @@ both_engines! {
         // An operator's sheet is of their own mail too.
         bob.get("/api/v1/messages/export?all=true").expect(200);
     }
+
+    fn what_failed_is_listed_page_by_page_each_message_once(engine) {
+        let sink = Sink::start();
+        sink.always(Verb::Rcpt, "gone", Act::reply("550 5.1.1 Nobody of this name"));
+        let server = Posthouse::on(engine).route_to(&sink).start();
+        server.create_account(ALICE);
+        let alice = signed_in(&server, ALICE);
+        let failed: Vec<String> = (0..3)
+            .map(|n| send(&alice, &[&format!("gone{n}a@example.net"), &format!("gone{n}b@example.net")], &json!({"tags": ["t"]})))
+            .collect();
+        send(&alice, &["a@example.net"], &json!({}));
+        counted(&alice, "", 7);
+        let listed = |query: &str| -> (Vec<String>, Value) {
+            let page = alice.get(&format!("/api/v1/messages?{query}")).expect(200).json();
+            let ids = page["items"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned());
+            (ids.collect(), page["next"].clone())
+        };
+        for which in ["state=bounced", "class=unknown_mailbox", "state=bounced&class=unknown_mailbox", "state=bounced&tag=t"] {
+            let (first, next) = listed(&format!("{which}&limit=2"));
+            assert_eq!(first, [failed[2].clone(), failed[1].clone()], "{which}");
+            let (rest, end) = listed(&format!("{which}&limit=2&after={}", next.as_str().unwrap()));
+            assert_eq!((rest, end), (vec![failed[0].clone()], Value::Null), "{which}");
+            let (oldest, _) = listed(&format!("{which}&limit=2&sort=oldest"));
+            assert_eq!(oldest, failed[..2], "{which}");
+            assert!(listed(&format!("{which}&until=2026-01-01T00:00:00Z")).0.is_empty(), "{which}");
+        }
+    }
 }
