@@ -102,11 +102,12 @@ impl Pattern {
         let mut wanted = Wanted {
             opens: wants.track_opens,
             clicks: wants.track_clicks,
+            keeps_names: wants.unsubscribe == Unsubscribe::No,
             ..Wanted::default()
         };
         if let Ok(head) = Head::parse(raw) {
             let own = head.has("list-unsubscribe");
-            let named = head.all("list-unsubscribe").any(field_names_link);
+            let named = !wanted.keeps_names && head.all("list-unsubscribe").any(field_names_link);
             if wants.unsubscribe == Unsubscribe::Yes && (!own || named) {
                 let language = head.first("content-language").map(Field::decoded);
                 wanted.unsubscribe = Some(appending(language.as_deref().unwrap_or_default()));

@@ -24,6 +24,8 @@ pub struct Wanted {
     pub clicks: bool,
     /// A picture at the end of the HTML tells that it was opened.
     pub opens: bool,
+    /// The name of the link stays as it is written.
+    pub keeps_names: bool,
 }
 
 /// The words of an appended link. ASCII, so that they can be written in any part.
@@ -103,12 +105,14 @@ pub fn plan(raw: &[u8], wanted: &Wanted) -> Plan {
     let mut signed = false;
     if let Ok(head) = Head::parse(raw) {
         signed = head.has("dkim-signature");
-        plan.parts.extend(
-            head.all("list-unsubscribe")
-                .filter_map(|field| listed(raw, field)),
-        );
+        let fields = head.all("list-unsubscribe").filter(|_| !wanted.keeps_names);
+        plan.parts.extend(fields.filter_map(|field| listed(raw, field)));
     }
-    let wanted = if signed { &Wanted::default() } else { wanted };
+    let only_named = Wanted {
+        keeps_names: wanted.keeps_names,
+        ..Wanted::default()
+    };
+    let wanted = if signed { &only_named } else { wanted };
     let (mut text_done, mut html_done) = (false, false);
     for leaf in leaves.found.iter().filter(|leaf| !leaf.sealed) {
         let Some(kind) = kind(leaf) else { continue };
@@ -249,7 +253,11 @@ fn part(
 
 /// The places in a text, in order.
 fn edits(text: &[u8], (kind, first): (Kind, bool), wanted: &Wanted, targets: &mut Vec<String>) -> Vec<Edit> {
-    let mut edits = names(text);
+    let mut edits = if wanted.keeps_names {
+        Vec::new()
+    } else {
+        names(text)
+    };
     let named = !edits.is_empty();
     let appending = wanted.unsubscribe.as_ref().filter(|_| first && !named);
     match kind {

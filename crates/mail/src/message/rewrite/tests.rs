@@ -22,6 +22,7 @@ fn everything() -> Wanted {
         unsubscribe: Some(appending()),
         clicks: true,
         opens: true,
+        ..Wanted::default()
     }
 }
 
@@ -106,6 +107,21 @@ fn a_sender_names_the_link_in_the_list_field_as_well() {
         1,
         "a line has its limit"
     );
+}
+
+#[test]
+fn a_name_stays_where_no_link_is_wanted_and_what_else_is_wanted_is_done() {
+    let raw = html("{{unsubscribe_url}} <a href=\"https://a.example\">x</a>");
+    let wanted = Wanted {
+        keeps_names: true,
+        ..clicks()
+    };
+    assert_eq!(
+        text(&raw, &wanted),
+        html(&format!("{{{{unsubscribe_url}}}} <a href=\"{}\">x</a>", click(0)))
+    );
+    let field = format!("List-Unsubscribe: <{{{{unsubscribe_url}}}}>\r\nDKIM-Signature: x\r\n{raw}");
+    assert_eq!(text(&field, &wanted), field);
 }
 
 #[test]

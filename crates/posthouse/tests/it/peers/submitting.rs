@@ -7,6 +7,7 @@ use super::clients::{ALL, Client, Login, Security};
 use super::postfix::Postfix;
 use crate::both_engines;
 use crate::corpus::{self, assert_only_added};
+use crate::dkim::{add_domain, judged_by_dkimpy};
 use crate::harness::tls::Identity;
 use crate::harness::{PASSWORD, Posthouse, Sink};
 
@@ -51,6 +52,36 @@ both_engines! {
             let bytes = &arrived.bytes[..arrived.bytes.len() - added_behind];
             assert_only_added(bytes, &message.bytes, &["Received"], message.why);
             assert!(arrived.header("received")[0].contains("with ESMTPSA"), "{:?}", arrived.header("received"));
+        }
+    }
+
+    fn what_any_client_sends_reaches_each_recipient_with_a_link_of_its_own(engine) {
+        let sink = Sink::start();
+        let server = Posthouse::on(engine).set("http.public_url", "\"https://mail.example.com\"").route_to(&sink).start();
+        server.create_account(ALICE);
+        let records = add_domain(&server);
+        let message = format!(
+            "From: {ALICE}\r\nTo: bob@sink.example\r\nSubject: News\r\nMIME-Version: 1.0\r\n\
+             Content-Type: multipart/alternative; boundary=\"b\"\r\n\r\n\
+             --b\r\nContent-Type: text/plain\r\n\r\nStop: {{{{unsubscribe_url}}}}\r\n\
+             --b\r\nContent-Type: text/html\r\n\r\n<p><a href=\"{{{{unsubscribe_url}}}}\">Stop</a></p>\r\n--b--\r\n"
+        );
+        for (n, client) in ALL.into_iter().enumerate() {
+            let login = by_starttls(server.address("submission"));
+            client.send(&login, ALICE, &["bob@sink.example", "carol@sink.example"], message.as_bytes())
+                .unwrap_or_else(|error| panic!("{error}"));
+            let arrived = sink.wait_for(2 * n + 2);
+            let links: Vec<String> = arrived[2 * n..].iter().map(|copy| {
+                let mut judged = judged_by_dkimpy(&copy.bytes, &records);
+                judged.sort();
+                assert_eq!(judged, ["ed25519-sha256 pass", "rsa-sha256 pass"], "{client:?}");
+                let field = copy.header("list-unsubscribe").pop().unwrap();
+                let link = field.trim_matches(['<', '>']).to_owned();
+                assert!(copy.text().contains(&format!("Stop: {link}\r\n")), "{client:?}: {}", copy.text());
+                assert!(copy.text().contains(&format!("<a href=\"{link}\">")), "{client:?}: {}", copy.text());
+                link
+            }).collect();
+            assert_ne!(links[0], links[1], "{client:?}");
         }
     }
 
