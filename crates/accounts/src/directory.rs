@@ -259,6 +259,12 @@ impl Accounts {
         Ok(view.and_then(|view| view.domains.get(domain)?.return_path.clone()))
     }
 
+    /// The name that links in mail from `domain` have, where the account has one of its own for it.
+    pub async fn links(&self, account: Id, domain: &Domain) -> Result<Option<Domain>> {
+        let view = self.view(account).await?;
+        Ok(view.and_then(|view| view.domains.get(domain)?.links.clone()))
+    }
+
     /// Who a client is by its address alone.
     pub async fn by_ip(&self, ip: IpAddr) -> Result<Option<Principal>> {
         self.refresh().await?;

@@ -107,6 +107,8 @@ pub struct Settings {
     pub inbound: bool,
     /// Where the operator publishes DKIM keys that domains may lead to.
     pub dkim_zone: Option<Domain>,
+    /// Where names of domains for their links lead; none where this server answers at no names but its own.
+    pub links: Option<String>,
     /// How much an account may send a day, where the operator gave it no limits of its own.
     pub day_limits: StandardLimits,
     pub guard: GuardSettings,

@@ -524,7 +524,9 @@ impl Door {
         let pattern = off_the_workers(raw.len(), move || Pattern::of(&raw, wants)).await;
         let pattern = Arc::new(pattern.map_err(|_| replies::STORAGE_ERROR)?);
         let numbers = self.keep_links(new.message.id, &pattern).await?;
-        let to = (&self.parts.accounts, Arc::new(self.parts.places()));
+        let places = self.parts.places(&new.message).await;
+        let places = places.map_err(|error| unavailable(&error))?;
+        let to = (&self.parts.accounts, Arc::new(places));
         let copies = Copies::new((pattern, numbers), to, (new.message.id, now)).await;
         copies.map(Some).map_err(|error| unavailable(&error))
     }

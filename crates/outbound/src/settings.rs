@@ -1,11 +1,46 @@
 //! What an operator can set about sending.
 
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mail::address::Domain;
+use parking_lot::RwLock;
 use store::Id;
 
 use crate::settle::Policy;
+
+/// Which names of sending domains may stand in links: a browser that comes to one has to find this server there, and trust it.
+#[derive(Clone, Debug, Default)]
+pub enum OwnNames {
+    #[default]
+    None,
+    All,
+    /// Those for which there is a certificate.
+    These(Arc<RwLock<HashSet<Domain>>>),
+}
+
+impl OwnNames {
+    fn contains(&self, name: &Domain) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::These(names) => names.read().contains(name),
+        }
+    }
+
+    /// Puts a name in the place of the host, where links may have it.
+    pub fn at(&self, site: &str, name: &Domain) -> Option<String> {
+        let (scheme, rest) = site.split_once("://").filter(|_| self.contains(name))?;
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let port = authority
+            .rsplit_once(':')
+            .filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
+            .map(|(_, port)| format!(":{port}"))
+            .unwrap_or_default();
+        Some(format!("{scheme}://{}{port}{path}", name.as_str()))
+    }
+}
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -18,6 +53,8 @@ pub struct Settings {
     pub return_path: Option<Domain>,
     /// Where the site of this installation is, for links; without a slash at its end.
     pub public_url: String,
+    /// Names of sending domains at which this server answers as well.
+    pub own_names: OwnNames,
     pub retry: Policy,
     pub connections_per_lane: usize,
     /// Over all lanes.
@@ -55,6 +92,7 @@ impl Settings {
             hostname: hostname.to_owned(),
             return_path: None,
             public_url: format!("https://{hostname}"),
+            own_names: OwnNames::default(),
             retry: Policy::default(),
             connections_per_lane: 20,
             connections: 500,
@@ -72,5 +110,30 @@ impl Settings {
             inbox_messages: 1_000,
             inbox_octets: 256 << 20,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_takes_the_place_of_the_host_where_this_server_answers_at_it() {
+        let name = Domain::parse("links.shop.example").unwrap();
+        let at = |site: &str| OwnNames::All.at(site, &name).unwrap();
+        assert_eq!(at("https://mail.example"), "https://links.shop.example");
+        assert_eq!(
+            at("http://mail.example:8080/x"),
+            "http://links.shop.example:8080/x"
+        );
+        assert_eq!(at("http://[::1]:8080"), "http://links.shop.example:8080");
+        assert_eq!(OwnNames::None.at("https://mail.example", &name), None);
+        let these = OwnNames::These(Arc::default());
+        assert_eq!(these.at("https://mail.example", &name), None);
+        let OwnNames::These(names) = &these else {
+            unreachable!()
+        };
+        names.write().insert(name.clone());
+        assert!(these.at("https://mail.example", &name).is_some());
     }
 }

@@ -176,6 +176,11 @@ const TREE: &[Migration] = &[
         name: "search",
         text: include_str!("../migrations/0033_search.sql"),
     },
+    Migration {
+        version: 34,
+        name: "links",
+        text: include_str!("../migrations/0034_links.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

@@ -173,6 +173,7 @@ const PURPOSES = [
   "dmarc",
   "spf",
   "return_path",
+  "links",
   "bimi",
 ] as const;
 

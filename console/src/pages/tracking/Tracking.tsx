@@ -34,7 +34,10 @@ export function Component() {
       title={t("tracking.title")}
       intro={
         <>
-          {t("tracking.intro")} <Anchor href="/help/opens-and-clicks">{t("tracking.help")}</Anchor>
+          {t("tracking.intro")}{" "}
+          <Anchor href="/help/opens-and-clicks" underline="always">
+            {t("tracking.help")}
+          </Anchor>
         </>
       }
     >

@@ -341,6 +341,7 @@ export const sending = {
       dmarc: "DMARC policy",
       spf: "SPF, who may send",
       return_path: "Return path, where bounces come back to",
+      links: "Links, the name they have in tracked mail",
     },
     by: "by {{resolver}}",
     missingTitle: "The signing records are gone",

@@ -350,6 +350,7 @@ export const sending: Shape<typeof english> = {
       dmarc: "Politique DMARC",
       spf: "SPF, qui peut envoyer",
       return_path: "Adresse de retour des messages non remis",
+      links: "Liens, leur nom dans le courrier suivi",
     },
     by: "par {{resolver}}",
     missingTitle: "Les enregistrements de signature ont disparu",

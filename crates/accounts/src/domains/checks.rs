@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mail::address::Domain;
 use mail::time::Time;
 use store::{Id, Tx};
 
@@ -63,6 +64,8 @@ struct Verdict {
     /// Its owners are told so now.
     tell: bool,
     changes: bool,
+    /// Links in its mail may have a name of the domain.
+    links: bool,
     next: Time,
 }
 
@@ -100,6 +103,7 @@ impl Accounts {
     fn verdict(&self, before: Stored, looked: Looked, now: Time) -> Verdict {
         let signed_before = before.signing_keys(self.host());
         let returned_before = before.return_path(self.host());
+        let linked_before = before.links(self.host());
         let before_checked = before.checked_at;
         let after = Stored {
             findings: looked.findings.clone(),
@@ -139,7 +143,9 @@ impl Accounts {
             tell,
             changes: verify
                 || after.signing_keys(self.host()) != signed_before
-                || after.return_path(self.host()) != returned_before,
+                || after.return_path(self.host()) != returned_before
+                || after.links(self.host()) != linked_before,
+            links: after.links(self.host()).is_some(),
             next: now.plus(gap(&after, verify, missing, now)),
             published,
             looked,
@@ -191,6 +197,22 @@ impl Accounts {
             .await?)
     }
 
+    /// The names of verified domains that lead here for their links, up to `most`.
+    pub async fn link_names(&self, most: i64) -> Result<Vec<Domain>> {
+        let read = move |tx: &mut Tx<'_>| {
+            let sql = "SELECT DISTINCT name FROM domains WHERE links = 1 AND state = 'verified' ORDER BY name LIMIT $1";
+            let rows = tx.query(sql, &[most.into()])?;
+            rows.iter()
+                .map(|row| row.text(0))
+                .collect::<store::Result<Vec<_>>>()
+        };
+        let names = self.inner.db.read("read the names of links", read).await?;
+        Ok(names
+            .iter()
+            .filter_map(|name| Domain::parse(&records::links_name(name)).ok())
+            .collect())
+    }
+
     /// Removes keys that left long enough ago.
     pub async fn forget_old_keys(&self) -> Result<u64> {
         let long_ago = self.inner.clock.now().minus(OVERLAP);
@@ -230,7 +252,7 @@ impl Verdict {
         let findings = serde_json::to_string(&self.looked.findings).expect("texts in a map are always JSON");
         tx.run(
             "UPDATE domains SET checked_at = $2, findings = $3, resolver = $4, next_check_at = $5, \
-             missing_since = CASE WHEN $6 = 0 THEN NULL ELSE COALESCE(missing_since, $2) END WHERE id = $1",
+             missing_since = CASE WHEN $6 = 0 THEN NULL ELSE COALESCE(missing_since, $2) END, links = $7 WHERE id = $1",
             &[
                 (&self.domain).into(),
                 now.into(),
@@ -238,6 +260,7 @@ impl Verdict {
                 (&self.looked.resolver).into(),
                 self.next.into(),
                 self.missing.into(),
+                self.links.into(),
             ],
         )?;
         for key in &self.published {

@@ -122,6 +122,10 @@ impl Stored {
         records::return_path(&self.name, host, &self.findings)
     }
 
+    fn links(&self, host: Host<'_>) -> Option<Domain> {
+        records::links(&self.name, host, &self.findings)
+    }
+
     fn into_sending(self, host: Host<'_>) -> SendingDomain {
         let records = records::records((&self.name, self.id), &self.staged(), host, &self.findings);
         SendingDomain {
@@ -216,6 +220,7 @@ impl Accounts {
             name: &self.inner.settings.hostname,
             inbound: self.inner.settings.inbound,
             dkim_zone: self.inner.settings.dkim_zone.as_ref(),
+            links: self.inner.settings.links.as_deref(),
         }
     }
 
@@ -474,6 +479,8 @@ pub(crate) struct Sends {
     pub(crate) keys: Vec<Id>,
     /// Where its bounces come back to, where the domain has a name for it.
     pub(crate) return_path: Option<Domain>,
+    /// The name that its links have, where the domain has one for it.
+    pub(crate) links: Option<Domain>,
 }
 
 /// The verified domains of an account.
@@ -486,6 +493,7 @@ pub(crate) fn read_verified(
     let sends = |domain: &Stored| Sends {
         keys: domain.signing_keys(host),
         return_path: domain.return_path(host),
+        links: domain.links(host),
     };
     Ok(domains
         .iter()

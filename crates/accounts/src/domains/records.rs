@@ -61,6 +61,8 @@ pub enum Purpose {
     Bimi,
     /// The name that bounces of the domain's mail come back to.
     ReturnPath,
+    /// The name that links in the domain's mail have.
+    Links,
 }
 
 impl Purpose {
@@ -73,6 +75,7 @@ impl Purpose {
             Self::Dmarc => "dmarc",
             Self::Bimi => "bimi",
             Self::ReturnPath => "return_path",
+            Self::Links => "links",
         }
     }
 }
@@ -157,6 +160,8 @@ pub struct Host<'a> {
     pub inbound: bool,
     /// Where the operator publishes keys that domains lead to.
     pub dkim_zone: Option<&'a Domain>,
+    /// Where names for links lead, where it answers at names of the domains.
+    pub links: Option<&'a str>,
 }
 
 /// What `domain` publishes so that receivers trust mail which `host` sends for it, judged by `findings`.
@@ -194,6 +199,7 @@ pub fn records(
     if host.inbound {
         records.push(return_path_record(domain, host.name, findings));
     }
+    records.extend(host.links.map(|target| links_record(domain, target, findings)));
     records.push(bimi_record(domain, findings));
     records
 }
@@ -217,6 +223,23 @@ pub fn return_path(domain: &Domain, host: Host<'_>, findings: &Findings) -> Opti
     (host.inbound && record.ok == Some(true))
         .then(|| Domain::parse(&record.name).ok())
         .flatten()
+}
+
+/// The name that links in the domain's mail have, where its record leads to us.
+pub fn links(domain: &Domain, host: Host<'_>, findings: &Findings) -> Option<Domain> {
+    let record = links_record(domain, host.links?, findings);
+    (record.ok == Some(true))
+        .then(|| Domain::parse(&record.name).ok())
+        .flatten()
+}
+
+fn links_record(domain: &Domain, target: &str, findings: &Findings) -> Record {
+    alias_record(Purpose::Links, links_name(domain.as_str()), target, findings)
+}
+
+/// The name that a domain's links have.
+pub fn links_name(domain: &str) -> String {
+    format!("links.{domain}")
 }
 
 fn return_path_record(domain: &Domain, hostname: &str, findings: &Findings) -> Record {
@@ -492,6 +515,7 @@ mod tests {
         name: "mail.example.net",
         inbound: true,
         dkim_zone: None,
+        links: None,
     };
 
     fn keys() -> Vec<StagedKey> {
@@ -544,6 +568,7 @@ mod tests {
         let silent = Host {
             inbound: false,
             dkim_zone: None,
+            links: None,
             ..HOST
         };
         assert_eq!(
@@ -558,6 +583,7 @@ mod tests {
         let zone = Domain::parse("dkim.example.net").unwrap();
         let host = Host {
             dkim_zone: Some(&zone),
+            links: None,
             ..HOST
         };
         let id = "07070707-0707-0707-0707-070707070707";
@@ -647,6 +673,26 @@ mod tests {
             problem.contains("leads to mail.example.org instead of mail.example.net"),
             "{problem}"
         );
+    }
+
+    #[test]
+    fn links_have_a_name_of_the_domain_where_its_alias_leads_to_us() {
+        let host = Host {
+            links: Some("www.example.net"),
+            ..HOST
+        };
+        let to = |found: &[&str]| {
+            let found = found.iter().map(ToString::to_string).collect();
+            let findings = Findings::from([("links.example.com".to_owned(), Answer::Found(found))]);
+            (
+                links(&domain(), host, &findings),
+                links(&domain(), HOST, &findings),
+            )
+        };
+        let (ours, none) = to(&["www.EXAMPLE.net"]);
+        assert_eq!((ours.unwrap().as_str(), none), ("links.example.com", None));
+        assert_eq!(to(&["mail.example.net"]), (None, None));
+        assert_eq!(to(&[]), (None, None));
     }
 
     #[test]

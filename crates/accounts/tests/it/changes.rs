@@ -17,6 +17,7 @@ async fn beside(test: &TestDb) -> Accounts {
         hostname: "x.example".into(),
         inbound: false,
         dkim_zone: None,
+        links: None,
         day_limits: StandardLimits::default(),
         guard: accounts::GuardSettings::default(),
         sign_up: accounts::SignUpMode::Open,

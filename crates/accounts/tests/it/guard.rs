@@ -103,7 +103,7 @@ both_engines! {
         let settings = Settings {
             free_credits: 0,
             hostname: "x.example".into(), inbound: false,
-        dkim_zone: None,
+        dkim_zone: None, links: None,
             day_limits: StandardLimits::default(),
             guard: GuardSettings { owner_resumes: true, ..GuardSettings::default() }, sign_up: accounts::SignUpMode::Open,
         };
@@ -123,7 +123,7 @@ both_engines! {
         let settings = Settings {
             free_credits: 0,
             hostname: "x.example".into(), inbound: false,
-        dkim_zone: None,
+        dkim_zone: None, links: None,
             day_limits: StandardLimits::default(),
             guard: GuardSettings { owner_resumes: true, ..GuardSettings::default() }, sign_up: accounts::SignUpMode::Open,
         };
@@ -168,7 +168,7 @@ both_engines! {
         let settings = Settings {
             free_credits: 0,
             hostname: "x.example".into(), inbound: false,
-        dkim_zone: None,
+        dkim_zone: None, links: None,
             day_limits: StandardLimits::default(),
             guard: GuardSettings::default(), sign_up: accounts::SignUpMode::Open,
         };

@@ -145,7 +145,7 @@ both_engines! {
     async fn another_node_and_a_restart_know_of_a_lock(test: TestDb) {
         let room = room(&test);
         room.account(ALICE).await;
-        let settings = Settings { free_credits: 0, hostname: "x.example".into(), inbound: false, dkim_zone: None, day_limits: StandardLimits::default(), guard: accounts::GuardSettings::default(), sign_up: accounts::SignUpMode::Open };
+        let settings = Settings { free_credits: 0, hostname: "x.example".into(), inbound: false, dkim_zone: None, links: None, day_limits: StandardLimits::default(), guard: accounts::GuardSettings::default(), sign_up: accounts::SignUpMode::Open };
         let other = Accounts::new(test.reopen().await, room.clock.clone(), test.ids.clone(), settings);
         room.fails(5, HERE, ALICE).await;
         for n in 0..5 {

@@ -36,6 +36,7 @@ pub fn room_in(test: &TestDb, day_limits: StandardLimits, dkim_zone: Option<Doma
         hostname: "mail.example.net".into(),
         inbound: true,
         dkim_zone,
+        links: None,
         day_limits,
         guard: GuardSettings::default(),
         sign_up: accounts::SignUpMode::Open,

@@ -46,7 +46,7 @@ both_engines! {
         room.account("alice@example.com").await;
         let before = room.sign_in("alice@example.com").await;
         let epoch = room.accounts.refresh().await.unwrap();
-        let settings = Settings { free_credits: 0, hostname: "x.example".into(), inbound: false, dkim_zone: None, day_limits: StandardLimits::default(), guard: accounts::GuardSettings::default(), sign_up: accounts::SignUpMode::Open };
+        let settings = Settings { free_credits: 0, hostname: "x.example".into(), inbound: false, dkim_zone: None, links: None, day_limits: StandardLimits::default(), guard: accounts::GuardSettings::default(), sign_up: accounts::SignUpMode::Open };
         let cli = Accounts::new(test.reopen().await, Clock::system(), test.ids.clone(), settings);
         cli.set_password("alice@example.com", OTHER, &By::system()).await.unwrap();
         assert!(room.accounts.refresh().await.unwrap() > epoch);

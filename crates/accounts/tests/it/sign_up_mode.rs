@@ -13,7 +13,7 @@ both_engines! {
         let settings = Settings {
             free_credits: 0,
             hostname: "x.example".into(), inbound: false,
-        dkim_zone: None,
+        dkim_zone: None, links: None,
             day_limits: StandardLimits::default(),
             guard: GuardSettings::default(),
             sign_up: SignUpMode::Invite,

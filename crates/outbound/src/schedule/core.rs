@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use accounts::Accounts;
+use accounts::{Accounts, AccountsError};
 use bytes::Bytes;
-use mail::address::Domain;
+use mail::address::{Address, Domain};
 use mail::time::Time;
 use parking_lot::Mutex;
 use store::{Clock, Db, Id, Ids};
@@ -47,12 +47,18 @@ impl Parts {
         })
     }
 
-    /// Where the links of recipients lead.
-    pub fn places(&self) -> Places {
-        Places {
-            site: self.settings.public_url.clone(),
+    /// Where the links of a message's recipients lead: to a name of its sender's own domain, where that leads here.
+    pub async fn places(&self, message: &Message) -> Result<Places, AccountsError> {
+        let site = &self.settings.public_url;
+        let own = match Address::parse(&message.header_from) {
+            Ok(from) => self.accounts.links(message.account, from.domain()).await?,
+            Err(_) => None,
+        };
+        let own = own.and_then(|name| self.settings.own_names.at(site, &name));
+        Ok(Places {
+            site: own.unwrap_or_else(|| site.clone()),
             mail: self.settings.return_path.clone(),
-        }
+        })
     }
 
     /// Whether what leaves has a return path for each recipient. What stays here bounces nowhere.
@@ -86,7 +92,6 @@ impl Parts {
 pub struct Core {
     pub(super) parts: Parts,
     pub(super) reporter: Arc<Reporter>,
-    pub(super) places: Arc<Places>,
     pub(super) shared: Shared,
     pub(super) state: Mutex<State>,
     pub(super) room: Arc<Room>,
@@ -145,7 +150,6 @@ impl Core {
         };
         Arc::new(Self {
             reporter: parts.reporter(),
-            places: Arc::new(parts.places()),
             shared: Shared::default(),
             state: Mutex::new(state),
             room,

@@ -121,7 +121,8 @@ impl Core {
             .numbers
             .get_or_try_init(|| self.keep_links(message.id, &pattern));
         let numbers = Arc::clone(numbers.await?);
-        let to = (&self.parts.accounts, Arc::clone(&self.places));
+        let places = self.parts.places(message).await?;
+        let to = (&self.parts.accounts, Arc::new(places));
         let copies = Copies::new((pattern, numbers), to, (message.id, self.now())).await?;
         Ok(Some(copies))
     }

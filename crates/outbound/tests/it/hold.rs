@@ -62,7 +62,7 @@ both_engines! {
         let settings = accounts::Settings {
             free_credits: 0,
             hostname: "us.example".into(), inbound: false,
-        dkim_zone: None,
+        dkim_zone: None, links: None,
             day_limits: accounts::StandardLimits::default(),
             guard: accounts::GuardSettings::default(), sign_up: accounts::SignUpMode::Open,
         };

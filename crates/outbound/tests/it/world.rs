@@ -42,6 +42,7 @@ impl World {
                 hostname: "us.example".into(),
                 inbound: false,
                 dkim_zone: None,
+                links: None,
                 day_limits: accounts::StandardLimits::default(),
                 guard: accounts::GuardSettings::default(),
                 sign_up: accounts::SignUpMode::Open,

@@ -13,9 +13,9 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use outbound::Outbound;
 use outbound::tracking::Tracking;
 use outbound::webhooks::Webhooks;
+use outbound::{Outbound, OwnNames};
 use store::StoreError;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -87,6 +87,7 @@ struct Server {
     notices: NoticeSettings,
     http: Arc<http::HttpSettings>,
     site: Site,
+    own_names: OwnNames,
     /// What the console's first page asks for, while nobody has an operator's account.
     setup_token: Option<String>,
 }
@@ -122,6 +123,7 @@ impl Server {
         let notices = web::notices(&config, &sockets)?;
         let http = Arc::new(web::settings(&config, &sockets));
         let site = Site::open(&config, &http)?;
+        let own_names = parts.settings.own_names.clone();
         // Last, because it takes up what the node had in hand: from here on nothing refuses to start.
         let outbound = Outbound::start(parts).await.map_err(AppError::Outbound)?;
         Ok(Self {
@@ -134,6 +136,7 @@ impl Server {
             notices,
             http,
             site,
+            own_names,
             setup_token,
         })
     }
@@ -169,6 +172,7 @@ impl Server {
             notices,
             http: settings,
             site,
+            own_names,
             ..
         } = self;
         tasks.spawn(
@@ -181,6 +185,12 @@ impl Server {
                 .clone()
                 .keep_fetched(config.clone(), rooms.clock.clone(), stop.clone()),
         );
+        tasks.spawn(certificates.clone().keep_named(
+            config.clone(),
+            (rooms.accounts.clone(), own_names),
+            rooms.clock.clone(),
+            stop.clone(),
+        ));
         let max_message_size = usize::try_from(config.smtp.max_message_size.0).unwrap_or(usize::MAX);
         // However big a message may be, one at a time must fit.
         let budget = Budget::new(BYTES_ARRIVING.max(http::memory_of_the_biggest(max_message_size)));
@@ -193,10 +203,12 @@ impl Server {
         );
         let [http, https] = [(); 2].map(|()| Arc::<Connections>::default());
         let web = [("http", Arc::clone(&http)), ("https", Arc::clone(&https))];
+        let tracking = Tracking::new(rooms.db.clone(), rooms.clock.clone(), rooms.accounts.clone());
         let sources = metrics::Sources {
             db: rooms.db.clone(),
             outbound: outbound.clone(),
             webhooks: webhooks.clone(),
+            tracking: tracking.clone(),
             smtp: smtp.counters(),
             connections: smtp.connections().into_iter().chain(web).collect(),
             certificates: certificates.clone(),
@@ -206,7 +218,6 @@ impl Server {
         let also = ops::health::routes(ops::health::Health::new(rooms.db.clone(), stop.clone()))
             .merge(metrics::routes(sources, gate));
         let accounts = rooms.accounts.clone();
-        let tracking = Tracking::new(rooms.db.clone(), rooms.clock.clone(), rooms.accounts.clone());
         let parts = http::Parts {
             settings,
             live: http::Live::start(rooms.db.clone(), stop.clone()),

@@ -34,6 +34,7 @@ impl Rooms {
                 .dkim_zone
                 .as_ref()
                 .and_then(|HostName(zone)| Domain::parse(zone).ok()),
+            links: config.links_host().map(str::to_owned),
             day_limits: day_limits(&config.accounts),
             guard: GuardSettings {
                 thresholds: Thresholds {

@@ -10,10 +10,10 @@ use outbound::route::{Router, RouterSettings};
 use outbound::schedule::RoutedCourier;
 use outbound::settle::Policy;
 use outbound::webhooks::{WebhookSettings, Webhooks};
-use outbound::{Parts, Settings};
+use outbound::{OwnNames, Parts, Settings};
 
 use super::{AppError, Rooms, node};
-use crate::config::Config;
+use crate::config::{CertificateFrom, Config};
 
 /// How long one question to a name server may take.
 const RESOLVER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -60,6 +60,7 @@ pub fn parts(config: &Config, rooms: &Rooms, public_url: String) -> Result<Parts
     let settings = Settings {
         return_path,
         public_url,
+        own_names: own_names(config),
         retry: Policy {
             retry: delivery.retry.clone(),
             give_up: delivery.give_up,
@@ -87,4 +88,13 @@ pub fn parts(config: &Config, rooms: &Rooms, public_url: String) -> Result<Parts
 /// Whole days in a time.
 fn days(time: std::time::Duration) -> u32 {
     u32::try_from(time.as_secs() / (24 * 3600)).unwrap_or(u32::MAX)
+}
+
+/// Where a certificate is fetched for each name, a name counts from then on.
+fn own_names(config: &Config) -> OwnNames {
+    match (config.links_host(), &config.certificate) {
+        (None, _) => OwnNames::None,
+        (Some(_), CertificateFrom::Acme(_)) => OwnNames::These(Arc::default()),
+        (Some(_), _) => OwnNames::All,
+    }
 }

@@ -49,6 +49,7 @@ pub fn settings(config: &Config, sockets: &Sockets) -> HttpSettings {
         max_recipients: usize::try_from(config.smtp.max_recipients.get()).unwrap_or(usize::MAX),
         free_credits: config.accounts.free_credits,
         resolver: config.delivery.resolver.iter().map(|server| server.0).collect(),
+        links_host: config.links_host().map(str::to_owned),
     }
 }
 

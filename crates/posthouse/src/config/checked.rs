@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -108,6 +109,15 @@ impl Config {
             (None, port) => format!("http://localhost:{}", port.unwrap_or(8080)),
         };
         HttpUrl::parse(&text).expect("a checked host name and a port make a URL")
+    }
+
+    /// The host that names of sending domains lead to for their links, where a browser that comes by one of them is answered:
+    /// without TLS anyway, and with it where certificates can be fetched for any name.
+    pub fn links_host(&self) -> Option<&str> {
+        let url = self.http.public_url.as_ref()?;
+        let answers = !url.https || matches!(self.certificate, CertificateFrom::Acme(_));
+        let is_name = url.host.contains('.') && url.host.parse::<IpAddr>().is_err();
+        (answers && is_name).then_some(url.host.as_str())
     }
 
     /// The same for a command, which binds no port: with those that are configured.

@@ -285,7 +285,7 @@ settings! {
 
     /// Opens and clicks of tracked messages.
     tracking: Tracking {
-        /// A database of the countries of IP addresses in MaxMind's format (`.mmdb`), read at the start. Unset: figures of opens
+        /// A database of the countries of IP addresses in the MMDB format (`.mmdb`), read at the start. Unset: figures of opens
         /// and clicks say nothing about countries. Addresses themselves are never kept.
         geoip: Option<PathBuf> = "",
     }

@@ -11,6 +11,7 @@ mod heavy;
 mod impersonation;
 mod json;
 mod lingering;
+mod links;
 mod live;
 mod paging;
 mod patient;
@@ -71,6 +72,8 @@ pub struct HttpSettings {
     pub free_credits: u32,
     /// Name servers for the check of sending domains; none means those of the system.
     pub resolver: Vec<SocketAddr>,
+    /// The host of links; none where it answers at no names but its own.
+    pub links_host: Option<String>,
 }
 
 /// A port that takes mail from those who sign in.

@@ -12,7 +12,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::error::ApiError;
-use super::{Parts, api, console, csrf, impersonation, rates};
+use super::{Parts, api, console, csrf, impersonation, links, rates};
 
 /// The longest that a request may take until its answer begins.
 const DEADLINE: Duration = Duration::from_mins(2);
@@ -48,6 +48,7 @@ pub fn build(parts: &Parts, also: Router) -> Router {
         .merge(console::router(&parts.settings.name))
         .merge(also)
         .merge(parts.certificates.challenges().routes());
+    let all = all.layer(middleware::from_fn_with_state(parts.clone(), links::only_links));
     in_common(all, DEADLINE)
 }
 

@@ -16,6 +16,7 @@ use axum::routing::get;
 use ipnet::IpNet;
 use mail::time::Time;
 use outbound::Outbound;
+use outbound::tracking::Tracking;
 use outbound::webhooks::Webhooks;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
@@ -39,6 +40,7 @@ pub struct Sources {
     pub db: Db,
     pub outbound: Outbound,
     pub webhooks: Webhooks,
+    pub tracking: Tracking,
     pub smtp: Arc<smtp::Counters>,
     /// By the name of the kind of listener.
     pub connections: Arc<[(&'static str, Arc<Connections>)]>,
@@ -284,6 +286,11 @@ impl Sources {
             "webhooks_waiting",
             "Webhook messages waiting for an attempt, counted every 20 seconds and up to 100,000",
             counts.waiting as i64,
+        )?;
+        page.counter(
+            "tracking_left_out",
+            "Opens and clicks that came too many at once to be noted",
+            self.tracking.left_out(),
         )
     }
 

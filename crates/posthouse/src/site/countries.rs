@@ -9,7 +9,7 @@ use super::SiteError;
 
 const KEY: &str = "tracking.geoip";
 
-/// A database in MaxMind's format, in memory.
+/// A database in the MMDB format, in memory.
 pub struct Countries(Option<Reader<Vec<u8>>>);
 
 impl Countries {
@@ -26,7 +26,7 @@ impl Countries {
         let reader = Reader::from_source(content).map_err(|error| SiteError::Unusable {
             key: KEY,
             file: file.to_owned(),
-            reason: format!("is no database of addresses in MaxMind's format: {error}"),
+            reason: format!("is no database of addresses in the MMDB format: {error}"),
         })?;
         Ok(Self(Some(reader)))
     }

@@ -10,7 +10,7 @@ use instant_acme::{
 use mail::time::Time;
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use store::Clock;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 use tracing::{info, warn};
 
 use super::challenges::Challenges;
@@ -21,7 +21,7 @@ use crate::ops::private::{private_dir, write_private};
 /// How often the age of the certificate is looked at.
 const LOOK_EVERY: Duration = Duration::from_hours(1);
 /// Waits after failures; the last repeats. Authorities count failures by the hour and close the door on the impatient.
-const PATIENCE: [Duration; 4] = [
+pub(super) const PATIENCE: [Duration; 4] = [
     Duration::from_mins(5),
     Duration::from_mins(20),
     Duration::from_hours(1),
@@ -62,15 +62,22 @@ pub struct Keeper<'a> {
     dir: &'a Path,
     file: &'a Path,
     challenges: &'a Challenges,
+    /// Orders go one after the other: each clears the proofs of the one before.
+    turn: &'a Mutex<()>,
 }
 
 impl<'a> Keeper<'a> {
-    pub fn new(acme: &'a Acme, dir: &'a Path, file: &'a Path, challenges: &'a Challenges) -> Self {
+    pub fn new(
+        acme: &'a Acme,
+        (dir, file): (&'a Path, &'a Path),
+        (challenges, turn): (&'a Challenges, &'a Mutex<()>),
+    ) -> Self {
         Self {
             acme,
             dir,
             file,
             challenges,
+            turn,
         }
     }
 
@@ -120,7 +127,8 @@ impl<'a> Keeper<'a> {
     }
 
     /// One order from account to file.
-    async fn order(&self) -> Result<(), AcmeError> {
+    pub(super) async fn order(&self) -> Result<(), AcmeError> {
+        let _turn = self.turn.lock().await;
         private_dir(self.dir).map_err(|error| keep(self.dir, &error))?;
         let account = self.account().await?;
         let identifiers: Vec<_> = self.names().into_iter().map(Identifier::Dns).collect();
@@ -249,7 +257,7 @@ struct Kept {
     credentials: AccountCredentials,
 }
 
-fn is_old(facts: &Facts, now: Time) -> bool {
+pub(super) fn is_old(facts: &Facts, now: Time) -> bool {
     let life = facts.not_after.since(facts.not_before);
     facts.not_after.since(now) < life / 3
 }

@@ -2,9 +2,11 @@
 
 mod acme;
 mod challenges;
+mod named;
 mod own;
 mod pair;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +57,8 @@ struct Inner {
     smtp: Arc<ServerConfig>,
     https: Arc<ServerConfig>,
     challenges: Challenges,
+    /// Held by whoever orders a certificate.
+    turn: tokio::sync::Mutex<()>,
     /// Rung when what stood in an authority's way may have been mended.
     again: Notify,
 }
@@ -87,11 +91,18 @@ impl Files {
 
 /// Answers every handshake with the pair of the moment, so that a configuration lives as long as the server.
 #[derive(Debug)]
-struct Shown(ArcSwap<CertifiedKey>);
+struct Shown {
+    ours: ArcSwap<CertifiedKey>,
+    /// By name, for those that ask by a name of a sending domain.
+    named: ArcSwap<HashMap<String, Arc<CertifiedKey>>>,
+}
 
 impl ResolvesServerCert for Shown {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load_full())
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let named = self.named.load();
+        let asked = hello.server_name().filter(|_| !named.is_empty());
+        let found = asked.and_then(|name| named.get(&name.to_ascii_lowercase()));
+        Some(found.cloned().unwrap_or_else(|| self.ours.load_full()))
     }
 }
 
@@ -121,7 +132,10 @@ impl Certificates {
         if pair.facts.not_after <= now {
             warn!(file = %cert.display(), not_after = %pair.facts.not_after.rfc3339(), "the certificate has expired");
         }
-        let shown = Arc::new(Shown(ArcSwap::from(pair.key)));
+        let shown = Arc::new(Shown {
+            ours: ArcSwap::from(pair.key),
+            named: ArcSwap::default(),
+        });
         Ok(Self(Arc::new(Inner {
             from,
             smtp: Arc::new(server_config(&shown, &[])?),
@@ -130,6 +144,7 @@ impl Certificates {
             facts: ArcSwap::from_pointee(pair.facts),
             seen: Mutex::new(seen),
             challenges: Challenges::default(),
+            turn: tokio::sync::Mutex::default(),
             again: Notify::new(),
         })))
     }
@@ -171,7 +186,7 @@ impl Certificates {
                     not_after = %pair.facts.not_after.rfc3339(),
                     "certificate loaded"
                 );
-                self.0.shown.0.store(pair.key);
+                self.0.shown.ours.store(pair.key);
                 self.0.facts.store(Arc::new(pair.facts));
             }
             Err(error) => warn!(%error, "the changed certificate is not used, the one in force stays"),
@@ -214,7 +229,7 @@ impl Certificates {
             return;
         };
         let dir = config.data_dir.join("tls");
-        let keeper = acme::Keeper::new(acme, &dir, file, &self.0.challenges);
+        let keeper = acme::Keeper::new(acme, (&dir, file), (&self.0.challenges, &self.0.turn));
         tokio::select! {
             () = stop.cancelled() => {}
             () = keeper.run(&clock, &self.0.again, || self.reload()) => {}

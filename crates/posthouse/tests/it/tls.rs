@@ -14,7 +14,12 @@ use crate::harness::tls::trusting_client;
 
 /// The certificate that a listener with TLS from the first byte shows.
 fn shown_by(address: SocketAddr) -> CertificateDer<'static> {
-    let name = ServerName::try_from("mail.example.com").unwrap();
+    shown_as("mail.example.com", address)
+}
+
+/// The same for whoever asks by this name.
+fn shown_as(name: &'static str, address: SocketAddr) -> CertificateDer<'static> {
+    let name = ServerName::try_from(name).unwrap();
     let mut client = rustls::ClientConnection::new(Arc::clone(&trusting_client()), name).unwrap();
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::both_engines;
 use crate::dkim::{add_domain, judged_by_dkimpy};
+use crate::harness::dns::Dns;
 use crate::harness::http::{Answer, Http};
 use crate::harness::{Engine, PASSWORD, Posthouse, Receiver, Sink, eventually};
 
@@ -73,7 +74,7 @@ fn events(http: &Http, kind: &str, count: usize) -> Vec<Value> {
     })
 }
 
-/// The smallest database in MaxMind's format: every IPv4 address is in one country.
+/// The smallest database in the MMDB format: every IPv4 address is in one country.
 fn everything_is_in(country: &str) -> Vec<u8> {
     let text = |text: &str| [&[0x40 | text.len() as u8], text.as_bytes()].concat();
     // A tree of one node, whose both sides lead to the record at the beginning of the data.
@@ -218,6 +219,51 @@ both_engines! {
         let until = server.now().rfc3339();
         let figures = http.get(&format!("/api/v1/tracking?until={until}")).expect(200).json();
         assert_eq!(figures["countries"][0]["name"], "FR");
+    }
+
+    fn links_have_a_name_of_their_senders_domain_once_it_leads_here_and_nothing_else_is_there(engine) {
+        let (dns, sink) = (Dns::start(), Sink::start());
+        dns.mx("example.net", 10, "mx.example.net").address_of("mx.example.net", "127.0.0.1");
+        let server = Posthouse::on(engine)
+            .resolve_with(&dns, sink.address().port())
+            .set("http.public_url", "\"http://www.example.org:8080\"")
+            .start();
+        server.create_account(ALICE);
+        let mut http = server.http();
+        http.sign_in(ALICE, PASSWORD);
+        let domain = http.post("/api/v1/domains", &json!({"name": "shop.example"})).expect(201).json();
+        let check = format!("/api/v1/domains/{}/check", domain["id"].as_str().unwrap());
+        let record = |purpose: &str| {
+            let all = domain["records"].as_array().unwrap();
+            let found = all.iter().find(|record| record["purpose"] == purpose).unwrap();
+            ["type", "name", "value"].map(|field| found[field].as_str().unwrap().to_owned())
+        };
+        let [_, name, value] = record("dkim_rsa");
+        dns.txt(&name, &value);
+        assert_eq!(record("links"), ["CNAME", "links.shop.example", "www.example.org"]);
+        assert_eq!(http.post(&check, &json!({})).expect(200).json()["state"], "verified");
+        let sent = |to: &str| {
+            let message = format!(
+                "From: info@shop.example\r\nTo: {to}\r\nSubject: Hello\r\nMIME-Version: 1.0\r\nX-Posthouse-Track: opens, clicks\r\n\
+                 Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{HTML}"
+            );
+            server.signed_in(ALICE).submit("info@shop.example", &[to], message.as_bytes()).expect("250");
+            sink.wait_for_recipient(to).text()
+        };
+        let before = sent("a@example.net");
+        assert_eq!(before.matches("http://www.example.org:8080/t/").count(), 4);
+        dns.alias("links.shop.example", "www.example.org");
+        http.post(&check, &json!({})).expect(200);
+        let after = sent("b@example.net");
+        assert_eq!(after.matches("http://links.shop.example:8080/t/").count(), 4);
+        let path = after.split("http://links.shop.example:8080").nth(1).unwrap().split('"').next().unwrap();
+        let mut there = reader(&server, "Mozilla/5.0 Firefox/121.0");
+        there.headers.push(("host".to_owned(), "links.shop.example:8080".to_owned()));
+        assert_eq!(there.get(path).expect(302).header("location"), Some(TARGETS[0]));
+        for shut in ["/", "/login", "/app", "/api/v1/session", "/metrics", "/help/"] {
+            assert_eq!(there.get(shut).expect(404).text, "", "{shut}");
+        }
+        there.get("/t/c/x").expect(404);
     }
 
     fn a_message_is_tracked_by_what_it_says_and_else_not_at_all(engine) {

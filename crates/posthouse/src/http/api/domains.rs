@@ -75,6 +75,8 @@ enum RecordPurpose {
     Spf,
     Dmarc,
     ReturnPath,
+    /// The name that links in the domain's mail have.
+    Links,
     /// A logo beside the mail, for those who have one.
     Bimi,
 }
@@ -130,6 +132,7 @@ impl From<Record> for RecordView {
                 Purpose::Spf => RecordPurpose::Spf,
                 Purpose::Dmarc => RecordPurpose::Dmarc,
                 Purpose::ReturnPath => RecordPurpose::ReturnPath,
+                Purpose::Links => RecordPurpose::Links,
             },
             r#type: record.kind.as_str(),
             needed_until: match record.stage {

@@ -5,12 +5,14 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use super::{der, shown_by};
+use serde_json::json;
+
+use super::{der, shown_as, shown_by};
 use crate::both_engines;
 use crate::harness::dns::Dns;
 use crate::harness::server::{Setup, signal};
 use crate::harness::tls::Identity;
-use crate::harness::{Posthouse, eventually};
+use crate::harness::{PASSWORD, Posthouse, eventually};
 
 /// A pebble of the test's own; ended when the value goes.
 struct Pebble(Child);
@@ -151,6 +153,57 @@ both_engines! {
         assert_eq!(der(&fs::read_to_string(&kept).unwrap()), shown_by(server.address("https")));
         let message = b"From: alice@example.com\r\nSubject: still here\r\n\r\nhello\r\n";
         open.submit("alice@example.com", &["bob@example.net"], message).expect("250 2.0.0");
+    }
+
+    fn a_name_of_a_sending_domain_that_leads_here_gets_a_certificate_and_then_stands_in_links(engine) {
+        let dns = Dns::start();
+        dns.address_of("mail.example.com", "127.0.0.1");
+        let authority = Authority::to_be();
+        let setup = authority
+            .asked_by(Posthouse::on(engine))
+            .set("http.public_url", "\"https://mail.example.com\"")
+            .set("delivery.route", "\"capture\"")
+            .set("delivery.resolver", &format!("[\"{}\"]", dns.address()));
+        let _pebble = authority.start(setup.home(), &dns);
+        setup.create_account("alice@example.com");
+        let server = setup.start();
+        let own = der(&fs::read_to_string(server.data().join("tls/cert.pem")).unwrap());
+        eventually("the server's own certificate is there", || {
+            (shown_by(server.address("https")) != own).then_some(())
+        });
+        let mut http = server.http();
+        http.sign_in("alice@example.com", PASSWORD);
+        let domain = http.post("/api/v1/domains", &json!({"name": "shop.example"})).expect(201).json();
+        for record in domain["records"].as_array().unwrap() {
+            let [name, value] = ["name", "value"].map(|field| record[field].as_str().unwrap());
+            match record["purpose"].as_str().unwrap() {
+                "dkim_rsa" => dns.txt(name, value),
+                "links" => dns.alias(name, value),
+                _ => &dns,
+            };
+        }
+        let path = format!("/api/v1/domains/{}/check", domain["id"].as_str().unwrap());
+        http.post(&path, &json!({})).expect(200);
+        let file = server.data().join("tls/links/links.shop.example.pem");
+        let kept = eventually("a certificate of its own", || fs::read_to_string(&file).ok());
+        eventually("it is shown to who asks by its name", || {
+            (shown_as("links.shop.example", server.address("https")) == der(&kept)).then_some(())
+        });
+        let others = shown_by(server.address("https"));
+        assert!(others != der(&kept) && shown_as("other.shop.example", server.address("https")) == others);
+        // Nobody asks for names that lead elsewhere.
+        assert_eq!(fs::read_dir(server.data().join("tls/links")).unwrap().count(), 1);
+        let message = b"From: info@shop.example\r\nSubject: s\r\nX-Posthouse-Track: opens\r\nContent-Type: text/html\r\n\r\n<p>Hello\r\n";
+        eventually("links have the name", || {
+            server.signed_in("alice@example.com").submit("info@shop.example", &["bob@example.net"], message).expect("250");
+            eventually("it is kept", || {
+                let inbox = http.get("/api/v1/inbox").expect(200).json();
+                let id = inbox["items"][0]["id"].as_str()?.to_owned();
+                let source = http.get(&format!("/api/v1/inbox/{id}/source")).expect(200).text;
+                Some(source.contains("https://links.shop.example/t/o/"))
+            })
+            .then_some(())
+        });
     }
 
     fn an_authority_that_cannot_be_reached_leaves_the_self_made_certificate_and_a_reason(engine) {
