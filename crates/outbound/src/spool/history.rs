@@ -35,7 +35,7 @@ const FAILED: [State; 6] = [
     State::Held,
 ];
 /// Messages that are looked through for a part of a text.
-const LOOKED_THROUGH: u32 = 50_000;
+const LOOKED_THROUGH: u32 = 20_000;
 /// Events of one message that are shown; a message to many with many attempts has more than anybody reads.
 const MOST_EVENTS: i64 = 2_000;
 

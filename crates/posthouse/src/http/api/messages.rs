@@ -104,7 +104,7 @@ enum MessageSort {
 #[into_params(parameter_in = Query)]
 pub(super) struct ListMessages {
     /// The whole address of a recipient, the whole id of a message, or a part of a recipient, sender, subject or Message-ID; parts are
-    /// looked for in the newest 50,000 messages of the range.
+    /// looked for in the newest 20,000 messages of the range.
     q: Option<String>,
     /// Only messages with a recipient in this state.
     #[param(example = "deferred")]
