@@ -1,18 +1,22 @@
 //! Event hooks as they are kept: whose they are, in which order they run, and every save of them. What one does is not known here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mail::time::Time;
 use store::{Id, Row, Tx};
 
 use crate::changes::{bump, bump_everybody};
 use crate::error::checked_name;
-use crate::{Accounts, AccountsError, By, Principal, Result, Via, audit, changes};
+use crate::{Accounts, AccountsError, By, Principal, Result, Via, audit, changes, notices};
 
 /// Hooks of one account, and of the operator.
 pub const MOST_HOOKS: i64 = 20;
 /// Saves of one hook that are kept.
 pub const MOST_VERSIONS: i64 = 50;
+
+/// The owners hear that one of them breaks no more often than this.
+const TOLD_EVERY: Duration = Duration::from_hours(24);
 
 /// What a hook is written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -288,6 +292,34 @@ impl Accounts {
     }
 }
 
+/// Tells the owners that this hook of theirs broke, once a day at most. The operator's are looked at in the console.
+pub fn tell_broken(
+    tx: &mut Tx<'_>,
+    hook: Id,
+    fault: &str,
+    id: &mut dyn FnMut() -> Id,
+    now: Time,
+) -> store::Result<()> {
+    let told = tx.execute(
+        "UPDATE hooks SET told_at = $2 WHERE id = $1 AND account IS NOT NULL AND (told_at IS NULL OR told_at <= $3)",
+        &[(&hook).into(), now.into(), now.minus(TOLD_EVERY).into()],
+    )?;
+    if told == 0 {
+        return Ok(());
+    }
+    let row = tx.query_opt(
+        &format!("SELECT {COLUMNS} FROM hooks WHERE id = $1"),
+        &[(&hook).into()],
+    )?;
+    let Some(hook) = row.as_ref().map(hook_of).transpose()? else {
+        return Ok(());
+    };
+    match hook.account {
+        Some(account) => notices::hook_broke(tx, account, (&hook.name, fault, hook.fail_open), id, now),
+        None => Ok(()),
+    }
+}
+
 /// The enabled hooks that an account's mail passes: the operator's, then its own.
 pub(crate) fn in_force(tx: &mut Tx<'_>, account: Id) -> store::Result<Arc<[Arc<Hook>]>> {
     let mut hooks = read(tx, HooksOf::Everybody)?;
@@ -394,15 +426,11 @@ fn note(tx: &mut Tx<'_>, line: (Id, Time), hook: &Hook, by: &By, action: &'stati
         hook.kind.as_str(),
         hook.version
     );
-    match hook.account {
-        Some(account) => {
-            audit::note(tx, line, account, by, action, &hook.name, &detail)?;
-            bump(tx, account)
-        }
-        None => {
-            audit::note(tx, line, None, by, action, &hook.name, &detail)?;
-            bump_everybody(tx)
-        }
+    audit::note(tx, line, hook.account, by, action, &hook.name, &detail)?;
+    if let Some(account) = hook.account {
+        bump(tx, account)
+    } else {
+        bump_everybody(tx)
     }
 }
 

@@ -20,7 +20,7 @@ mod directory;
 mod error;
 mod guard;
 mod hash;
-mod hooks;
+pub mod hooks;
 mod impersonation;
 mod ip_credentials;
 mod limits;

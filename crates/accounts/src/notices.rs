@@ -122,6 +122,11 @@ pub(crate) enum Matter {
         reason: String,
     },
     Resumed,
+    HookBroke {
+        name: String,
+        fault: String,
+        open: bool,
+    },
     WebhookPaused {
         place: String,
         gone: bool,
@@ -210,6 +215,12 @@ pub enum Says {
     },
     /// The account may send again.
     Resumed,
+    /// A hook broke.
+    HookBroke {
+        name: String,
+        fault: String,
+        open: bool,
+    },
     /// A webhook is told nothing any more: its receiver is gone for good, or failed for a week.
     WebhookPaused {
         place: String,
@@ -291,6 +302,22 @@ pub(crate) fn domain_missing(
 ) -> store::Result<()> {
     let matter = Matter::DomainMissing {
         name: name.to_owned(),
+    };
+    tell_owners(tx, account, &matter, id, now)
+}
+
+/// Tells the owners of an account that a hook of theirs broke; `open` says that the message went on without it.
+pub(crate) fn hook_broke(
+    tx: &mut Tx<'_>,
+    account: Id,
+    (name, fault, open): (&str, &str, bool),
+    id: &mut dyn FnMut() -> Id,
+    now: Time,
+) -> store::Result<()> {
+    let matter = Matter::HookBroke {
+        name: name.to_owned(),
+        fault: fault.to_owned(),
+        open,
     };
     tell_owners(tx, account, &matter, id, now)
 }
@@ -532,6 +559,9 @@ fn write(
         }
         (Matter::Suspended { reason }, Some((_, language))) => (language, None, Says::Suspended { reason }),
         (Matter::Resumed, Some((_, language))) => (language, None, Says::Resumed),
+        (Matter::HookBroke { name, fault, open }, Some((_, language))) => {
+            (language, None, Says::HookBroke { name, fault, open })
+        }
         (Matter::WebhookPaused { place, gone }, Some((_, language))) => {
             (language, None, Says::WebhookPaused { place, gone })
         }
@@ -553,6 +583,7 @@ fn write(
             | Matter::Paused { .. }
             | Matter::Suspended { .. }
             | Matter::Resumed
+            | Matter::HookBroke { .. }
             | Matter::WebhookPaused { .. }
             | Matter::DomainMissing { .. }
             | Matter::Impersonated { .. }

@@ -1,6 +1,7 @@
 //! How mail leaves: accept, schedule, route, carry and settle.
 
 pub mod accept;
+pub mod calls;
 pub mod capture;
 pub mod carry;
 pub mod domains;

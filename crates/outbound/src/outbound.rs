@@ -67,7 +67,12 @@ impl Outbound {
     }
 
     fn new(parts: Parts, counters: Arc<Counters>, core: Option<Arc<Core>>) -> Self {
-        let hooks = Hooks::new(&parts.db, &parts.accounts, &parts.clock, &parts.ids);
+        let hooks = Hooks::new(
+            &parts.db,
+            &parts.accounts,
+            (&parts.clock, &parts.ids),
+            parts.client.clone(),
+        );
         let door = Door::new(parts.clone(), hooks.clone(), counters.clone(), core.clone());
         Self(Arc::new(Inner {
             parts,

@@ -13,13 +13,19 @@ use store::{Clock, Db, Id, Ids};
 
 use super::edit::edited;
 use super::facts::{Action, Facts, Fault, FaultKind, Run, Said, Stage};
+use super::http::{Receiver, ReceiverError};
 use super::journal::Journal;
 use super::luau::{self, Limits};
 use super::rules::{Rule, RuleError};
-use super::turns::Turns;
+use super::turns::{PATIENCE, Turns};
+use crate::calls::Client;
 
 /// Octets of scripts that are kept in memory.
 const KEPT: u64 = 32 * 1024 * 1024;
+
+/// Receivers that are asked at once, and by the mail of one account.
+const CALLS: usize = 256;
+const CALLS_OF_ACCOUNT: usize = 16;
 
 /// Hooks at work; clones share it.
 #[derive(Clone)]
@@ -32,6 +38,11 @@ struct Inner {
     turns: Turns,
     journal: Journal,
     clock: Clock,
+    ids: Ids,
+    /// Asks receivers; absent in a process that asks none.
+    client: Option<Arc<Client>>,
+    /// Questions on their way: of one account, and of all.
+    calls: Turns,
 }
 
 /// What all hooks together say.
@@ -59,12 +70,26 @@ pub enum BodyError {
     Script(Fault),
     #[error("{0}")]
     Rule(#[from] RuleError),
+    #[error("{0}")]
+    Receiver(#[from] ReceiverError),
     #[error("too many hooks are at work at the moment, try again soon")]
     Busy,
 }
 
+/// A hook as it is run: what it says, and with what it signs.
+struct Ready<'a> {
+    kind: HookKind,
+    body: Arc<str>,
+    secret: &'a [u8],
+}
+
 impl Hooks {
-    pub fn new(db: &Db, accounts: &Accounts, clock: &Clock, ids: &Ids) -> Self {
+    pub fn new(
+        db: &Db,
+        accounts: &Accounts,
+        (clock, ids): (&Clock, &Ids),
+        client: Option<Arc<Client>>,
+    ) -> Self {
         let places = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         Self(Arc::new(Inner {
             accounts: accounts.clone(),
@@ -72,9 +97,12 @@ impl Hooks {
                 .max_capacity(KEPT)
                 .weigher(|_, body: &Arc<str>| u32::try_from(body.len() + 64).unwrap_or(u32::MAX))
                 .build(),
-            turns: Turns::new(places),
+            turns: Turns::new(places.max(2), places.max(2) / 2, PATIENCE),
             journal: Journal::new(db.clone(), ids.clone()),
             clock: clock.clone(),
+            ids: ids.clone(),
+            client,
+            calls: Turns::new(CALLS, CALLS_OF_ACCOUNT, PATIENCE),
         }))
     }
 
@@ -135,10 +163,16 @@ impl Hooks {
                 return Some(broken(FaultKind::Busy, "it could not be read"));
             }
         };
-        Some(self.run_body(account, hook.kind, body, facts).await)
+        let ready = Ready {
+            kind: hook.kind,
+            body,
+            secret: hook.secret.as_deref().unwrap_or_default(),
+        };
+        Some(self.run_body(account, ready, facts).await)
     }
 
-    async fn run_body(&self, account: Id, kind: HookKind, body: Arc<str>, facts: &Facts) -> Run {
+    async fn run_body(&self, account: Id, ready: Ready<'_>, facts: &Facts) -> Run {
+        let Ready { kind, body, secret } = ready;
         match kind {
             HookKind::Rule => match Rule::parse(&body) {
                 Ok(rule) => rule.apply(facts),
@@ -158,7 +192,24 @@ impl Hooks {
                 let called = tokio::task::spawn_blocking(call).await;
                 called.unwrap_or_else(|_| broken(FaultKind::Error, "a mistake of this program"))
             }
-            HookKind::Http => broken(FaultKind::Error, "this server asks no receivers"),
+            HookKind::Http => {
+                let Some(client) = &self.0.client else {
+                    return broken(FaultKind::Error, "this process asks no receivers");
+                };
+                let receiver = match Receiver::parse(&body, client.is_open()) {
+                    Ok(receiver) => receiver,
+                    Err(error) => return broken(FaultKind::Error, &error.to_string()),
+                };
+                let Some(_turn) = self.0.calls.take(account).await else {
+                    return broken(
+                        FaultKind::Busy,
+                        "too many of the account's messages wait for a receiver",
+                    );
+                };
+                let now = self.0.clock.now();
+                let id = format!("hook_{}", self.0.ids.next(now));
+                receiver.ask(client, secret, facts, (id, now)).await
+            }
         }
     }
 
@@ -217,13 +268,27 @@ impl Hooks {
                 let names: Vec<&str> = stages.into_iter().map(Stage::as_str).collect();
                 Ok(names.join(" "))
             }
-            HookKind::Http => Ok(Stage::Message.as_str().to_owned()),
+            HookKind::Http => {
+                let open = self.0.client.as_ref().is_some_and(|client| client.is_open());
+                Receiver::parse(body, open)?;
+                Ok(Stage::Message.as_str().to_owned())
+            }
         }
     }
 
-    /// Runs what somebody wrote on a message that stays where it is.
-    pub async fn test(&self, who: &Principal, kind: HookKind, body: &str, facts: &Facts) -> Run {
-        let mut run = self.run_body(who.account, kind, Arc::from(body), facts).await;
+    /// Runs what somebody wrote on a message that stays where it is. `secret` is that of the hook that is tried.
+    pub async fn test(
+        &self,
+        who: &Principal,
+        (kind, body, secret): (HookKind, &str, &[u8]),
+        facts: &Facts,
+    ) -> Run {
+        let ready = Ready {
+            kind,
+            body: Arc::from(body),
+            secret,
+        };
+        let mut run = self.run_body(who.account, ready, facts).await;
         if run.fault.is_none()
             && let Err(fault) = self.check_route(who, &run.actions).await
         {

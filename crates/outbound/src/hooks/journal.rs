@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accounts::Hook;
+use accounts::hooks::tell_broken;
 use mail::time::Time;
 use parking_lot::Mutex;
 use store::{Db, Id, Ids, Row, Tx};
 
-use super::facts::{Run, Said, Stage};
+use super::facts::{Action, Run, Said, Stage};
 
 /// Runs of one hook that are kept.
 pub const MOST_RUNS: usize = 200;
@@ -63,6 +64,8 @@ struct Pending {
     runs: Vec<KeptRun>,
     /// With how many of its runs are in the bunch.
     days: HashMap<(Id, i64), (Day, u64)>,
+    /// What went wrong last with each that broke.
+    broken: HashMap<Id, String>,
     /// Somebody will write it.
     scheduled: bool,
 }
@@ -99,6 +102,9 @@ impl Journal {
         count(figures, run);
         let keep = *kept < MOST_OF_HOOK;
         *kept += u64::from(keep);
+        if let Some(fault) = &run.fault {
+            pending.broken.insert(hook.id, fault.to_string());
+        }
         if keep && pending.runs.len() < MOST_OF_BUNCH {
             pending
                 .runs
@@ -119,7 +125,10 @@ impl Journal {
         if pending.days.is_empty() {
             return;
         }
-        let (runs, days) = (pending.runs, pending.days);
+        let Pending {
+            runs, days, broken, ..
+        } = pending;
+        let ids = self.ids.clone();
         let written = self
             .db
             .write("note runs of hooks", move |tx| {
@@ -129,6 +138,9 @@ impl Journal {
                 for ((hook, _), (day, _)) in &days {
                     add(tx, *hook, day)?;
                     trim(tx, *hook)?;
+                }
+                for (hook, fault) in &broken {
+                    tell_broken(tx, *hook, fault, &mut || ids.next(now), now)?;
                 }
                 forget(tx, now)
             })
@@ -212,13 +224,11 @@ fn kept_run(id: Id, hook: &Hook, stage: Stage, run: &Run, at: Time) -> KeptRun {
 
 /// What it decided and changed, in words.
 fn said(run: &Run) -> String {
-    match run.said.refusal() {
-        Some(reply) => reply.to_string(),
-        None => {
-            let actions: Vec<String> = run.actions.iter().map(super::facts::Action::describe).collect();
-            actions.join("; ")
-        }
+    if let Some(reply) = run.said.refusal() {
+        return reply.to_string();
     }
+    let actions: Vec<String> = run.actions.iter().map(Action::describe).collect();
+    actions.join("; ")
 }
 
 fn insert(tx: &mut Tx<'_>, run: &KeptRun) -> store::Result<()> {

@@ -3,6 +3,7 @@
 mod ask;
 mod edit;
 mod facts;
+mod http;
 mod journal;
 mod luau;
 mod rules;
@@ -10,6 +11,7 @@ mod turns;
 
 pub use ask::{Asked, BodyError, Hooks};
 pub use facts::{Action, Facts, Fault, FaultKind, Run, Said, Stage};
+pub use http::{Receiver, ReceiverError};
 pub use journal::{Day, Journal, KeptRun};
 pub use luau::LONGEST_SCRIPT;
 pub use rules::{Rule, RuleError};

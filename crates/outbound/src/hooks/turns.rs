@@ -1,4 +1,4 @@
-//! Whose script runs now: few at once, and no account takes all of them.
+//! Whose hook runs now: few at once, and no account takes all of them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,16 +9,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 /// How long a message waits for its turn.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub const PATIENCE: Duration = Duration::from_secs(2);
 /// Accounts whose share is remembered.
 const ACCOUNTS: u64 = 10_000;
 /// An account that asked for nothing for so long starts anew.
 const FORGOTTEN: Duration = Duration::from_mins(10);
 
-/// The places at the interpreter.
+/// The places there are.
 pub struct Turns {
     all: Arc<Semaphore>,
     of_account: usize,
+    patience: Duration,
     accounts: Cache<Id, Arc<Semaphore>>,
 }
 
@@ -26,12 +27,12 @@ pub struct Turns {
 pub struct Turn(#[expect(dead_code, reason = "held, not read")] [OwnedSemaphorePermit; 2]);
 
 impl Turns {
-    /// So many at once, and of them at most half for one account.
-    pub fn new(places: usize) -> Self {
-        let places = places.max(2);
+    /// So many at once, and so many of them for one account.
+    pub fn new(places: usize, of_account: usize, patience: Duration) -> Self {
         Self {
             all: Arc::new(Semaphore::new(places)),
-            of_account: places / 2,
+            of_account,
+            patience,
             accounts: Cache::builder()
                 .max_capacity(ACCOUNTS)
                 .time_to_idle(FORGOTTEN)
@@ -44,7 +45,7 @@ impl Turns {
         let own = self
             .accounts
             .get_with(account, || Arc::new(Semaphore::new(self.of_account)));
-        let taken = timeout(PATIENCE, async {
+        let taken = timeout(self.patience, async {
             // Its own share first: whoever waits for that keeps nobody else out.
             let own = own.acquire_owned().await.ok()?;
             let one = Arc::clone(&self.all).acquire_owned().await.ok()?;
@@ -61,11 +62,11 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn one_account_never_takes_every_place() {
         let ids = Ids::new();
         let [ann, bob] = std::array::from_fn(|_| ids.next(Time::from_secs(1_800_000_000)));
-        let turns = Turns::new(4);
+        let turns = Turns::new(4, 2, Duration::ZERO);
         let held = [turns.take(ann).await, turns.take(ann).await];
         assert!(held.iter().all(Option::is_some));
         assert!(turns.take(ann).await.is_none());

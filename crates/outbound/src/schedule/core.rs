@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use super::hold::Followed;
 use super::lanes::{Lanes, Limits, Wake};
 use super::shared::Shared;
+use crate::calls::Client;
 use crate::model::{Counters, Courier, Depth, Hands, Job, LaneKey, Message, RecipientKey, Room, Unrecorded};
 use crate::personal::Places;
 use crate::settings::Settings;
@@ -35,6 +36,8 @@ pub struct Parts {
     pub ids: Ids,
     pub settings: Arc<Settings>,
     pub courier: Arc<dyn Courier>,
+    /// Calls receivers that accounts chose; absent where none are called.
+    pub client: Option<Arc<Client>>,
 }
 
 impl Parts {

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::call::Client;
+use crate::calls::Client;
 use crate::model::Counter;
 
 /// Attempts at once to receivers that answer well, and to those that are slow or failing: however many of these there are,
@@ -24,7 +24,7 @@ pub struct Core {
     pub ids: Ids,
     /// Calls to private addresses and without TLS are allowed.
     pub open: bool,
-    pub client: Client,
+    pub client: Arc<Client>,
     pub quick: Semaphore,
     pub slow: Semaphore,
     pub state: Mutex<State>,
@@ -78,12 +78,12 @@ impl Counters {
 }
 
 impl Core {
-    pub fn new((db, clock, ids): (Db, Clock, Ids), client: Client, open: bool) -> Arc<Self> {
+    pub fn new((db, clock, ids): (Db, Clock, Ids), client: Arc<Client>) -> Arc<Self> {
         Arc::new(Self {
             db,
             clock,
             ids,
-            open,
+            open: client.is_open(),
             client,
             quick: Semaphore::new(QUICK),
             slow: Semaphore::new(SLOW),

@@ -12,11 +12,10 @@ use store::{Id, Result, Tx};
 use tokio::sync::SemaphorePermit;
 use tokio::time::sleep;
 
-use super::call::{Answered, Message};
 use super::core::Core;
 use super::endpoints::{self, Endpoint, PausedBy};
 use super::queue::{self, Delivery, Next, TEST};
-use super::target;
+use crate::calls::{Answered, Message, target};
 
 /// Looked for without a poke, because another node may have noted it, or its time has come.
 const POLL: Duration = Duration::from_secs(1);

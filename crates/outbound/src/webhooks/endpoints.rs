@@ -4,7 +4,7 @@ use accounts::By;
 use mail::time::Time;
 use store::{Id, Result, Row, Tx};
 
-use super::sign;
+use crate::calls::sign;
 use crate::feed::Told;
 
 /// The most endpoints of one account.

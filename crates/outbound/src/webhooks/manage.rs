@@ -8,11 +8,11 @@ use serde_json::json;
 use store::events::Cursor;
 use store::{Id, StoreError, Tx};
 
+use super::Webhooks;
 use super::endpoints::{self, Endpoint, LONGEST_DESCRIPTION, MOST_ENDPOINTS, PausedBy};
 use super::follow;
 use super::queue::{self, Attempt, Delivery, DeliveryFilter, State, TEST};
-use super::target::BadUrl;
-use super::{Webhooks, sign, target};
+use crate::calls::{BadUrl, sign, target};
 use crate::feed::{self, KINDS};
 
 /// How long the secret before the present one signs too.

@@ -6,7 +6,7 @@ use mail::time::Time;
 use store::search::Conditions;
 use store::{Id, Result, Row, Tx};
 
-use super::call::Answered;
+use crate::calls::Answered;
 use crate::spool::first_id_at;
 
 /// Who took a delivery up has this long to record how the attempt went; then anybody may take it up. An attempt ends within

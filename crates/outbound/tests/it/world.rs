@@ -12,6 +12,7 @@ use mail::notify::Notify;
 use mail::smtp::client::Login;
 use outbound::accept::Door;
 use outbound::carry::{CarrySettings, Timeouts, Transport};
+use outbound::hooks::Hooks;
 use outbound::model::{Accepted, Counters, Origin, Submission};
 use outbound::route::{Route, Router, RouterSettings, Smarthost, TlsPolicy};
 use outbound::schedule::{Core, RoutedCourier};
@@ -124,6 +125,7 @@ impl World {
             ids: self.test.ids.clone(),
             settings: Arc::new(self.settings.clone()),
             courier: Arc::new(RoutedCourier::new(router, transport, self.clock.clone())),
+            client: None,
         }
     }
 
@@ -217,7 +219,8 @@ pub async fn scheduler(parts: Parts) -> (Arc<Core>, Door) {
     let core = Core::new(parts.clone(), counters.clone());
     core.recover().await.unwrap();
     core.start();
-    (core.clone(), Door::new(parts, counters, Some(core)))
+    let hooks = Hooks::new(&parts.db, &parts.accounts, (&parts.clock, &parts.ids), None);
+    (core.clone(), Door::new(parts, hooks, counters, Some(core)))
 }
 
 pub const MESSAGE: &str = "From: Ann <ann@sender.example>\r\nTo: b@there.example\r\nBcc: secret@there.example\r\nSubject: hello\r\n\r\nHi.\r\n";

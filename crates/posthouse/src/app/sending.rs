@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mail::address::Domain;
+use outbound::calls::{CallSettings, Client};
 use outbound::carry::{CarrySettings, Transport};
 use outbound::route::{Router, RouterSettings};
 use outbound::schedule::RoutedCourier;
 use outbound::settle::Policy;
-use outbound::webhooks::{WebhookSettings, Webhooks};
+use outbound::webhooks::Webhooks;
 use outbound::{OwnNames, Parts, Settings};
 
 use super::{AppError, Rooms, node};
@@ -18,16 +19,21 @@ use crate::config::{CertificateFrom, Config};
 /// How long one question to a name server may take.
 const RESOLVER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Webhooks, which are still to be started.
-pub fn webhooks(config: &Config, rooms: &Rooms) -> Result<Webhooks, AppError> {
-    let settings = WebhookSettings {
+/// What calls receivers that accounts chose.
+fn client(config: &Config) -> Result<Arc<Client>, AppError> {
+    let settings = CallSettings {
         allow_private: config.webhooks.allow_private,
         resolver: config.delivery.resolver.iter().map(|server| server.0).collect(),
         resolver_timeout: RESOLVER_TIMEOUT,
         ca_file: config.delivery.ca_file.clone(),
     };
+    Ok(Arc::new(Client::new(&settings)?))
+}
+
+/// Webhooks, which are still to be started.
+pub fn webhooks(config: &Config, rooms: &Rooms) -> Result<Webhooks, AppError> {
     let parts = (rooms.db.clone(), rooms.clock.clone(), rooms.ids.clone());
-    Ok(Webhooks::new(&settings, parts)?)
+    Ok(Webhooks::new(client(config)?, parts))
 }
 
 /// What sending is built from, for a server that delivers and for a command that only accepts.
@@ -82,6 +88,7 @@ pub fn parts(config: &Config, rooms: &Rooms, public_url: String) -> Result<Parts
         ids: rooms.ids.clone(),
         settings: Arc::new(settings),
         courier: Arc::new(RoutedCourier::new(router, transport, rooms.clock.clone())),
+        client: Some(client(config)?),
     })
 }
 

@@ -166,6 +166,7 @@ impl Writer {
             } => format!("{base}/app/accounts/{id}"),
             Says::Paused { account: None, .. } => format!("{base}/help/account-paused"),
             Says::Suspended { .. } | Says::Resumed | Says::RoleChanged { .. } => format!("{base}/app/"),
+            Says::HookBroke { .. } => format!("{base}/app/hooks"),
             Says::WebhookPaused { .. } => format!("{base}/app/webhooks"),
             Says::DomainMissing { .. } => format!("{base}/app/domains"),
             Says::Impersonated { .. } => format!("{base}/app/account/audit"),
@@ -208,6 +209,8 @@ fn kind(says: &Says) -> &'static str {
         Says::Paused { .. } => "paused_operator",
         Says::Suspended { .. } => "suspended",
         Says::Resumed => "resumed",
+        Says::HookBroke { open: true, .. } => "hook_broke_open",
+        Says::HookBroke { open: false, .. } => "hook_broke_closed",
         Says::WebhookPaused { gone: true, .. } => "webhook_gone",
         Says::WebhookPaused { gone: false, .. } => "webhook_failing",
         Says::DomainMissing { .. } => "domain_missing",
@@ -220,6 +223,7 @@ fn kind(says: &Says) -> &'static str {
 fn state_facts(says: &Says) -> Value {
     let (reason, account) = match says {
         Says::Suspended { reason } | Says::Impersonated { reason } => (reason.as_str(), ""),
+        Says::HookBroke { fault, .. } => (fault.as_str(), ""),
         Says::Paused {
             account: Some((_, name)),
             ..
@@ -243,9 +247,10 @@ fn state_facts(says: &Says) -> Value {
     }
 }
 
-/// Where the webhook goes that the mail is about.
+/// Where the webhook goes that the mail is about, or what the hook is called.
 fn webhook(says: &Says) -> &str {
     match says {
+        Says::HookBroke { name, .. } => name,
         Says::WebhookPaused { place, .. } => place,
         _ => "",
     }
@@ -346,6 +351,16 @@ mod tests {
                 reason: "Write to us.".to_owned(),
             },
             Says::Resumed,
+            Says::HookBroke {
+                name: "No mail to our competitors".to_owned(),
+                fault: "line 3: attempt to index nil".to_owned(),
+                open: true,
+            },
+            Says::HookBroke {
+                name: "No mail to our competitors".to_owned(),
+                fault: "line 3: attempt to index nil".to_owned(),
+                open: false,
+            },
             Says::WebhookPaused {
                 place: "hooks.example.org:8443".to_owned(),
                 gone: true,

@@ -156,6 +156,7 @@ fn can_be_used(says: &Says, mode: SignUpMode) -> bool {
         | Says::Paused { .. }
         | Says::Suspended { .. }
         | Says::Resumed
+        | Says::HookBroke { .. }
         | Says::WebhookPaused { .. }
         | Says::DomainMissing { .. }
         | Says::Impersonated { .. }

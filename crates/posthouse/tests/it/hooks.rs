@@ -8,14 +8,19 @@ use crate::both_engines;
 use crate::dkim::{add_domain, judged_by_dkimpy};
 use crate::harness::http::Http;
 use crate::harness::smtp::Smtp;
-use crate::harness::{Engine, PASSWORD, Posthouse, Sink, eventually};
+use crate::harness::{Engine, PASSWORD, Posthouse, Receiver, Reply, Sink, eventually};
+use crate::webhooks::verified;
 
 const ALICE: &str = "alice@example.com";
 const BOB: &str = "bob@example.net";
 const CAROL: &str = "carol@example.org";
 
 fn server(engine: Engine, sink: &Sink) -> (Posthouse, Http) {
-    let server = Posthouse::on(engine).moving_clock().route_to(sink).start();
+    let server = Posthouse::on(engine)
+        .environment("POSTHOUSE__WEBHOOKS__ALLOW_PRIVATE", "true")
+        .moving_clock()
+        .route_to(sink)
+        .start();
     server.create_account(ALICE);
     let mut http = server.http();
     http.sign_in(ALICE, PASSWORD);
@@ -234,7 +239,10 @@ both_engines! {
             remove(&http, &id);
         }
         accepted(&submit(&mut smtp, ""));
-        assert_eq!(sink.wait_for(8).len(), 8);
+        // Beside what tells Alice that her hooks break.
+        let mails = || sink.arrived().iter().filter(|one| one.recipients != [ALICE]).count();
+        eventually("all mail is there", || (mails() >= 8).then_some(()));
+        assert_eq!(mails(), 8);
     }
 
     fn rules_do_the_usual_without_a_script(engine) {
@@ -365,7 +373,7 @@ both_engines! {
         let id = on_message(&http, "reject()");
         submit(&mut server.signed_in(ALICE), "");
         assert_eq!(runs(&http, &id, 1)[0]["detail"], "554 5.7.1 Rejected");
-        server.pass(Duration::from_secs(8 * 24 * 3600));
+        server.pass(Duration::from_hours(8 * 24));
         let mut http = server.http();
         http.sign_in(ALICE, PASSWORD);
         let log = http.get(&format!("/api/v1/hooks/{id}/runs")).expect(200).json();
@@ -379,5 +387,79 @@ both_engines! {
         let mut smtp = server.signed_in(ALICE);
         let first = accepted(&submit(&mut smtp, "X-Posthouse-Idempotency-Key: one\r\n"));
         assert_eq!(accepted(&submit(&mut smtp, "X-Posthouse-Idempotency-Key: one\r\n")), first);
+    }
+
+    fn a_receiver_is_asked_with_a_signature_and_decides(engine) {
+        let sink = Sink::start();
+        let receiver = Receiver::start();
+        let (server, http) = server(engine, &sink);
+        let asked = json!({"name": "Ask", "kind": "http", "body": json!({"url": receiver.url("/hook")}).to_string()});
+        let made = http.post("/api/v1/hooks", &asked).expect(201).json();
+        let (id, secret) = (made["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
+        let shown = http.get(&format!("/api/v1/hooks/{id}")).expect(200).json();
+        assert_eq!(shown["hook"]["secret"], Value::Null);
+        change(&http, id, &json!({"on_fault": "closed"}));
+        let mut smtp = server.signed_in(ALICE);
+        for (says, answer) in [
+            (r#"{"action": "reject", "text": "No."}"#, "554 5.7.1 No."),
+            (r#"{"action": "reject"}"#, "554 5.7.1 Rejected"),
+            (r#"{"action": "defer"}"#, "451 4.7.1 Deferred, try again later"),
+        ] {
+            receiver.reply("/hook", Reply::Says(200, says.to_owned()));
+            assert_eq!(submit(&mut smtp, ""), answer);
+        }
+        for broken in [Reply::Status(500), Reply::Close, Reply::Says(200, "hello".to_owned()), Reply::Redirect(receiver.url("/other"))] {
+            receiver.reply("/hook", broken);
+            assert!(submit(&mut smtp, "").starts_with("451 4.7.1 A check of this message"));
+        }
+        let does = r#"{"action": "accept", "tags": ["seen"], "headers": {"X-Seen": "yes"}, "stream": "marketing"}"#;
+        receiver.reply("/hook", Reply::Says(200, does.to_owned()));
+        let sent = accepted(&submit(&mut smtp, "X-Team: one\r\n"));
+        assert_eq!(sink.wait_for(1)[0].header("X-Seen"), ["yes"]);
+        let shown = told(&http, &sent);
+        assert_eq!((&shown["stream"], &shown["tags"]), (&json!("marketing"), &json!(["seen"])));
+        let call = receiver.wait_for("/hook", 8).pop().unwrap();
+        let question = verified(&call, secret).unwrap();
+        assert_eq!((&question["type"], &question["data"]["from"], &question["data"]["recipients"]), (&json!("hook.message"), &json!(ALICE), &json!([BOB])));
+        assert!(question["data"]["headers"].as_array().unwrap().contains(&json!(["X-Team", "one"])));
+    }
+
+    fn a_receiver_that_is_silent_keeps_only_its_own_account_waiting(engine) {
+        let sink = Sink::start();
+        let receiver = Receiver::start();
+        receiver.reply("/hook", Reply::Silence);
+        let (server, http) = server(engine, &sink);
+        server.create_account(BOB);
+        hook(&http, &json!({"kind": "http", "on_fault": "closed", "body": json!({"url": receiver.url("/hook"), "timeout": 2000}).to_string()}));
+        let mut waiting: Vec<Smtp> = (0..20).map(|_| server.signed_in(ALICE)).collect();
+        for one in &mut waiting {
+            one.mail(ALICE).expect("250");
+            one.rcpt(BOB).expect("250");
+            one.command("DATA").expect("354");
+            one.send(format!("{}.\r\n", text("")).as_bytes());
+        }
+        receiver.wait_for("/hook", 10);
+        let from_bob = format!("From: {BOB}\r\nTo: {CAROL}\r\n\r\nHello\r\n");
+        accepted(server.signed_in(BOB).submit(BOB, &[CAROL], from_bob.as_bytes()).0.trim_end());
+        for one in &mut waiting {
+            one.reply().expect("451 4.7.1");
+        }
+    }
+
+    fn the_owner_hears_of_a_broken_hook_once_a_day(engine) {
+        let sink = Sink::start();
+        let (server, http) = server(engine, &sink);
+        server.cli(&["account", "create", "root@example.com", "--password-stdin", "--operator"], PASSWORD);
+        let id = on_message(&http, "m.nothing.at_all()");
+        let mails = || sink.arrived().iter().filter(|one| one.recipients == [ALICE]).count();
+        accepted(&submit(&mut server.signed_in(ALICE), ""));
+        let told = sink.wait_for_recipient(ALICE);
+        assert!(told.header("Subject")[0].starts_with("The hook A hook of your account"), "{:?}", told.header("Subject"));
+        accepted(&submit(&mut server.signed_in(ALICE), ""));
+        runs(&http, &id, 2);
+        server.pass(Duration::from_hours(25));
+        accepted(&submit(&mut server.signed_in(ALICE), ""));
+        eventually("the next day's mail is there", || (mails() >= 2).then_some(()));
+        assert_eq!(mails(), 2);
     }
 }

@@ -33,12 +33,11 @@ const HEAVY: [(&str, &str); 18] = [
 ];
 
 /// The modules of `outbound`, left to right: a module uses only modules before it.
-const OUTBOUND_MODULES: [&str; 25] = [
+const OUTBOUND_MODULES: [&str; 26] = [
     "model",
     "simulator",
     "token",
     "return_path",
-    "hooks",
     "personal",
     "idempotency",
     "suppressions",
@@ -53,6 +52,8 @@ const OUTBOUND_MODULES: [&str; 25] = [
     "route",
     "domains",
     "carry",
+    "calls",
+    "hooks",
     "schedule",
     "sandbox",
     "accept",

@@ -77,7 +77,7 @@ fn delivery(http: &Http, id: &str, kind: &str, wanted: impl Fn(&Value) -> bool) 
 }
 
 /// What the library of Standard Webhooks says of a call: its payload, or why it is refused.
-fn verified(call: &Call, secret: &str) -> Result<Value, String> {
+pub fn verified(call: &Call, secret: &str) -> Result<Value, String> {
     let headers =
         ["webhook-id", "webhook-timestamp", "webhook-signature"].map(|name| (name, call.header(name)));
     let headers: std::collections::BTreeMap<_, _> = headers.into();

@@ -477,7 +477,7 @@ fn told(lua: &Lua, facts: &Facts) -> mlua::Result<Table> {
     m.set(
         "headers",
         lua.create_function(move |_, (_, name): (Value, Option<String>)| {
-            Ok(fields(&raw, name.as_deref(), |field| field.decoded()))
+            Ok(fields(&raw, name.as_deref(), decoded))
         })?,
     )?;
     let raw = facts.raw.clone();
@@ -512,6 +512,10 @@ fn told(lua: &Lua, facts: &Facts) -> mlua::Result<Table> {
         })?,
     )?;
     Ok(m)
+}
+
+fn decoded(field: &mail::message::Field<'_>) -> String {
+    field.decoded()
 }
 
 /// The fields of that name, or all of them.

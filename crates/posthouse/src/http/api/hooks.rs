@@ -1,4 +1,4 @@
-//! Event hooks of the account, and those of the operator: scripts and rules, their versions, their runs, and trying one out.
+//! Event hooks of the account, and those of the operator: scripts, rules and receivers, their versions, their runs, and trying one out.
 
 use accounts::{Hook, HookBody, HookChange, HookKind, HooksOf, NewHook, Scope};
 use axum::Json;
@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use bytes::Bytes;
 use mail::message::Head;
 use mail::time::Time;
+use outbound::calls::sign;
 use outbound::hooks::{Action, Day, Facts, KeptRun, Run, Stage};
 use serde::{Deserialize, Serialize};
 use store::Id;
@@ -73,6 +74,8 @@ enum KindName {
     Script,
     /// A ready rule, as JSON.
     Rule,
+    /// A receiver that is asked when the message is there, as JSON: `{"url": "https://…", "timeout": 3000}`.
+    Http,
 }
 
 impl From<KindName> for HookKind {
@@ -80,6 +83,7 @@ impl From<KindName> for HookKind {
         match kind {
             KindName::Script => Self::Script,
             KindName::Rule => Self::Rule,
+            KindName::Http => Self::Http,
         }
     }
 }
@@ -87,8 +91,9 @@ impl From<KindName> for HookKind {
 impl From<HookKind> for KindName {
     fn from(kind: HookKind) -> Self {
         match kind {
-            HookKind::Script | HookKind::Http => Self::Script,
+            HookKind::Script => Self::Script,
             HookKind::Rule => Self::Rule,
+            HookKind::Http => Self::Http,
         }
     }
 }
@@ -182,6 +187,10 @@ struct HookView {
     /// What the runs of today (UTC) came to; null while there was none.
     #[schema(required = true)]
     today: Option<DayView>,
+    /// Checks the signatures of what a receiver is asked, as Standard Webhooks describes it. It is shown when the hook is made, this
+    /// once; null otherwise.
+    #[schema(required = true, example = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")]
+    secret: Option<String>,
 }
 
 fn view(hook: Hook, today: Option<Day>) -> HookView {
@@ -200,6 +209,7 @@ fn view(hook: Hook, today: Option<Day>) -> HookView {
         created_at: hook.created_at.rfc3339(),
         changed_at: hook.changed_at.rfc3339(),
         today: today.map(DayView::from),
+        secret: None,
     }
 }
 
@@ -236,7 +246,7 @@ struct CreateHook {
     #[schema(example = "No mail to our competitors", max_length = 100)]
     name: String,
     kind: KindName,
-    /// The script, or the rule as JSON text.
+    /// The script, or the rule or the receiver as JSON text.
     #[schema(
         example = "function on_rcpt(m)\n  if m.recipient:match(\"@example%.com$\") then reject() end\nend",
         max_length = 65536
@@ -276,11 +286,16 @@ async fn create(
         enabled: new.enabled.unwrap_or(true),
         fail_open: new.on_fault != Some(OnFault::Closed),
         body,
-        secret: None,
+        secret: (kind == HookKind::Http).then(|| parts.ids.secret(sign::SECRET_OCTETS)),
     };
     let hook = parts.accounts.create_hook(of, new, &caller.by()).await?;
     tracing::info!(hook = %hook.id, account = %caller.account_id(), everybody = whose.everybody, "hook created");
-    Ok((StatusCode::CREATED, Json(view(hook, None))))
+    let secret = hook.secret.as_deref().map(sign::shown);
+    let made = HookView {
+        secret,
+        ..view(hook, None)
+    };
+    Ok((StatusCode::CREATED, Json(made)))
 }
 
 async fn checked(parts: &Parts, caller: &Caller, kind: HookKind, body: String) -> ApiResult<HookBody> {
@@ -298,7 +313,7 @@ async fn checked(parts: &Parts, caller: &Caller, kind: HookKind, body: String) -
 #[schema(as = HookDetail)]
 struct DetailView {
     hook: HookView,
-    /// The script, or the rule as JSON text.
+    /// The script, or the rule or the receiver as JSON text.
     body: String,
 }
 
@@ -552,7 +567,7 @@ async fn runs(
 #[derive(Deserialize, ToSchema)]
 struct TestHook {
     kind: KindName,
-    /// The script, or the rule as JSON text; it need not be saved.
+    /// The script, or the rule or the receiver as JSON text; it need not be saved.
     #[schema(max_length = 65536)]
     body: String,
     /// Without a word: `message`.
@@ -562,6 +577,8 @@ struct TestHook {
     /// The message as it would come, header and all.
     #[schema(example = "From: alice@example.com\nSubject: Hello\n\nHello")]
     message: Option<String>,
+    /// The hook whose secret signs what a receiver is asked; without one nothing does.
+    hook: Option<String>,
     /// Instead of one: a message of the account whose content is still kept.
     message_id: Option<String>,
     /// The reverse-path; without one, what the From field says.
@@ -656,8 +673,16 @@ async fn test(
             return Err(ApiError::invalid("message", "Give a message, or the id of one."));
         }
     };
-    let facts = facts(&caller, asked, raw);
-    let run = hooks.test(&caller.principal, kind, &facts.0, &facts.1).await;
+    let secret = match asked.hook.as_deref() {
+        Some(hook) => {
+            let of = HooksOf::Account(caller.account_id());
+            parts.accounts.hook(of, id(hook, "hook")?).await?.secret
+        }
+        None => None,
+    };
+    let (body, facts) = facts(&caller, asked, raw);
+    let what = (kind, body.as_str(), secret.as_deref().unwrap_or_default());
+    let run = hooks.test(&caller.principal, what, &facts).await;
     drop(claim);
     Ok(Json(run.into()))
 }

@@ -1,6 +1,10 @@
-//! One call to a webhook's receiver: looked up, connected to the very address that was judged, posted to, read up to a cap.
+//! One call to a receiver that somebody chose, a webhook's or a hook's: looked up, connected to the very address that was judged, posted to, read up to a cap.
+
+pub mod sign;
+pub mod target;
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +16,7 @@ use hyper::header::{CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -19,11 +24,23 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
-use super::target::{Host, Target, may_call};
-use crate::route::Names;
+pub use self::target::BadUrl;
+use self::target::{Host, Target, may_call};
+use crate::carry::{CarryError, authorities};
+use crate::route::{Names, RouterError};
 
-/// One attempt, from the look-up to the end of the answer's head.
-const DEADLINE: Duration = Duration::from_secs(15);
+/// How long an attempt may take, from the look-up to the end of the answer's head, and how much of an answer is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    pub deadline: Duration,
+    pub answer: usize,
+}
+
+/// That of webhooks.
+const USUAL: Patience = Patience {
+    deadline: Duration::from_secs(15),
+    answer: KEPT_ANSWER,
+};
 /// One address of several.
 const CONNECT: Duration = Duration::from_secs(5);
 /// So many addresses of one name are tried.
@@ -34,6 +51,18 @@ const READING: Duration = Duration::from_secs(2);
 pub const KEPT_ANSWER: usize = 1_024;
 /// The head of an answer.
 const HEAD: usize = 16 * 1_024;
+
+/// What an operator can set about calls.
+#[derive(Clone, Debug)]
+pub struct CallSettings {
+    /// Whether http and private addresses may be called.
+    pub allow_private: bool,
+    /// Name servers; none means those of the system.
+    pub resolver: Vec<SocketAddr>,
+    pub resolver_timeout: Duration,
+    /// PEM file of further authorities, beside the system's.
+    pub ca_file: Option<PathBuf>,
+}
 
 /// What is sent.
 #[derive(Clone, Debug)]
@@ -72,23 +101,39 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(names: Names, tls: Result<Arc<ClientConfig>, String>, open: bool) -> Self {
-        Self {
+    pub fn new(settings: &CallSettings) -> Result<Self, RouterError> {
+        let names = Names::new(&settings.resolver, settings.resolver_timeout)?;
+        let tls = tls(settings).map(Arc::new).map_err(|error| error.to_string());
+        Ok(Self {
             names,
             tls: tls.map(TlsConnector::from),
-            open,
+            open: settings.allow_private,
             agent: HeaderValue::from_static(concat!("Posthouse/", env!("CARGO_PKG_VERSION"))),
-        }
+        })
+    }
+
+    /// Whether http and private addresses may be called.
+    pub fn is_open(&self) -> bool {
+        self.open
     }
 
     pub async fn call(&self, target: &Target, message: &Message) -> Answered {
+        self.call_within(target, message, USUAL).await
+    }
+
+    pub async fn call_within(&self, target: &Target, message: &Message, patience: Patience) -> Answered {
         let began = Instant::now();
-        let asked = timeout(DEADLINE, self.ask(target, message)).await;
-        let asked = asked.unwrap_or_else(|_| Err(format!("no answer within {} seconds", DEADLINE.as_secs())));
+        let asked = timeout(patience.deadline, self.ask(target, message)).await;
+        let asked = asked.unwrap_or_else(|_| {
+            Err(format!(
+                "no answer within {} seconds",
+                patience.deadline.as_secs_f64()
+            ))
+        });
         match asked {
             Ok((response, connection)) => {
                 let status = response.status().as_u16();
-                let answer = beginning(response).await;
+                let answer = beginning(response, patience.answer).await;
                 drop(connection);
                 Answered {
                     status: Some(status),
@@ -191,16 +236,16 @@ impl Client {
 }
 
 /// The beginning of an answer, as far as it comes in time.
-async fn beginning(response: Response<Incoming>) -> String {
+async fn beginning(response: Response<Incoming>, most: usize) -> String {
     let mut body = response.into_body();
     let mut read = Vec::new();
     let _ = timeout(READING, async {
         while let Some(Ok(frame)) = body.frame().await {
             if let Some(data) = frame.data_ref() {
-                let room = KEPT_ANSWER - read.len();
+                let room = most - read.len();
                 read.extend_from_slice(&data[..data.len().min(room)]);
             }
-            if read.len() == KEPT_ANSWER {
+            if read.len() == most {
                 break;
             }
         }
@@ -208,6 +253,14 @@ async fn beginning(response: Response<Incoming>) -> String {
     .await;
     // A database keeps no NUL in a text.
     String::from_utf8_lossy(&read).replace('\0', "\u{fffd}")
+}
+
+fn tls(settings: &CallSettings) -> Result<ClientConfig, CarryError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(authorities(settings.ca_file.as_deref())?)
+        .with_no_client_auth())
 }
 
 /// An error of HTTP with its cause.
