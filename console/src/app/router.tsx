@@ -222,9 +222,9 @@ const hooksPage = createRoute({
 const newHookPage = createRoute({
   getParentRoute: () => frame,
   path: "/hooks/new",
-  validateSearch: (raw: Record<string, unknown>): { everybody?: true; kind?: "rule" } => ({
+  validateSearch: (raw: Record<string, unknown>): { everybody?: true; kind?: "rule" | "http" } => ({
     ...whoseHooks(raw),
-    ...(raw.kind === "rule" && { kind: "rule" as const }),
+    ...((raw.kind === "rule" || raw.kind === "http") && { kind: raw.kind }),
   }),
   component: lazyRouteComponent(() => import("../pages/hooks/NewHook"), "Component"),
 });

@@ -106,7 +106,11 @@ export default function Code({ value, change, label, fault, readOnly }: Props) {
           autocompletion({ override: [complete], icons: false }),
           lintGutter(),
           keymap.of([...completionKeymap, ...defaultKeymap, ...historyKeymap, indentWithTab]),
-          EditorView.contentAttributes.of({ "aria-label": first.current.label, spellcheck: "false" }),
+          EditorView.contentAttributes.of({
+            "aria-label": first.current.label,
+            spellcheck: "false",
+            tabindex: "0",
+          }),
           EditorView.updateListener.of((update) => {
             if (update.docChanged) told.current(update.state.doc.toString());
           }),

@@ -1,11 +1,12 @@
 /** What a hook says and how it behaves: its editor or its fields, and trying it out before it counts. */
-import { Button, Group, Input, SegmentedControl, Switch, TextInput } from "@mantine/core";
+import { Button, Group, Input, Radio, Stack, Switch, TextInput } from "@mantine/core";
 import { lazy, Suspense, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { ApiError } from "../../api/client";
 import type { HookKind } from "../../api/types";
 import { FormFault, Lines } from "../../parts/Feedback";
 import classes from "./hooks.module.css";
+import { ReceiverFields } from "./ReceiverFields";
 import { RuleFields } from "./RuleFields";
 import { ruleForm, ruleText } from "./rule";
 import { Trying } from "./Trying";
@@ -27,6 +28,8 @@ interface Props {
   busy: boolean;
   fault: Error | null;
   mayChange: boolean;
+  /** Its id, where it is kept already. */
+  hook?: string;
   /** Further acts beside saving. */
   children?: React.ReactNode;
 }
@@ -38,7 +41,7 @@ function faultOf(error: Error | null) {
   return found ? { line: Number(found[1]), message: found[2] ?? "" } : undefined;
 }
 
-export function Editing({ kind, draft, change, save, busy, fault, mayChange, children }: Props) {
+export function Editing({ kind, draft, change, save, busy, fault, mayChange, hook, children }: Props) {
   const { t } = useTranslation();
   const [nameless, setNameless] = useState(false);
   const [mark, setMark] = useState<{ line: number; message: string }>();
@@ -65,9 +68,13 @@ export function Editing({ kind, draft, change, save, busy, fault, mayChange, chi
           onChange={(event) => set({ name: event.currentTarget.value })}
           error={nameless ? t("hooks.needName") : fields.name}
         />
-        {kind === "rule" ? (
+        {kind !== "script" ? (
           <div className={classes.rule}>
-            <RuleFields rule={ruleForm(draft.body)} change={(rule) => set({ body: ruleText(rule) })} />
+            {kind === "rule" ? (
+              <RuleFields rule={ruleForm(draft.body)} change={(rule) => set({ body: ruleText(rule) })} />
+            ) : (
+              <ReceiverFields body={draft.body} change={(body) => set({ body })} />
+            )}
             {fields.body && <Input.Error>{fields.body}</Input.Error>}
           </div>
         ) : (
@@ -88,20 +95,17 @@ export function Editing({ kind, draft, change, save, busy, fault, mayChange, chi
             </Suspense>
           </Input.Wrapper>
         )}
-        <Input.Wrapper label={t("hooks.onFault")} description={t("hooks.onFaultHint")} labelElement="div">
-          <div>
-            <SegmentedControl
-              aria-label={t("hooks.onFault")}
-              disabled={!mayChange}
-              value={draft.on_fault}
-              onChange={(value) => set({ on_fault: value === "closed" ? "closed" : "open" })}
-              data={[
-                { value: "open", label: t("hooks.open") },
-                { value: "closed", label: t("hooks.closed") },
-              ]}
-            />
-          </div>
-        </Input.Wrapper>
+        <Radio.Group
+          label={t("hooks.onFault")}
+          description={t("hooks.onFaultHint")}
+          value={draft.on_fault}
+          onChange={(value) => set({ on_fault: value === "closed" ? "closed" : "open" })}
+        >
+          <Stack gap={6} mt={4}>
+            <Radio value="open" label={t("hooks.open")} disabled={!mayChange} />
+            <Radio value="closed" label={t("hooks.closed")} disabled={!mayChange} />
+          </Stack>
+        </Radio.Group>
         <Switch
           label={t("hooks.enabled")}
           disabled={!mayChange}
@@ -118,7 +122,7 @@ export function Editing({ kind, draft, change, save, busy, fault, mayChange, chi
           </Group>
         )}
       </form>
-      {mayChange && <Trying kind={kind} body={draft.body} mark={setMark} />}
+      {mayChange && <Trying kind={kind} body={draft.body} mark={setMark} {...(hook && { hook })} />}
     </>
   );
 }

@@ -42,7 +42,7 @@ export function Runs({ hook, everybody }: Of) {
     },
     {
       id: "stage",
-      header: t("hooks.stage"),
+      header: t("hooks.asked"),
       need: 3,
       cell: (run) => stageName(run.stage),
       text: (run) => run.stage,

@@ -83,6 +83,7 @@ function Loaded({ hook, body, everybody }: { hook: Hook; body: string; everybody
         busy={save.isPending}
         fault={save.error}
         mayChange={mayChange}
+        {...(!everybody && { hook: hook.id })}
       >
         <Button variant="default" onClick={askDelete}>
           {t("hooks.delete")}

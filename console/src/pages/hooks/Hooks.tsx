@@ -34,6 +34,12 @@ export function Component() {
       <Group gap="xs">
         <Button
           variant="default"
+          onClick={() => void navigate({ to: "/hooks/new", search: { ...search, kind: "http" } })}
+        >
+          {t("hooks.createHttp")}
+        </Button>
+        <Button
+          variant="default"
           onClick={() => void navigate({ to: "/hooks/new", search: { ...search, kind: "rule" } })}
         >
           {t("hooks.createRule")}

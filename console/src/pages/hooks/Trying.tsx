@@ -19,11 +19,12 @@ const STAGES: Stage[] = ["message", "rcpt", "mail"];
 interface Props {
   kind: HookKind;
   body: string;
+  hook?: string;
   /** Shows in the editor where it went wrong. */
   mark: (fault: { line: number; message: string } | undefined) => void;
 }
 
-export function Trying({ kind, body, mark }: Props) {
+export function Trying({ kind, body, hook, mark }: Props) {
   const { t } = useTranslation();
   const [stage, setStage] = useState<Stage>("message");
   const [message, setMessage] = useState(SAMPLE);
@@ -34,6 +35,7 @@ export function Trying({ kind, body, mark }: Props) {
       testHook({
         kind,
         body,
+        ...(kind === "http" && hook && { hook }),
         stage,
         ...(id.trim() === "" ? { message } : { message_id: id.trim() }),
         recipients: recipients

@@ -11,6 +11,11 @@ export const hooks = {
     whose: "Whose hooks",
     create: "Write a script",
     createRule: "Add a rule",
+    createHttp: "Ask a receiver",
+    receiverUrl: "URL",
+    receiverHint:
+      "A program of yours gets each message’s envelope and header fields as signed JSON, and decides. It begins with https://.",
+    timeout: "Wait at most (ms)",
     emptyTitle: "No hook yet",
     emptyHint:
       "A rule blocks recipients, asks for a tag or caps the size without any code. A script in Luau can do more, and is tried out before it counts.",
@@ -18,7 +23,7 @@ export const hooks = {
     namePlaceholder: "No mail to our competitors",
     needName: "Enter a name",
     kind: "Kind",
-    kinds: { script: "Script", rule: "Rule" },
+    kinds: { script: "Script", rule: "Rule", http: "Receiver" },
     asked: "Asked at",
     stages: { mail: "MAIL", rcpt: "RCPT", message: "Message" },
     today: "Today",

@@ -14,6 +14,11 @@ export const hooks: Shape<typeof english> = {
     whose: "À qui ils sont",
     create: "Écrire un script",
     createRule: "Ajouter une règle",
+    createHttp: "Demander à un récepteur",
+    receiverUrl: "URL",
+    receiverHint:
+      "Un programme à vous reçoit l’enveloppe et les en-têtes de chaque message en JSON signé, et décide. Elle commence par https://.",
+    timeout: "Attendre au plus (ms)",
     emptyTitle: "Rien encore",
     emptyHint:
       "Une règle bloque des destinataires, exige une étiquette ou limite la taille sans code. Un script en Luau peut davantage, et s’essaie avant de compter.",
@@ -21,7 +26,7 @@ export const hooks: Shape<typeof english> = {
     namePlaceholder: "Pas de courrier aux concurrents",
     needName: "Entrez un nom",
     kind: "Type",
-    kinds: { script: "Script", rule: "Règle" },
+    kinds: { script: "Script", rule: "Règle", http: "Récepteur" },
     asked: "Consulté à",
     stages: { mail: "MAIL", rcpt: "RCPT", message: "Message" },
     today: "Aujourd’hui",
