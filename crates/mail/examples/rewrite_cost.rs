@@ -68,6 +68,7 @@ fn main() {
         }),
         clicks: true,
         opens: true,
+        keeps_names: false,
     };
     let click = |n: usize| format!("https://mail.example/t/c/{n:052}");
     let own = Own {
