@@ -1,5 +1,6 @@
 //! The counters: grown by many at once, read by a range of days.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use store::{Id, Result, Tx};
@@ -74,10 +75,10 @@ pub(super) fn grow(tx: &mut Tx<'_>, grown: &[(Key, u64)]) -> Result<()> {
         let mut name = key.name.as_str();
         if matches!(key.by, By::Domain | By::Provider) {
             let place = (key.account, key.by, key.day);
-            if !known.contains_key(&place) {
-                known.insert(place, names(tx, place)?);
-            }
-            let known = known.get_mut(&place).expect("it was put there");
+            let known = match known.entry(place) {
+                Entry::Occupied(there) => there.into_mut(),
+                Entry::Vacant(unknown) => unknown.insert(names(tx, place)?),
+            };
             if !known.contains(name) {
                 if known.len() >= MOST_NAMES {
                     name = OTHER;

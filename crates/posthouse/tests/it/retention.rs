@@ -68,8 +68,8 @@ both_engines! {
         let witness = send(&alice, ALICE, &json!({}));
         delivered(&alice, &witness);
         // An hour of a clock that jumped would ask first.
-        server.pass(DAY * 29 - Duration::from_mins(1));
-        server.pass(Duration::from_mins(2));
+        server.pass(DAY * 28 + Duration::from_hours(23));
+        server.pass(Duration::from_mins(61));
         let alice = signed_in(&server, ALICE);
         delivered(&alice, &id);
         after(&mut server, DAY * 2);
