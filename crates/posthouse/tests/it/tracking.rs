@@ -148,8 +148,8 @@ both_engines! {
             assert_eq!(answer.header("location"), Some(target));
         }
         server.pass(Duration::from_secs(30));
-        let scanned = events(&http, "clicked", 3);
-        assert!(scanned.iter().all(|event| event["data"]["machine"] == true && event["data"]["recipient"] == CAROL), "{scanned:?}");
+        let robots = events(&http, "clicked", 3);
+        assert!(robots.iter().all(|event| event["data"]["machine"] == true && event["data"]["recipient"] == CAROL), "{robots:?}");
         server.pass(Duration::from_mins(10));
         // Bob reads.
         let gmail = reader(&server, "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)");
