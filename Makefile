@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run build console test test-crash lint format bench packages
+.PHONY: help run build console test test-crash fuzz lint format bench packages
 
 DATA ?= posthouse-data
 # A trial keeps every mail in the console's inbox until a posthouse.toml says otherwise.
@@ -41,6 +41,9 @@ test: packages console tests/peers/node_modules/.package-lock.json ## every test
 
 test-crash: packages ## kill -9 under load and restart, a hundred times
 	POSTHOUSE_CRASH_ROUNDS=$${POSTHOUSE_CRASH_ROUNDS:-100} tests/run crash
+
+fuzz: ## each fuzz target for ten minutes
+	fuzz/run
 
 lint: console/node_modules/.package-lock.json ## formatting and lints, warnings are errors
 	cargo fmt --all --check
