@@ -148,7 +148,7 @@ impl Accounts {
         let keys = self.inner.db.read("read delegated DKIM keys", read_keys).await?;
         let asked = keys
             .iter()
-            .filter(|key| key.published_at.is_none())
+            .filter(|key| key.retired_at.is_none())
             .filter_map(|key| Place::of(&key.key.selector))
             .map(|place| Question {
                 name: place.name(PROBE, &zone),
@@ -175,6 +175,12 @@ impl Accounts {
                     Some(key_problem(&key.key, found).is_none())
                 };
                 let keys = read_keys(tx)?;
+                if let Some(gone) = keys.iter().find(|key| signs(key) && found(key) == Some(false)) {
+                    tracing::error!(
+                        selector = gone.key.selector, zone = zone.as_str(),
+                        "the record of a delegated DKIM key is gone: mail of every domain that leads to it fails its check"
+                    );
+                }
                 let mut news = keys
                     .iter()
                     .filter(|key| key.published_at.is_none() && found(key) == Some(true));
@@ -263,7 +269,8 @@ impl Leads<'_> {
             .is_none_or(|zone| Place::ALL.iter().all(|place| self.to(*place, zone).is_some()))
     }
 
-    /// The key that signs mail of the domain; a day on which DNS does not answer changes nothing for who came in this way.
+    /// The key that signs mail of the domain: the newest that it leads to. One that is leaving does where the domain leads to no other,
+    /// because its record is still there; a day on which DNS does not answer changes nothing for who came in this way.
     pub(super) fn key<'k>(
         &self,
         keys: &'k [StoredKey],
@@ -273,7 +280,7 @@ impl Leads<'_> {
         let zone = host.dkim_zone?;
         keys.iter().rev().find(|key| {
             let leads = |place| self.to(place, zone).unwrap_or(trusted);
-            signs(key) && Place::of(&key.key.selector).is_some_and(leads)
+            key.published_at.is_some() && Place::of(&key.key.selector).is_some_and(leads)
         })
     }
 }

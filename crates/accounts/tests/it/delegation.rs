@@ -121,6 +121,9 @@ both_engines! {
         assert_eq!(selectors(&room, &domain).await, ["ph1"]);
         room.accounts.record_delegation(publishing(&both)).await.unwrap();
         assert_eq!(selectors(&room, &domain).await, ["ph2"]);
+        let half = room.accounts.add_domain(account.id, "half.example", false, &By::system()).await.unwrap();
+        check(&room, &half, leading(&half, &["ph1."])).await;
+        assert_eq!(selectors(&room, &half).await, ["ph1"], "better the key that is leaving than one that nobody published");
         let leaving = room.accounts.delegated_keys().await.unwrap();
         assert_eq!(leaving[0].stage, Stage::Leaving(room.clock.now().plus(OVERLAP)));
         let refused = room.accounts.renew_delegated_key().await.unwrap_err();
