@@ -31,7 +31,6 @@ use crate::schedule::{Core, Parts, Reservation};
 use crate::settle::{self, Settlement};
 use crate::spool::{self, NewMessage, NewRecipient, Place, Settled};
 use crate::suppressions;
-use crate::tracking;
 
 const DAY: Duration = Duration::from_hours(24);
 /// How often a message is checked because its account changed between check and commit.
@@ -523,23 +522,13 @@ impl Door {
         }
         let pattern = off_the_workers(raw.len(), move || Pattern::of(&raw, wants)).await;
         let pattern = Arc::new(pattern.map_err(|_| replies::STORAGE_ERROR)?);
-        let numbers = self.keep_links(new.message.id, &pattern).await?;
+        // Its identifier is fresh, so they are stored with it under the numbers that they have.
+        let numbers = (0..=u16::MAX).take(pattern.targets().len()).collect();
         let places = self.parts.places(&new.message).await;
         let places = places.map_err(|error| unavailable(&error))?;
         let to = (&self.parts.accounts, Arc::new(places));
         let copies = Copies::new((pattern, numbers), to, (new.message.id, now)).await;
         copies.map(Some).map_err(|error| unavailable(&error))
-    }
-
-    /// Stores where the links of a test lead; its copies are made before it is stored itself.
-    async fn keep_links(&self, message: Id, pattern: &Pattern) -> Result<Arc<[u16]>, Reply> {
-        if pattern.targets().is_empty() {
-            return Ok(Arc::new([]));
-        }
-        let targets = pattern.targets().to_vec();
-        let keep = move |tx: &mut Tx<'_>| tracking::keep(tx, message, &targets);
-        let kept = self.parts.db.write("keep where links lead", keep).await;
-        kept.map(Arc::from).map_err(|error| not_stored(&error))
     }
 }
 

@@ -191,6 +191,11 @@ impl Copies {
         })
     }
 
+    /// Where the links lead, by their numbers in a message that is stored with them.
+    pub fn targets(&self) -> &[String] {
+        self.pattern.targets()
+    }
+
     /// The message as one of its recipients gets it. `raw` is the stored message.
     pub fn of(&self, raw: &Bytes, ordinal: u32) -> Bytes {
         let about = About {

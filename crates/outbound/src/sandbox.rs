@@ -18,6 +18,7 @@ use crate::schedule::Parts;
 use crate::settle::{self, Jitter, Settlement, Standing};
 use crate::simulator::{self, Known, Told};
 use crate::spool::{NewMessage, Place, Settled};
+use crate::tracking;
 
 /// A message that is settled with its storing.
 pub struct Kept {
@@ -28,8 +29,14 @@ pub struct Kept {
 
 impl Kept {
     pub fn record(&self, tx: &mut Tx<'_>) -> store::Result<()> {
-        settle::record(tx, &self.settlement)?;
         let settlement = &self.settlement;
+        // Only what is taken leaves a trace, however often it is tried.
+        if let Some(targets) = settlement.copies.as_ref().map(Copies::targets)
+            && !targets.is_empty()
+        {
+            tracking::keep(tx, settlement.message.id, targets)?;
+        }
+        settle::record(tx, settlement)?;
         self.complaints.iter().try_for_each(|recipient| {
             feedback::complain_as_test(tx, &settlement.message, recipient, settlement.at)
         })

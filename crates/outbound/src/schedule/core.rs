@@ -14,6 +14,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::deliver::COPIES_OCTETS;
 use super::hold::Followed;
 use super::lanes::{Lanes, Limits, Wake};
 use super::shared::Shared;
@@ -96,6 +97,8 @@ pub struct Core {
     pub(super) parts: Parts,
     pub(super) reporter: Arc<Reporter>,
     pub(super) shared: Shared,
+    /// Room for big copies, in octets.
+    pub(super) copies_room: Semaphore,
     pub(super) state: Mutex<State>,
     pub(super) room: Arc<Room>,
     pub(super) hands: Arc<Hands>,
@@ -154,6 +157,7 @@ impl Core {
         Arc::new(Self {
             reporter: parts.reporter(),
             shared: Shared::default(),
+            copies_room: Semaphore::new(COPIES_OCTETS),
             state: Mutex::new(state),
             room,
             hands: Arc::default(),

@@ -27,6 +27,10 @@ use crate::tracking;
 
 /// A lease seen longer ago than this is looked at again before anything is sent under it.
 const LEASE_TRUSTED: Duration = Duration::from_secs(5);
+/// Copies of up to so many octets are held without asking: there are no more of them than connections.
+const SMALL_COPY: usize = 256 << 10;
+/// What bigger ones take in memory together.
+pub(super) const COPIES_OCTETS: usize = 256 << 20;
 /// Pauses between attempts to write what must be written.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -68,7 +72,8 @@ impl Core {
         job: &Job,
         body: &Bytes,
     ) -> (Vec<Outcome>, Option<Copies>) {
-        let shared = self.shared.of(job.message.id, job.message.recipients, self.now());
+        let began = self.now();
+        let shared = self.shared.of(job.message.id, job.message.recipients, began);
         let copies = match self.copies(job, body, &shared).await {
             Ok(copies) => copies,
             Err(error) => {
@@ -77,6 +82,24 @@ impl Core {
                 return (vec![outcome; job.recipients.len()], None);
             }
         };
+        // Big copies are each a message of their own in memory, for as long as a receiver takes over them.
+        let _room = match &copies {
+            Some(_) if body.len() > SMALL_COPY => {
+                let octets = body.len().min(COPIES_OCTETS);
+                self.copies_room.acquire_many(octets as u32).await.ok()
+            }
+            _ => None,
+        };
+        if copies.is_some() && self.now().since(began) > LEASE_TRUSTED {
+            // Another node may have it by now: it has its turn again, and its lease is looked at then.
+            let late = Outcome::without_reply(
+                Verdict::Deferred,
+                Enhanced::new(4, 3, 2),
+                "not sent yet: this server was too busy to make the recipient's copy in time",
+                self.now(),
+            );
+            return (vec![late; job.recipients.len()], None);
+        }
         let (prefix, body) = match (&copies, job.recipients.as_slice()) {
             (Some(copies), [recipient]) => {
                 let copy = copy(copies, body, recipient.ordinal).await;
@@ -133,11 +156,11 @@ impl Core {
             return Ok(Arc::new([]));
         }
         let targets: Arc<[String]> = pattern.targets().into();
-        let kept = self.until_written("keep where links lead", move |tx| {
+        // Tried once: a lease does not wait for a database that comes back.
+        let kept = self.parts.db.write("keep where links lead", move |tx| {
             tracking::keep(tx, message, &targets)
         });
-        // None is the end of the service, and of whatever would be sent.
-        kept.await.map(Arc::from).ok_or(AccountsError::Busy)
+        Ok(Arc::from(kept.await?))
     }
 
     /// The signatures of a message that is the same for all of its recipients.

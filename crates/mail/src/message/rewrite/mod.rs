@@ -12,6 +12,8 @@ use super::parts::{Leaf, leaves};
 
 /// Octets of a part that is looked at; a bigger text is sent as it is.
 const MAX_TEXT: usize = 4 * 1024 * 1024;
+/// Octets of all addresses that links lead past us to; the links beyond them stay as they are.
+const MAX_TARGETS: usize = 128 * 1024;
 /// Places in one message that are exchanged.
 const MAX_EDITS: usize = 2_000;
 
@@ -282,7 +284,7 @@ fn edits(text: &[u8], (kind, first): (Kind, bool), wanted: &Wanted, targets: &mu
                     .links
                     .into_iter()
                     .filter(free)
-                    .map(|link| click(link, targets))
+                    .filter_map(|link| click(link, targets))
                     .collect();
                 edits.extend(links);
             }
@@ -306,20 +308,24 @@ fn edits(text: &[u8], (kind, first): (Kind, bool), wanted: &Wanted, targets: &mu
     edits
 }
 
-fn click(link: html::Link, targets: &mut Vec<String>) -> Edit {
-    let number = targets
-        .iter()
-        .position(|known| *known == link.target)
-        .unwrap_or_else(|| {
+fn click(link: html::Link, targets: &mut Vec<String>) -> Option<Edit> {
+    let known = targets.iter().position(|known| *known == link.target);
+    let number = match known {
+        Some(number) => number,
+        None if targets.iter().map(String::len).sum::<usize>() + link.target.len() > MAX_TARGETS => {
+            return None;
+        }
+        None => {
             targets.push(link.target);
             targets.len() - 1
-        });
-    Edit {
+        }
+    };
+    Some(Edit {
         start: link.start,
         end: link.end,
         breaks: link.attribute,
         what: What::Click(number),
-    }
+    })
 }
 
 /// Where a text names the link: `{{unsubscribe_url}}`, with spaces inside, or as editors write it into an address.
