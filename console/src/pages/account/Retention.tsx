@@ -81,8 +81,11 @@ function Choosing({ kept }: { kept: Kept }) {
         />
         <NumberInput
           label={t("retention.messages")}
-          description={t("retention.messagesHint", { n: count(kept.most_message_days) })}
-          min={1}
+          description={t("retention.messagesHint", {
+            least: count(kept.least_message_days),
+            n: count(kept.most_message_days),
+          })}
+          min={kept.least_message_days}
           max={kept.most_message_days}
           allowDecimal={false}
           hideControls

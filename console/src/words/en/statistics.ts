@@ -42,7 +42,7 @@ export const statistics = {
     contentHint:
       "From when a message leaves; at most {{n}}. 0: until nobody waits for it. Empty: as configured.",
     messages: "Messages and their history, in days",
-    messagesHint: "From the last that happened to a message; at most {{n}}. Empty: as configured.",
+    messagesHint: "From the last that happened to a message; {{least}} to {{n}}. Empty: as configured.",
     holds: "Now, in days: content {{content}}, messages {{messages}}",
     save: "Save",
     askTitle: "Delete what is older?",

@@ -41,7 +41,7 @@ export const statistics = {
     contentHint:
       "Depuis le départ du message ; {{n}} au plus. 0 : tant que quelqu’un l’attend. Vide : comme configuré.",
     messages: "Messages et leur historique, en jours",
-    messagesHint: "Depuis le dernier événement d’un message ; {{n}} au plus. Vide : comme configuré.",
+    messagesHint: "Depuis le dernier événement d’un message ; de {{least}} à {{n}}. Vide : comme configuré.",
     holds: "Actuellement, en jours : contenu {{content}}, messages {{messages}}",
     save: "Enregistrer",
     askTitle: "Effacer ce qui est plus vieux ?",

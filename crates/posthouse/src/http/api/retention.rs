@@ -30,7 +30,8 @@ struct RetentionView {
     message_days: u32,
     /// What the account chose in place of what is configured.
     own: OwnRetention,
-    /// The most that it may choose.
+    /// The least and the most that it may choose.
+    least_message_days: u32,
     most_content_days: u32,
     most_message_days: u32,
 }
@@ -46,6 +47,13 @@ struct OwnRetention {
     message_days: Option<u32>,
 }
 
+/// A message is known as long as its bounces and complaints may come back and its link to unsubscribe has to work, so that nobody
+/// escapes them; where the operator keeps less, an account may as well.
+// CAN-SPAM Act, 15 U.S.C. 7704(a)(3): a way to opt out works for at least 30 days.
+fn least(configured: u32) -> u32 {
+    configured.min(30)
+}
+
 fn view(parts: &Parts, own: Retention) -> RetentionView {
     let ((content, messages), (most_content, most_messages)) = parts.outbound.kept_days();
     RetentionView {
@@ -55,6 +63,7 @@ fn view(parts: &Parts, own: Retention) -> RetentionView {
             content_days: own.content,
             message_days: own.messages,
         },
+        least_message_days: least(messages),
         most_content_days: most_content,
         most_message_days: most_messages,
     }
@@ -97,7 +106,8 @@ async fn choose(
         content: asked.content_days,
         messages: asked.message_days,
     };
-    let (_, (most_content, most_messages)) = parts.outbound.kept_days();
+    let ((_, configured), (most_content, most_messages)) = parts.outbound.kept_days();
+    let least = least(configured);
     let mut faults = Vec::new();
     if chosen.content.is_some_and(|days| days > most_content) {
         let said = format!("Content is kept for 0 to {most_content} days.");
@@ -105,9 +115,9 @@ async fn choose(
     }
     if chosen
         .messages
-        .is_some_and(|days| !(1..=most_messages).contains(&days))
+        .is_some_and(|days| !(least..=most_messages).contains(&days))
     {
-        let said = format!("Messages are kept for 1 to {most_messages} days.");
+        let said = format!("Messages are kept for {least} to {most_messages} days.");
         faults.push(FieldError::new("message_days", said));
     }
     let holds = view(&parts, chosen);
