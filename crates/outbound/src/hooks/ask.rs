@@ -17,7 +17,7 @@ use super::http::{Receiver, ReceiverError};
 use super::journal::Journal;
 use super::luau::{self, Limits};
 use super::rules::{Rule, RuleError};
-use super::turns::{PATIENCE, Turns};
+use super::turns::{PATIENCE, Turn, Turns};
 use crate::calls::Client;
 
 /// Octets of scripts that are kept in memory.
@@ -35,14 +35,14 @@ struct Inner {
     accounts: Accounts,
     /// What was saved never changes, so it stays for as long as there is room.
     bodies: Cache<(Id, i64), Arc<str>>,
-    turns: Turns,
+    turns: Shares,
     journal: Journal,
     clock: Clock,
     ids: Ids,
     /// Asks receivers; absent in a process that asks none.
     client: Option<Arc<Client>>,
     /// Questions on their way: of one account, and of all.
-    calls: Turns,
+    calls: Shares,
 }
 
 /// What all hooks together say.
@@ -76,8 +76,30 @@ pub enum BodyError {
     Busy,
 }
 
-/// A hook as it is run: what it says, and with what it signs.
+/// Turns at the operator's hooks and at those of accounts: what an account's own hooks take keeps no message from being judged
+/// by the operator's.
+struct Shares {
+    operator: Turns,
+    accounts: Turns,
+}
+
+impl Shares {
+    fn new(places: usize, of_account: usize) -> Self {
+        Self {
+            operator: Turns::new(places, of_account, PATIENCE),
+            accounts: Turns::new(places, of_account, PATIENCE),
+        }
+    }
+
+    async fn take(&self, account: Id, operators: bool) -> Option<Turn> {
+        let turns = if operators { &self.operator } else { &self.accounts };
+        turns.take(account).await
+    }
+}
+
+/// A hook as it is run: whose it is, what it says, and with what it signs.
 struct Ready<'a> {
+    operators: bool,
     kind: HookKind,
     body: Arc<str>,
     secret: &'a [u8],
@@ -97,12 +119,12 @@ impl Hooks {
                 .max_capacity(KEPT)
                 .weigher(|_, body: &Arc<str>| u32::try_from(body.len() + 64).unwrap_or(u32::MAX))
                 .build(),
-            turns: Turns::new(places.max(2), places.max(2) / 2, PATIENCE),
+            turns: Shares::new(places.max(2), places.max(2) / 2),
             journal: Journal::new(db.clone(), ids.clone()),
             clock: clock.clone(),
             ids: ids.clone(),
             client,
-            calls: Turns::new(CALLS, CALLS_OF_ACCOUNT, PATIENCE),
+            calls: Shares::new(CALLS, CALLS_OF_ACCOUNT),
         }))
     }
 
@@ -121,6 +143,7 @@ impl Hooks {
     pub async fn ask(&self, who: &Principal, hooks: &[Arc<Hook>], mut facts: Facts) -> Asked {
         let mut asked = Asked::default();
         let stage = facts.stage;
+        let mut changed = false;
         for hook in hooks.iter().filter(|hook| hook.is_asked_at(stage.as_str())) {
             let Some(mut run) = self.run(who.account, hook, &facts).await else {
                 continue;
@@ -134,7 +157,7 @@ impl Hooks {
             self.0.journal.note(hook, stage, &run, self.0.clock.now());
             if let Some(fault) = &run.fault {
                 tracing::debug!(hook = %hook.id, account = %who.account, %fault, "a hook broke");
-                if hook.fail_open {
+                if goes_on_without(hook, fault) {
                     continue;
                 }
                 asked.refusal = Some(replies::HOOK_FAILED);
@@ -149,9 +172,40 @@ impl Hooks {
                 break;
             }
             take_over(&mut facts, &mut asked, &run.actions);
+            changed |= hook.account.is_some() && !run.actions.is_empty();
+        }
+        if changed && asked.refusal.is_none() && asked.discarded.is_none() {
+            self.ask_operators_again(who, hooks, &facts, &mut asked).await;
         }
         (asked.raw, asked.tags) = (facts.raw, facts.tags);
         asked
+    }
+
+    /// What the operator's hooks let through is what is sent: they judge what the account's own made of it. They change nothing more.
+    async fn ask_operators_again(
+        &self,
+        who: &Principal,
+        hooks: &[Arc<Hook>],
+        facts: &Facts,
+        asked: &mut Asked,
+    ) {
+        let stage = facts.stage;
+        let operators = hooks.iter().filter(|hook| hook.account.is_none());
+        for hook in operators.filter(|hook| hook.is_asked_at(stage.as_str())) {
+            let Some(run) = self.run(who.account, hook, facts).await else {
+                continue;
+            };
+            self.0.journal.note(hook, stage, &run, self.0.clock.now());
+            match &run.fault {
+                Some(fault) if goes_on_without(hook, fault) => {}
+                Some(_) => asked.refusal = Some(replies::HOOK_FAILED),
+                None if run.said == Said::Discard => asked.discarded = Some(hook.name.clone()),
+                None => asked.refusal = run.said.refusal(),
+            }
+            if asked.refusal.is_some() || asked.discarded.is_some() {
+                return;
+            }
+        }
     }
 
     /// None where the hook is gone.
@@ -164,6 +218,7 @@ impl Hooks {
             }
         };
         let ready = Ready {
+            operators: hook.account.is_none(),
             kind: hook.kind,
             body,
             secret: hook.secret.as_deref().unwrap_or_default(),
@@ -172,14 +227,19 @@ impl Hooks {
     }
 
     async fn run_body(&self, account: Id, ready: Ready<'_>, facts: &Facts) -> Run {
-        let Ready { kind, body, secret } = ready;
+        let Ready {
+            operators,
+            kind,
+            body,
+            secret,
+        } = ready;
         match kind {
             HookKind::Rule => match Rule::parse(&body) {
                 Ok(rule) => rule.apply(facts),
                 Err(error) => broken(FaultKind::Error, &error.to_string()),
             },
             HookKind::Script => {
-                let Some(turn) = self.0.turns.take(account).await else {
+                let Some(turn) = self.0.turns.take(account, operators).await else {
                     return broken(FaultKind::Busy, "too many of the account's hooks were at work");
                 };
                 let facts = facts.clone();
@@ -200,7 +260,7 @@ impl Hooks {
                     Ok(receiver) => receiver,
                     Err(error) => return broken(FaultKind::Error, &error.to_string()),
                 };
-                let Some(_turn) = self.0.calls.take(account).await else {
+                let Some(_turn) = self.0.calls.take(account, operators).await else {
                     return broken(
                         FaultKind::Busy,
                         "too many of the account's messages wait for a receiver",
@@ -254,7 +314,7 @@ impl Hooks {
         match kind {
             HookKind::Rule => Ok(Rule::parse(body)?.stage().as_str().to_owned()),
             HookKind::Script => {
-                let turn = self.0.turns.take(account).await.ok_or(BodyError::Busy)?;
+                let turn = self.0.turns.take(account, false).await.ok_or(BodyError::Busy)?;
                 let body = body.to_owned();
                 let checked = tokio::task::spawn_blocking(move || {
                     let stages = luau::check(&body, Limits::default());
@@ -284,6 +344,8 @@ impl Hooks {
         facts: &Facts,
     ) -> Run {
         let ready = Ready {
+            // Trying one out takes from the share of who tries.
+            operators: false,
             kind,
             body: Arc::from(body),
             secret,
@@ -296,6 +358,12 @@ impl Hooks {
         }
         run
     }
+}
+
+/// Whether mail goes on where the hook broke. One of the operator that had no turn is not broken: mail waits for it.
+fn goes_on_without(hook: &Hook, fault: &Fault) -> bool {
+    let only_busy = hook.account.is_none() && fault.kind == FaultKind::Busy;
+    hook.fail_open && !only_busy
 }
 
 /// What the next hook finds is what this one left.

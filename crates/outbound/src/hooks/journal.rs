@@ -135,9 +135,12 @@ impl Journal {
                 for run in &runs {
                     insert(tx, run)?;
                 }
-                for ((hook, _), (day, _)) in &days {
+                // Two nodes lock rows in one order.
+                let mut days: Vec<_> = days.iter().collect();
+                days.sort_unstable_by_key(|(key, _)| **key);
+                for ((hook, _), (day, _)) in days {
                     add(tx, *hook, day)?;
-                    trim(tx, *hook)?;
+                    trim(tx, *hook, now)?;
                 }
                 for (hook, fault) in &broken {
                     tell_broken(tx, *hook, fault, &mut || ids.next(now), now)?;
@@ -270,25 +273,25 @@ fn add(tx: &mut Tx<'_>, hook: Id, day: &Day) -> store::Result<()> {
     )
 }
 
-/// Leaves the last ones of a hook.
-fn trim(tx: &mut Tx<'_>, hook: Id) -> store::Result<()> {
+/// Leaves the last ones of a hook, and the figures of its last days.
+fn trim(tx: &mut Tx<'_>, hook: Id, now: Time) -> store::Result<()> {
     let sql = format!(
         "DELETE FROM hook_runs WHERE hook = $1 AND id <= \
          (SELECT id FROM hook_runs WHERE hook = $1 ORDER BY id DESC LIMIT 1 OFFSET {MOST_RUNS})"
     );
-    tx.run(&sql, &[(&hook).into()])
+    tx.run(&sql, &[(&hook).into()])?;
+    tx.run(
+        "DELETE FROM hook_days WHERE hook = $1 AND day < $2",
+        &[(&hook).into(), now.minus(FIGURES_KEPT).day().into()],
+    )
 }
 
-/// Forgets what is too old, whosever it is.
+/// Forgets runs that are too old, whosever they are.
 fn forget(tx: &mut Tx<'_>, now: Time) -> store::Result<()> {
     let sql = format!(
         "DELETE FROM hook_runs WHERE id IN (SELECT id FROM hook_runs WHERE at < $1 ORDER BY at LIMIT {PURGE_STEP})"
     );
-    tx.run(&sql, &[now.minus(KEPT).into()])?;
-    tx.run(
-        "DELETE FROM hook_days WHERE day < $1",
-        &[now.minus(FIGURES_KEPT).day().into()],
-    )
+    tx.run(&sql, &[now.minus(KEPT).into()])
 }
 
 fn run_of(row: &Row) -> store::Result<KeptRun> {

@@ -292,13 +292,17 @@ both_engines! {
         ] {
             refused.expect(403);
         }
-        on_message(&http, "reject('The account says no.')");
+        let first = on_message(&http, "reject('The account says no.')");
         let id = hook_of(&operator, "?everybody=true", &json!({"body": "function on_message(m) if m:header('X-Bad') then reject('The operator says no.') end end"}));
         http.get(&format!("/api/v1/hooks/{id}")).expect(404);
         http.get(&format!("/api/v1/hooks/{id}?everybody=true")).expect(403);
         let mut smtp = server.signed_in(ALICE);
         assert_eq!(submit(&mut smtp, "X-Bad: 1\r\n"), "554 5.7.1 The operator says no.");
         assert_eq!(submit(&mut smtp, ""), "554 5.7.1 The account says no.");
+        // What the account's own hook writes is judged as well.
+        on_message(&http, "set_header('X-Bad', '1')");
+        change(&http, &first, &json!({"enabled": false}));
+        assert_eq!(submit(&mut smtp, ""), "554 5.7.1 The operator says no.");
         let from_bob = format!("From: {BOB}\r\nTo: {CAROL}\r\nX-Bad: 1\r\n\r\nHello\r\n");
         assert_eq!(server.signed_in(BOB).submit(BOB, &[CAROL], from_bob.as_bytes()).0.trim_end(), "554 5.7.1 The operator says no.");
     }
