@@ -28,7 +28,7 @@ fuzz_target!(|raw: &[u8]| {
     };
     for wanted in [
         Wanted::default(),
-        Wanted { unsubscribe: Some(appending), clicks: true, opens: true },
+        Wanted { unsubscribe: Some(appending), clicks: true, opens: true, keeps_names: false },
     ] {
         let plan = plan(raw, &wanted);
         let copy = plan.apply(b"", raw, &own);

@@ -208,7 +208,7 @@ export const sending: Shape<typeof english> = {
     tlsNone: "sans TLS",
     rawReply: "La réponse telle quelle",
     conversation: "Ce qui s’est dit",
-    noConversation: "Rien n’en est gardé : aucune connexion n’a eu lieu, ou c’était il y a plus de 30 jours.",
+    noConversation: "Rien n’en est gardé : aucune connexion n’a eu lieu, ou c’était il y a plus de 30 jours.",
     conversationNote: "C est ce serveur, S l’autre. Les mots de passe et le message lui-même sont omis.",
     saidAt: "Après",
     saidBy: "Qui",

@@ -19,7 +19,7 @@ export const templates = {
     html: "HTML",
     braces: "Les variables s’écrivent entre doubles accolades.",
     data: "Données d’essai",
-    dataHint: "En JSON : un nom et une valeur pour chaque variable.",
+    dataHint: "En JSON : un nom et une valeur pour chaque variable.",
     notJson: "Ce n’est pas un objet JSON",
     preview: "Aperçu",
     previewTitle: "Tel qu’il partirait",
@@ -28,7 +28,7 @@ export const templates = {
     save: "Enregistrer",
     saved: "{{name}} a été enregistré",
     delete: "Supprimer",
-    deleteTitle: "Supprimer {{name}} ?",
+    deleteTitle: "Supprimer {{name}} ?",
     deleteText:
       "Les programmes qui l’envoient sous son nom seront refusés dès lors. Ce qui est parti reste tel quel.",
     deleted: "{{name}} a été supprimé",

@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn a_talkative_server_fills_nothing() {
         let mut transcript = Transcript::new();
-        transcript.lines(Who::They, &[b'x'; 100_000]);
+        transcript.lines(Who::They, &vec![b'x'; 100_000]);
         for _ in 0..10_000 {
             transcript.lines(Who::They, b"250-something\r\n");
         }

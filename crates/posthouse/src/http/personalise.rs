@@ -132,7 +132,7 @@ fn in_words(error: &Error, source: &str) -> String {
 mod tests {
     use super::*;
 
-    fn html(source: &str, data: serde_json::Value) -> Result<String, String> {
+    fn html(source: &str, data: &serde_json::Value) -> Result<String, String> {
         let wording = Wording {
             html: Some(source.to_owned()),
             ..Wording::default()
@@ -164,14 +164,14 @@ mod tests {
         );
         // What is filled in is not looked at again.
         assert_eq!(
-            html("{{ a }}", serde_json::json!({"a": "{{ b }}"})).as_deref(),
+            html("{{ a }}", &serde_json::json!({"a": "{{ b }}"})).as_deref(),
             Ok("{{ b }}")
         );
     }
 
     #[test]
     fn a_name_that_is_missing_is_named() {
-        let said = |source| html(source, serde_json::json!({"user": {"name": "Ann"}})).unwrap_err();
+        let said = |source| html(source, &serde_json::json!({"user": {"name": "Ann"}})).unwrap_err();
         assert_eq!(said("<p>\n{{ order }}</p>"), "`order` is not in `data` (line 2).");
         assert_eq!(said("{{ user.city }}"), "`user.city` is not in `data` (line 1).");
         assert_eq!(
@@ -185,13 +185,13 @@ mod tests {
     fn lists_and_conditions_are_there_and_files_are_not() {
         let data = serde_json::json!({"items": [{"n": 1}, {"n": 2}], "gift": false});
         let source = "{% for item in items %}{{ item.n }};{% endfor %}{% if gift %}g{% else %}-{% endif %}";
-        assert_eq!(html(source, data.clone()).as_deref(), Ok("1;2;-"));
-        assert!(html("{% include '/etc/passwd' %}", data.clone()).is_err());
+        assert_eq!(html(source, &data).as_deref(), Ok("1;2;-"));
+        assert!(html("{% include '/etc/passwd' %}", &data).is_err());
         assert_eq!(
-            html("{{ a * 2 }}", data.clone()),
+            html("{{ a * 2 }}", &data),
             Err("This kind of expression cannot be used in a template.".to_owned())
         );
-        assert!(html("{% extends 'html' %}", data).is_err());
+        assert!(html("{% extends 'html' %}", &data).is_err());
     }
 
     #[test]
@@ -201,11 +201,11 @@ mod tests {
         assert!(
             html(
                 "{% for a in x %}{% for b in x %}{{ b }}{% endfor %}{% endfor %}",
-                long.clone()
+                &long
             )
             .is_err()
         );
-        assert!(html("{{ x|join('yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy') }}", long).is_err());
+        assert!(html("{{ x|join('yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy') }}", &long).is_err());
         let doubling = format!("{{% set y = x %}}{}{{{{ y }}}}", "{% set y = y ~ y %}".repeat(40));
         let deep = format!("{}1{}", "{% if 1 %}".repeat(2_000), "{% endif %}".repeat(2_000));
         for bomb in [
@@ -218,7 +218,7 @@ mod tests {
             &doubling,
             &deep,
         ] {
-            assert!(html(bomb, data.clone()).is_err(), "{bomb}");
+            assert!(html(bomb, &data).is_err(), "{bomb}");
         }
     }
 }

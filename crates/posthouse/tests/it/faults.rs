@@ -151,9 +151,8 @@ both_engines! {
                     to => came.push(to.to_owned()),
                 }
             }
-            let is_lost = |to: &&str| match to.starts_with("bounced") {
-                true => !reported.contains(*to),
-                false => !came.iter().any(|one| one == to),
+            let is_lost = |to: &&str| {
+                if to.starts_with("bounced") { !reported.contains(*to) } else { !came.iter().any(|one| one == to) }
             };
             accepted.iter().copied().filter(is_lost).map(str::to_owned).collect::<Vec<_>>()
         };

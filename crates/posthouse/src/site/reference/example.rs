@@ -1,5 +1,7 @@
 //! A request as it is written in four languages, with nothing but what comes with each.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 use super::{list, text};
@@ -67,16 +69,14 @@ fn python(request: &Request<'_>) -> String {
     let mut code = "import json, os, urllib.request\n\n".to_owned();
     let body = request.body.as_ref().map(json);
     if let Some(body) = &body {
-        code.push_str(&format!("body = json.loads(r'''{body}''')\n"));
+        let _ = writeln!(code, "body = json.loads(r'''{body}''')");
     }
-    code.push_str(&format!(
-        "request = urllib.request.Request(\n    \"{}\",\n",
+    let _ = writeln!(
+        code,
+        "request = urllib.request.Request(\n    \"{}\",",
         request.url
-    ));
-    code.push_str(&format!(
-        "    method=\"{}\",\n",
-        request.method.to_ascii_uppercase()
-    ));
+    );
+    let _ = writeln!(code, "    method=\"{}\",", request.method.to_ascii_uppercase());
     if body.is_some() {
         code.push_str("    data=json.dumps(body).encode(),\n");
     }
@@ -87,7 +87,7 @@ fn python(request: &Request<'_>) -> String {
     if body.is_some() {
         headers.push("\"Content-Type\": \"application/json\"");
     }
-    code.push_str(&format!("    headers={{{}}},\n)\n", headers.join(", ")));
+    let _ = writeln!(code, "    headers={{{}}},\n)", headers.join(", "));
     code.push_str(
         "with urllib.request.urlopen(request) as answer:\n    print(answer.status, answer.read().decode())",
     );
@@ -103,14 +103,11 @@ fn node(request: &Request<'_>) -> String {
         headers.push("\"Content-Type\": \"application/json\"");
     }
     let mut code = format!("const answer = await fetch(\"{}\", {{\n", request.url);
-    code.push_str(&format!(
-        "  method: \"{}\",\n",
-        request.method.to_ascii_uppercase()
-    ));
-    code.push_str(&format!("  headers: {{ {} }},\n", headers.join(", ")));
+    let _ = writeln!(code, "  method: \"{}\",", request.method.to_ascii_uppercase());
+    let _ = writeln!(code, "  headers: {{ {} }},", headers.join(", "));
     if let Some(body) = &request.body {
         let body = json(body).replace('\n', "\n  ");
-        code.push_str(&format!("  body: JSON.stringify({body}),\n"));
+        let _ = writeln!(code, "  body: JSON.stringify({body}),");
     }
     code.push_str("});\nconsole.log(answer.status, await answer.text());");
     code
@@ -128,14 +125,15 @@ fn php(request: &Request<'_>) -> String {
         "<?php\n$request = curl_init('{}');\ncurl_setopt_array($request, [\n",
         request.url
     );
-    code.push_str(&format!(
-        "    CURLOPT_CUSTOMREQUEST => '{}',\n",
+    let _ = writeln!(
+        code,
+        "    CURLOPT_CUSTOMREQUEST => '{}',",
         request.method.to_ascii_uppercase()
-    ));
-    code.push_str(&format!("    CURLOPT_HTTPHEADER => [{}],\n", headers.join(", ")));
+    );
+    let _ = writeln!(code, "    CURLOPT_HTTPHEADER => [{}],", headers.join(", "));
     if let Some(body) = &request.body {
         let body = json(body).replace('\\', "\\\\").replace('\'', "\\'");
-        code.push_str(&format!("    CURLOPT_POSTFIELDS => '{body}',\n"));
+        let _ = writeln!(code, "    CURLOPT_POSTFIELDS => '{body}',");
     }
     code.push_str("    CURLOPT_RETURNTRANSFER => true,\n]);\necho curl_exec($request);");
     code

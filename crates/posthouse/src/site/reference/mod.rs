@@ -141,7 +141,7 @@ fn operation(shapes: &Shapes<'_>, (method, path, described): (&str, &str, &Value
     let body = Some(body).filter(|body| body.is_object());
     let parameters: Vec<Field> = list(described, "parameters")
         .iter()
-        .map(|one| Field::of_parameter(shapes, one))
+        .map(Field::of_parameter)
         .collect();
     let security = list(described, "security");
     let key = |one: &Value| {
@@ -156,9 +156,7 @@ fn operation(shapes: &Shapes<'_>, (method, path, described): (&str, &str, &Value
         .filter(|(status, _)| *status != "default")
         .map(|(status, answer)| {
             let kinds = answer["content"].as_object().into_iter().flatten();
-            let shape = kinds
-                .map(|(_, kind)| &kind["schema"])
-                .find_map(|schema| shapes.name_of(schema));
+            let shape = kinds.map(|(_, kind)| &kind["schema"]).find_map(Shapes::name_of);
             Answer {
                 status: status.clone(),
                 text: rich(text(answer, "description")),
@@ -188,7 +186,7 @@ fn operation(shapes: &Shapes<'_>, (method, path, described): (&str, &str, &Value
             .collect(),
         open,
         parameters,
-        takes: body.and_then(|body| shapes.name_of(body)),
+        takes: body.and_then(Shapes::name_of),
         answers,
         snippets: example::LANGUAGES
             .into_iter()

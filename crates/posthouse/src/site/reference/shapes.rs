@@ -40,13 +40,13 @@ pub struct Shapes<'a> {
 }
 
 impl Field {
-    fn of(shapes: &Shapes<'_>, (name, schema): (&str, &Value), required: bool) -> Self {
+    fn of((name, schema): (&str, &Value), required: bool) -> Self {
         let example = Some(&schema["example"]).filter(|example| !example.is_null());
         Self {
             name: name.to_owned(),
             place: None,
-            kind: shapes.kind_of(schema),
-            shape: shapes.name_of(schema),
+            kind: Shapes::kind_of(schema),
+            shape: Shapes::name_of(schema),
             required,
             text: rich(text(schema, "description")),
             example: example.map(|example| {
@@ -57,9 +57,8 @@ impl Field {
         }
     }
 
-    pub(super) fn of_parameter(shapes: &Shapes<'_>, parameter: &Value) -> Self {
+    pub(super) fn of_parameter(parameter: &Value) -> Self {
         let own = Self::of(
-            shapes,
             (text(parameter, "name"), &parameter["schema"]),
             parameter["required"] == true,
         );
@@ -85,27 +84,27 @@ impl<'a> Shapes<'a> {
     }
 
     /// The name of the shape that a schema holds, in a list or beside nothing as well.
-    pub(super) fn name_of(&self, schema: &Value) -> Option<String> {
+    pub(super) fn name_of(schema: &Value) -> Option<String> {
         if let Some(reference) = schema["$ref"].as_str() {
             return reference.rsplit('/').next().map(str::to_owned);
         }
         if schema["items"].is_object() {
-            return self.name_of(&schema["items"]);
+            return Self::name_of(&schema["items"]);
         }
         ["oneOf", "anyOf", "allOf"]
             .into_iter()
             .flat_map(|which| list(schema, which))
-            .find_map(|one| self.name_of(one))
+            .find_map(Self::name_of)
     }
 
-    fn kind_of(&self, schema: &Value) -> String {
+    fn kind_of(schema: &Value) -> String {
         if let Some(name) = schema["$ref"].as_str() {
             return name.rsplit('/').next().unwrap_or_default().to_owned();
         }
         let either: Vec<String> = ["oneOf", "anyOf", "allOf"]
             .into_iter()
             .flat_map(|which| list(schema, which))
-            .map(|one| self.kind_of(one))
+            .map(Self::kind_of)
             .collect();
         if !either.is_empty() {
             return either.join(" or ");
@@ -126,7 +125,7 @@ impl<'a> Shapes<'a> {
         let kinds: Vec<String> = types
             .into_iter()
             .map(|kind| match (kind, schema["format"].as_str()) {
-                ("array", _) => format!("list of {}", self.kind_of(&schema["items"])),
+                ("array", _) => format!("list of {}", Self::kind_of(&schema["items"])),
                 ("string", Some(format)) => format!("string ({format})"),
                 (kind, _) => kind.to_owned(),
             })
@@ -169,7 +168,7 @@ impl<'a> Shapes<'a> {
             .collect();
         let own = schema["properties"].as_object().into_iter().flatten();
         let mut fields: Vec<Field> = own
-            .map(|(name, one)| Field::of(self, (name, one), required.contains(&name.as_str())))
+            .map(|(name, one)| Field::of((name, one), required.contains(&name.as_str())))
             .collect();
         for part in ["allOf", "oneOf"]
             .into_iter()
