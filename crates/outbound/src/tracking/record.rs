@@ -13,8 +13,10 @@ use super::links;
 use crate::model::RecipientKey;
 use crate::spool::{self, Reached, first_id_at};
 
-/// Events of one recipient that are written; what comes beyond is counted and no more told.
+/// Events of what one recipient did that are written; what comes beyond is counted and no more told.
 const MOST_LINES: i64 = 30;
+/// The same of what machines did for one: a scanner that follows every link leaves room for who reads.
+const MOST_LINES_OF_MACHINES: i64 = 10;
 
 /// What is known of a reader.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,10 +61,13 @@ pub(super) fn write(tx: &mut Tx<'_>, news: &[News]) -> Result<()> {
         let Some(reached) = reached.get(key) else { continue };
         let judged = judged(entries, reached.since);
         let sums = Sums::of(&judged);
-        let (row, lines) = update(tx, *key, &sums, judged.len() as i64)?;
+        let people = judged.iter().filter(|(_, _, why)| why.is_none()).count();
+        let (row, mut told) = update(tx, *key, &sums, people as i64)?;
         count(&mut tally, (reached, &row), &judged, &sums);
-        let room = usize::try_from(MOST_LINES - lines).unwrap_or(0);
-        for (entry, often, why) in judged.into_iter().take(room) {
+        for (entry, often, why) in judged {
+            if !told.take(why.is_some()) {
+                continue;
+            }
             let link = entry.link.map(usize::from);
             let of_message = targets.get(&key.0);
             let url = link.and_then(|link| of_message?.get(link));
@@ -143,8 +148,27 @@ struct Row {
     clicks: u64,
 }
 
-/// Adds to the reader's row, and says how many lines there were of it before.
-fn update(tx: &mut Tx<'_>, (message, ordinal): RecipientKey, sums: &Sums, lines: i64) -> Result<(Row, i64)> {
+/// What was told of a reader before.
+struct Told {
+    people: i64,
+    machines: i64,
+}
+
+impl Told {
+    /// Whether one more is told.
+    fn take(&mut self, machine: bool) -> bool {
+        let (before, most) = if machine {
+            (&mut self.machines, MOST_LINES_OF_MACHINES)
+        } else {
+            (&mut self.people, MOST_LINES)
+        };
+        *before += 1;
+        *before <= most
+    }
+}
+
+/// Adds to the reader's row, and says what was told of it before.
+fn update(tx: &mut Tx<'_>, (message, ordinal): RecipientKey, sums: &Sums, lines: i64) -> Result<(Row, Told)> {
     let row = tx.query_opt(
         "INSERT INTO tracked_recipients (message, ordinal, opens, machine_opens, opened_at, clicks, machine_clicks, \
          clicked_at, lines) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (message, ordinal) DO UPDATE SET \
@@ -154,7 +178,7 @@ fn update(tx: &mut Tx<'_>, (message, ordinal): RecipientKey, sums: &Sums, lines:
          clicks = tracked_recipients.clicks + excluded.clicks, \
          machine_clicks = tracked_recipients.machine_clicks + excluded.machine_clicks, \
          clicked_at = COALESCE(tracked_recipients.clicked_at, excluded.clicked_at), \
-         lines = tracked_recipients.lines + excluded.lines RETURNING opens, clicks, lines",
+         lines = tracked_recipients.lines + excluded.lines RETURNING opens, clicks, lines, machine_opens + machine_clicks",
         &[
             message.into(),
             ordinal.into(),
@@ -172,7 +196,12 @@ fn update(tx: &mut Tx<'_>, (message, ordinal): RecipientKey, sums: &Sums, lines:
         opens: row.int(0)? as u64,
         clicks: row.int(1)? as u64,
     };
-    Ok((after, row.int(2)? - lines))
+    let machines = (sums.machine_opens + sums.machine_clicks) as i64;
+    let told = Told {
+        people: row.int(2)? - lines,
+        machines: row.int(3)? - machines,
+    };
+    Ok((after, told))
 }
 
 fn count(tally: &mut Tally, (reached, row): (&Reached, &Row), judged: &[Judged<'_>], sums: &Sums) {

@@ -298,12 +298,19 @@ both_engines! {
 
     async fn one_reader_fills_no_log_and_is_counted_all_the_same(test: TestDb) {
         let reader = Reader::new(World::new(test).await).await;
+        let scanner = Request { method: "HEAD".to_owned(), ..request(FIREFOX) };
+        for one in std::iter::repeat_n(&scanner, 50) {
+            reader.open(0, one).await;
+            reader.tracking.write(true).await.unwrap();
+        }
+        assert_eq!(reader.told().await.len(), 10, "a scanner leaves room for who reads");
         for _ in 0..50 {
             reader.open(0, &request(FIREFOX)).await;
             reader.tracking.write(true).await.unwrap();
         }
-        assert_eq!(reader.told().await.len(), 30);
-        assert_eq!(reader.figures(None).await.total, Count { opens: 50, openers: 1, ..Count::default() });
+        assert_eq!(reader.told().await.len(), 40);
+        let counted = Count { opens: 50, openers: 1, machine_opens: 50, ..Count::default() };
+        assert_eq!(reader.figures(None).await.total, counted);
     }
 
     async fn readers_go_with_their_message_and_links_and_counters_stay_for_a_year(test: TestDb) {
