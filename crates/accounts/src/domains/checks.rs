@@ -29,6 +29,8 @@ const FORGOTTEN: Duration = Duration::from_hours(7 * 24);
 const VERIFIED: Duration = Duration::from_hours(24);
 /// Its records are gone, which may be a slip that somebody is about to mend.
 const MISSING: Duration = Duration::from_hours(1);
+/// Domains of one account whose links have a name of their own.
+const LINK_NAMES_OF_ACCOUNT: i64 = 20;
 /// Its owners are told when that lasts.
 const TOLD_AFTER: Duration = Duration::from_hours(3);
 
@@ -197,11 +199,13 @@ impl Accounts {
             .await?)
     }
 
-    /// The names of verified domains that lead here for their links, up to `most`.
+    /// The names of verified domains that lead here for their links, up to `most`, and of one account the first few: each
+    /// costs an authority an order now and then.
     pub async fn link_names(&self, most: i64) -> Result<Vec<Domain>> {
         let read = move |tx: &mut Tx<'_>| {
-            let sql = "SELECT DISTINCT name FROM domains WHERE links = 1 AND state = 'verified' ORDER BY name LIMIT $1";
-            let rows = tx.query(sql, &[most.into()])?;
+            let sql = "SELECT DISTINCT name FROM (SELECT name, ROW_NUMBER() OVER (PARTITION BY account ORDER BY id) AS place \
+                       FROM domains WHERE links = 1 AND state = 'verified') AS named WHERE place <= $2 ORDER BY name LIMIT $1";
+            let rows = tx.query(sql, &[most.into(), LINK_NAMES_OF_ACCOUNT.into()])?;
             rows.iter()
                 .map(|row| row.text(0))
                 .collect::<store::Result<Vec<_>>>()

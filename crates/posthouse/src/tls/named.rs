@@ -97,13 +97,20 @@ impl Certificates {
     ) -> HashSet<Domain> {
         let folder = dir.join("links");
         known.retain(|name, _| wanted.contains(name));
-        let mut ordered = false;
+        let file_of = |name: &Domain| folder.join(format!("{}.pem", name.as_str()));
         for name in wanted {
-            let file = folder.join(format!("{}.pem", name.as_str()));
             let one = known.entry(name.clone()).or_default();
             if one.pair.is_none() {
-                one.pair = read(&file, name);
+                one.pair = read(&file_of(name), name);
             }
+        }
+        // What is there is renewed before anything is fetched anew, and what failed again and again comes last.
+        let mut turns: Vec<&Domain> = wanted.iter().collect();
+        turns.sort_by_key(|name| known.get(*name).map(|one| (one.pair.is_none(), one.failures)));
+        let mut ordered = false;
+        for name in turns {
+            let file = file_of(name);
+            let one = known.entry(name.clone()).or_default();
             let is_due = one.pair.as_ref().is_none_or(|pair| is_old(&pair.facts, now));
             let may = !ordered && one.next.is_none_or(|next| next <= now);
             if !(is_due && may && pace.take(now)) {
