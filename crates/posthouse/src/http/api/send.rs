@@ -75,7 +75,7 @@ async fn send(
         Some(name) => Some(template_named(&parts, &caller, &name).await?),
         None => None,
     };
-    let composing = off_the_workers(value.size(), move || {
+    let composing = off_the_workers(value.work(), move || {
         let composed = value.compose(template.as_ref(), limit, (now, &message_id))?;
         share.resize(composed.raw.capacity());
         Ok::<_, ApiError>((composed, share))

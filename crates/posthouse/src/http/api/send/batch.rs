@@ -212,7 +212,7 @@ impl Batch {
             ),
         };
         let limit = parts.settings.max_message_size;
-        let composing = off_the_workers(message.size(), move || {
+        let composing = off_the_workers(message.work(), move || {
             message.compose(template.as_deref(), limit, (now, &message_id))
         });
         let composed = composing.await.map_err(|error| ApiError::internal(&error))??;

@@ -137,12 +137,34 @@ pub(super) struct Composed {
     pub given: Given,
 }
 
+/// Octets of a value, about.
+fn weight(value: &serde_json::Value) -> usize {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(all) => all.iter().map(weight).sum::<usize>() + all.len(),
+        Value::Object(fields) => fields.iter().map(|(name, one)| name.len() + weight(one)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+    }
+}
+
 impl SendMessage {
     /// Octets of text and files, these in Base64.
     pub(super) fn size(&self) -> usize {
         let parts = [&self.text, &self.html].into_iter().flatten().map(String::len);
         let files = self.attachments.iter().map(|file| file.content.len());
         parts.chain(files).sum()
+    }
+
+    /// Octets that composing it works on, about.
+    pub(super) fn work(&self) -> usize {
+        self.size()
+            + self
+                .data
+                .iter()
+                .flat_map(|data| data.values())
+                .map(weight)
+                .sum::<usize>()
     }
 
     /// The name of the template that it asks for, as it is kept.
