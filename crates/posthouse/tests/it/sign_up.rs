@@ -222,7 +222,8 @@ both_engines! {
             let ask = |email: &str| {
                 let answer = http.post(path, &form(email)).expect(202);
                 let mut headers = answer.headers;
-                headers.retain(|(name, _)| name != "date" && name != "content-length");
+                // How much who asks may still ask tells nothing of whom is asked about.
+                headers.retain(|(name, _)| name != "date" && name != "content-length" && !name.starts_with("ratelimit"));
                 (answer.text.replace(email, "EMAIL"), headers)
             };
             assert_eq!(ask(ALICE), ask("nobody@example.org"));

@@ -19,7 +19,18 @@ fn example(api: &Value, schema: &Value) -> Value {
     if let Some(path) = schema["$ref"].as_str() {
         return example(api, api.pointer(path.trim_start_matches('#')).expect(path));
     }
-    for choice in ["oneOf", "anyOf", "allOf"] {
+    if let Some(all) = schema["allOf"].as_array() {
+        let mut whole = serde_json::Map::new();
+        for part in all.iter().map(|part| example(api, part)) {
+            match part {
+                Value::Object(fields) => whole.extend(fields),
+                // A description beside a reference to something simple.
+                simple => return simple,
+            }
+        }
+        return Value::Object(whole);
+    }
+    for choice in ["oneOf", "anyOf"] {
         if let Some(all) = schema[choice].as_array() {
             let real = all.iter().find(|one| one["type"] != "null").unwrap_or(&all[0]);
             return example(api, real);
@@ -70,7 +81,9 @@ both_engines! {
         for (path, item) in api["paths"].as_object().unwrap() {
             let url = format!(
                 "/api/v1{}",
-                path.replace("{id}", NOBODY).replace("{ordinal}", "0")
+                path.replace("{id}", NOBODY)
+                    .replace("{ordinal}", "0")
+                    .replace("{number}", "1")
             );
             for (method, operation) in item.as_object().unwrap() {
                 let name = operation["operationId"].as_str().unwrap();
