@@ -1,8 +1,5 @@
 /** Proving who one is: the password entered again, codes, passkeys. */
 import { createHmac } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { accessible, launch, OPERATOR, open, picture, settled, setUp, type View } from "./browser";
@@ -12,7 +9,6 @@ import { type Server, startServer } from "./server";
 let server: Server;
 let browser: Browser;
 let view: View;
-let home: string;
 let passed = 0;
 /** Passkeys want a name. */
 let url: string;
@@ -20,16 +16,11 @@ let url: string;
 /** Time goes on at the server without anybody waiting for it. */
 async function pass(seconds: number) {
   passed += seconds;
-  await writeFile(join(home, "clock"), String(passed));
+  await server.pass(seconds / 60);
 }
 
 beforeAll(async () => {
-  home = await mkdtemp(join(tmpdir(), "posthouse-e2e-clock-"));
-  await pass(0);
-  [server, browser] = await Promise.all([
-    startServer({ POSTHOUSE_TEST_CLOCK: join(home, "clock") }),
-    launch(),
-  ]);
+  [server, browser] = await Promise.all([startServer(), launch()]);
   url = server.url.replace("127.0.0.1", "localhost");
   view = await open(browser, url);
   await setUp(view, await server.token(), url);
@@ -39,7 +30,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await browser?.close();
   await server?.stop();
-  await rm(home, { recursive: true, force: true });
 });
 
 describe("the password, entered again", () => {
