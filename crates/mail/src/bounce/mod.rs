@@ -247,7 +247,8 @@ fn enhanced_like(text: &str) -> Option<[Option<u16>; 3]> {
     parts.next().is_none().then_some(like)
 }
 
-fn in_order(text: &str, pieces: &[&str]) -> bool {
+/// Whether all of these stand in the text, one behind the other.
+pub(crate) fn in_order(text: &str, pieces: &[&str]) -> bool {
     let mut rest = text;
     pieces.iter().all(|piece| match rest.find(piece) {
         Some(at) => {

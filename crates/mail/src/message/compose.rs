@@ -21,16 +21,11 @@ use crate::time::Time;
 const MAX_VALUE: usize = 4_096;
 const MAX_NAME: usize = 76;
 
-/// Header fields that the composition writes itself, or that only a mail server may write.
-const RESERVED: [&str; 17] = [
-    "from",
-    "to",
-    "cc",
+/// Header fields that a composition writes itself.
+const COMPOSED: [&str; 7] = ["from", "to", "cc", "reply-to", "subject", "date", "message-id"];
+/// Header fields that a mail server writes, or that say how the message is put together: none that is set from outside.
+const FIXED: [&str; 10] = [
     "bcc",
-    "reply-to",
-    "subject",
-    "date",
-    "message-id",
     "mime-version",
     "received",
     "return-path",
@@ -186,30 +181,13 @@ fn mailbox(named: &Named) -> Result<BuilderAddress<'_>, Problem> {
     Ok(BuilderAddress::new_address(name, named.address.to_string()))
 }
 
-/// Header fields that a mail server writes, or that say how the message is put together: none that is set from outside.
-const FIXED: [&str; 10] = [
-    "bcc",
-    "mime-version",
-    "received",
-    "return-path",
-    "dkim-signature",
-    "authentication-results",
-    "arc-seal",
-    "arc-message-signature",
-    "arc-authentication-results",
-    "delivered-to",
-];
 /// Fields whose value is read as addresses: encoding it whole would break it.
 const ADDRESSES: [&str; 5] = ["from", "sender", "to", "cc", "reply-to"];
 
 /// A whole header field with its line end, for a message that is there already.
 pub fn field(name: &str, value: &str) -> Result<Vec<u8>, Problem> {
     let lower = well_formed(name)?;
-    if FIXED.contains(&lower.as_str())
-        || is_steering(name)
-        || lower.starts_with("content-")
-        || lower.starts_with("resent-")
-    {
+    if is_fixed(&lower) || is_steering(name) {
         return Err(Problem::Reserved(name.to_owned()));
     }
     if ADDRESSES.contains(&lower.as_str()) && !value.is_ascii() {
@@ -240,10 +218,14 @@ fn value_of(value: &str) -> Result<HeaderType<'_>, Problem> {
     }
 }
 
+fn is_fixed(lower: &str) -> bool {
+    FIXED.contains(&lower) || lower.starts_with("content-") || lower.starts_with("resent-")
+}
+
 /// The value of a header field that the caller named.
 fn custom<'a>(name: &str, value: &'a str) -> Result<HeaderType<'a>, Problem> {
     let lower = well_formed(name)?;
-    if RESERVED.contains(&lower.as_str()) || lower.starts_with("content-") || lower.starts_with("resent-") {
+    if COMPOSED.contains(&lower.as_str()) || is_fixed(&lower) {
         return Err(Problem::Reserved(name.to_owned()));
     }
     value_of(value)

@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 
 use ipnet::IpNet;
 
+use crate::bounce::in_order;
+
 /// Read once.
 static RULES: LazyLock<Rules> =
     LazyLock::new(|| Rules::parse(include_str!("rules.txt")).expect("a test reads the rules"));
@@ -202,14 +204,7 @@ impl Agent {
         if self.begins && self.ends && self.pieces.len() == 1 {
             return agent.len() == first.len();
         }
-        let mut rest = agent;
-        self.pieces.iter().all(|piece| match rest.find(piece) {
-            Some(at) => {
-                rest = &rest[at + piece.len()..];
-                true
-            }
-            None => false,
-        })
+        in_order(agent, &self.pieces)
     }
 }
 

@@ -30,8 +30,8 @@ const FORGOTTEN: u32 = 1_000;
 /// How often old counters are looked for.
 const TIDY_EVERY: Duration = Duration::from_hours(1);
 
-/// The events that are counted. Opens, clicks and unsubscribes are counted as soon as something tells of them.
-const KINDS: [&str; 11] = [
+/// The events that are counted.
+pub const KINDS: [&str; 11] = [
     "accepted",
     "delivered",
     "deferred",

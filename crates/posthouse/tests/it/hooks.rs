@@ -21,9 +21,7 @@ fn server(engine: Engine, sink: &Sink) -> (Posthouse, Http) {
         .moving_clock()
         .route_to(sink)
         .start();
-    server.create_account(ALICE);
-    let mut http = server.http();
-    http.sign_in(ALICE, PASSWORD);
+    let http = server.owner(ALICE);
     (server, http)
 }
 

@@ -9,7 +9,7 @@ use crate::harness::http::Http;
 use crate::harness::server::Setup;
 use crate::harness::sink::Arrived;
 use crate::harness::smtp::Smtp;
-use crate::harness::{Act, Engine, PASSWORD, Posthouse, Sink, Verb, eventually};
+use crate::harness::{Act, Engine, Posthouse, Sink, Verb, eventually};
 
 const ALICE: &str = "alice@example.com";
 const MESSAGE: &[u8] =
@@ -24,9 +24,7 @@ fn setup(engine: Engine, sink: &Sink) -> Setup {
 
 fn started(setup: Setup) -> (Posthouse, Http) {
     let server = setup.start();
-    server.create_account(ALICE);
-    let mut http = server.http();
-    http.sign_in(ALICE, PASSWORD);
+    let http = server.owner(ALICE);
     (server, http)
 }
 

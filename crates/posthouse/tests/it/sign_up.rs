@@ -301,9 +301,7 @@ both_engines! {
 
     fn the_owner_is_told_of_every_change_of_the_password(engine) {
         let (server, ops) = server(engine, "closed");
-        server.create_account(ALICE);
-        let mut http = server.http();
-        http.sign_in(ALICE, PASSWORD);
+        let http = server.owner(ALICE);
         http.post("/api/v1/account/password", &json!({"current": PASSWORD, "new": NEW})).expect(204);
         http.get("/api/v1/session").expect(200);
         let told = mail(&ops, ALICE, "was changed");

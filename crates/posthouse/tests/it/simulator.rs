@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::both_engines;
 use crate::harness::http::Http;
-use crate::harness::{Engine, PASSWORD, Posthouse, Sink, eventually};
+use crate::harness::{Engine, Posthouse, Sink, eventually};
 
 const ALICE: &str = "alice@example.com";
 
@@ -17,9 +17,7 @@ fn server(engine: Engine, sink: &Sink) -> (Posthouse, Http) {
         .set("http.public_url", "\"https://mail.example.com\"")
         .route_to(sink)
         .start();
-    server.create_account(ALICE);
-    let mut http = server.http();
-    http.sign_in(ALICE, PASSWORD);
+    let http = server.owner(ALICE);
     (server, http)
 }
 

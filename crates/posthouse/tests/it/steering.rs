@@ -19,9 +19,7 @@ fn server(engine: Engine, sink: &Sink) -> (Posthouse, Http) {
         .set("http.public_url", "\"https://mail.example.com\"")
         .route_to(sink)
         .start();
-    server.create_account(ALICE);
-    let mut http = server.http();
-    http.sign_in(ALICE, PASSWORD);
+    let http = server.owner(ALICE);
     (server, http)
 }
 

@@ -8,7 +8,7 @@ use crate::both_engines;
 use crate::dkim::{add_domain, judged_by_dkimpy};
 use crate::harness::dns::Dns;
 use crate::harness::http::{Answer, Http};
-use crate::harness::{Engine, PASSWORD, Posthouse, Receiver, Sink, eventually};
+use crate::harness::{Engine, Posthouse, Receiver, Sink, eventually};
 
 const ALICE: &str = "alice@example.com";
 const BOB: &str = "bob@example.net";
@@ -35,11 +35,12 @@ fn is_discreet(answer: &Answer) {
 /// The paths below `/t/` that a copy leads to, in their order.
 fn paths(copy: &str) -> Vec<String> {
     let begin = format!("{SITE}/t/");
-    let mut found = copy.split(&begin).skip(1).map(|rest| {
+    let found = copy.match_indices(&begin).map(|(at, _)| {
+        let rest = &copy[at + SITE.len()..];
         let end = rest.find(['"', '\'']).unwrap();
-        format!("/t/{}", &rest[..end])
+        rest[..end].to_owned()
     });
-    found.by_ref().collect()
+    found.collect()
 }
 
 fn server(engine: Engine, sink: &Sink) -> (Posthouse, Http) {
@@ -49,9 +50,7 @@ fn server(engine: Engine, sink: &Sink) -> (Posthouse, Http) {
         .moving_clock()
         .route_to(sink)
         .start();
-    server.create_account(ALICE);
-    let mut http = server.http();
-    http.sign_in(ALICE, PASSWORD);
+    let http = server.owner(ALICE);
     (server, http)
 }
 
@@ -203,9 +202,7 @@ both_engines! {
             .moving_clock()
             .route_to(&sink)
             .start();
-        server.create_account(ALICE);
-        let mut http = server.http();
-        http.sign_in(ALICE, PASSWORD);
+        let http = server.owner(ALICE);
         let message = format!(
             "From: {ALICE}\r\nTo: {BOB}\r\nSubject: Hello\r\nX-Posthouse-Track: opens\r\nContent-Type: text/html\r\n\r\n<p>Hello\r\n"
         );
@@ -228,9 +225,7 @@ both_engines! {
             .resolve_with(&dns, sink.address().port())
             .set("http.public_url", "\"http://www.example.org:8080\"")
             .start();
-        server.create_account(ALICE);
-        let mut http = server.http();
-        http.sign_in(ALICE, PASSWORD);
+        let http = server.owner(ALICE);
         let domain = http.post("/api/v1/domains", &json!({"name": "shop.example"})).expect(201).json();
         let check = format!("/api/v1/domains/{}/check", domain["id"].as_str().unwrap());
         let record = |purpose: &str| {

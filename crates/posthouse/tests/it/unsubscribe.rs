@@ -11,7 +11,7 @@ use crate::harness::http::{Answer, Http};
 use crate::harness::server::Setup;
 use crate::harness::sink::Arrived;
 use crate::harness::smtp::Smtp;
-use crate::harness::{Engine, PASSWORD, Posthouse, Sink, eventually};
+use crate::harness::{Engine, Posthouse, Sink, eventually};
 
 const ALICE: &str = "alice@example.com";
 const BOB: &str = "bob@sink.example";
@@ -27,9 +27,7 @@ fn setup(engine: Engine, sink: &Sink) -> Setup {
 
 fn started(setup: Setup) -> (Posthouse, Http) {
     let server = setup.start();
-    server.create_account(ALICE);
-    let mut http = server.http();
-    http.sign_in(ALICE, PASSWORD);
+    let http = server.owner(ALICE);
     (server, http)
 }
 

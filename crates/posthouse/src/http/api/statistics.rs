@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 use mail::time::Time;
-use outbound::statistics::{By, Counts, Item, Range};
+use outbound::statistics::{By, Counts, Item, KINDS, Range};
 use outbound::suppressions::row;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -246,22 +246,11 @@ async fn export(
     Params(asked): Params<AskStatistics>,
 ) -> ApiResult<impl IntoResponse> {
     let answer = ask(&parts, &caller, &asked).await?;
-    let mut sheet = row(&[
-        "name",
-        "accepted",
-        "delivered",
-        "deferred",
-        "bounced",
-        "expired",
-        "suppressed",
-        "cancelled",
-        "complained",
-        "opened",
-        "clicked",
-        "unsubscribed",
-    ]);
+    let heads: Vec<&str> = std::iter::once("name").chain(KINDS).collect();
+    let mut sheet = row(&heads);
     for StatisticsItem { name, counts } in &answer.items {
-        let numbers = [
+        // In the order of the kinds.
+        let numbers: [String; KINDS.len()] = [
             counts.accepted,
             counts.delivered,
             counts.deferred,

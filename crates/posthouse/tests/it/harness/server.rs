@@ -127,6 +127,15 @@ impl Posthouse {
         self.setup.create_account(email);
     }
 
+    /// Creates an account, and signs a browser of its owner in.
+    #[track_caller]
+    pub fn owner(&self, email: &str) -> Http {
+        self.create_account(email);
+        let mut http = self.http();
+        http.sign_in(email, PASSWORD);
+        http
+    }
+
     /// Runs a command of the binary on this server's data and configuration; it must succeed.
     #[track_caller]
     pub fn cli(&self, arguments: &[&str], stdin: &str) -> String {
