@@ -5,8 +5,8 @@ export default defineConfig({
   test: {
     include: ["**/*.test.ts"],
     environment: "node",
-    // Each file starts a server and a browser of its own; one after the other they do not starve each other.
-    fileParallelism: false,
+    // Each file starts a server and a browser of its own; more than two of them starve each other.
+    maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 120_000,
     expect: { poll: { timeout: 20_000 } },
