@@ -311,7 +311,8 @@ fn write(link: &mut Link, jobs: &mut VecDeque<Box<dyn Job>>, shared: &Shared) {
             // side is through now.
             (ErrorKind::Unavailable | ErrorKind::ReadOnly, _) if retries == 1 && !failure.sent => {}
             (ErrorKind::Retryable, _) if retries < TRIES => {}
-            (ErrorKind::Unavailable | ErrorKind::Full | ErrorKind::ReadOnly, _) => {
+            (kind @ (ErrorKind::Unavailable | ErrorKind::Full | ErrorKind::ReadOnly), _) => {
+                shared.counters.failed(kind);
                 jobs.drain(..)
                     .for_each(|job| job.answer(Err(failure.error.clone())));
                 return;
@@ -384,7 +385,12 @@ fn write_alone(link: &mut Link, mut job: Box<dyn Job>, shared: &Shared) {
         match &outcome {
             Err(error) if tries < TRIES && error.kind() == ErrorKind::Retryable => tries += 1,
             Err(error) if tries == 1 && !sent && unreachable(error) => tries = TRIES,
-            _ => return job.answer(outcome),
+            _ => {
+                if let Err(error) = &outcome {
+                    shared.counters.failed(error.kind());
+                }
+                return job.answer(outcome);
+            }
         }
     }
 }

@@ -283,6 +283,12 @@ impl Db {
         })
     }
 
+    /// Why the database took the last write not, as long as no other was committed since. Whoever has a node here writes its
+    /// heartbeat, so this is never older than that.
+    pub fn refuses_writes(&self) -> Option<ErrorKind> {
+        self.0.shared.counters.refusal()
+    }
+
     pub fn stats(&self) -> CommitStats {
         self.0.shared.counters.snapshot(self.0.writes.len())
     }

@@ -1,7 +1,12 @@
 //! Counters of the commits: plain atomics, read as snapshots by whoever publishes metrics.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
+
+use crate::error::ErrorKind;
+
+/// What makes a database take no writes at all, in the order of [`Counters::refusal`], from 1.
+const REFUSALS: [ErrorKind; 3] = [ErrorKind::Full, ErrorKind::Unavailable, ErrorKind::ReadOnly];
 
 /// Upper bounds of the batch-size buckets, in closures per commit.
 pub const BATCH_BOUNDS: [u64; 10] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
@@ -42,6 +47,8 @@ pub(crate) struct Counters {
     writes: AtomicU64,
     statements: AtomicU64,
     rollbacks: AtomicU64,
+    /// Why the last write failed, one more than its place in [`REFUSALS`]; 0 when a commit came after it.
+    refusal: AtomicU8,
     batch: [AtomicU64; BATCH_BOUNDS.len() + 1],
     latency: Latencies,
 }
@@ -77,10 +84,23 @@ impl Counters {
         self.statements.fetch_add(statements, Ordering::Relaxed);
         self.batch[bucket(&BATCH_BOUNDS, closures)].fetch_add(1, Ordering::Relaxed);
         self.latency.add(took);
+        self.refusal.store(0, Ordering::Relaxed);
     }
 
     pub(crate) fn rolled_back(&self) {
         self.rollbacks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A caller gets this error as the answer to its write.
+    pub(crate) fn failed(&self, kind: ErrorKind) {
+        if let Some(place) = REFUSALS.iter().position(|refusal| *refusal == kind) {
+            self.refusal.store(place as u8 + 1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn refusal(&self) -> Option<ErrorKind> {
+        let place = usize::from(self.refusal.load(Ordering::Relaxed)).checked_sub(1)?;
+        REFUSALS.get(place).copied()
     }
 
     pub(crate) fn snapshot(&self, waiting: usize) -> CommitStats {
@@ -124,5 +144,17 @@ mod tests {
         assert_eq!(stats.statements, 3_255);
         assert_eq!(stats.batch.counts, [1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1]);
         assert_eq!(stats.latency.counts, [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+    }
+    #[test]
+    fn a_database_refuses_writes_from_an_error_of_its_own_to_the_next_commit() {
+        let counters = Counters::default();
+        counters.failed(ErrorKind::Unique);
+        assert_eq!(counters.refusal(), None, "that was the closure's");
+        for kind in REFUSALS {
+            counters.failed(kind);
+            assert_eq!(counters.refusal(), Some(kind));
+        }
+        counters.committed((1, 1), Duration::ZERO);
+        assert_eq!(counters.refusal(), None);
     }
 }

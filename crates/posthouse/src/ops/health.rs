@@ -32,6 +32,10 @@ impl Health {
         if !self.db.has_room() {
             return Err("the disk is almost full".to_owned());
         }
+        // A disk that takes no writes still gives what was read before.
+        if let Some(why) = self.db.refuses_writes() {
+            return Err(format!("the database takes no writes ({why:?})"));
+        }
         let asked = self.db.read("see whether the database answers", |tx| {
             tx.query("SELECT 1", &[]).map(|_| ())
         });

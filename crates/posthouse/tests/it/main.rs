@@ -4,6 +4,7 @@
 mod api;
 mod bad_input;
 mod bodies;
+mod broken_disk;
 mod cli;
 mod config;
 mod contract;

@@ -38,7 +38,7 @@ pub(crate) enum Role {
 pub(crate) struct Link {
     path: PathBuf,
     role: Role,
-    /// `None` after an I/O error: the next use opens the file again.
+    /// `None` after an I/O error, or one of a file that takes no writes: the next use opens it again.
     connection: Option<Connection>,
     /// Statement texts with `$1` turned into `?1`.
     texts: HashMap<Box<str>, Box<str>>,
@@ -193,7 +193,8 @@ impl Link {
         done.map_err(|error| {
             let kind = kind(&error);
             match kind {
-                ErrorKind::Unavailable => self.connection = None,
+                // A file that was opened while its disk was read-only stays so until it is opened again.
+                ErrorKind::Unavailable | ErrorKind::ReadOnly => self.connection = None,
                 ErrorKind::Full => self.full = true,
                 _ => {}
             }

@@ -15,6 +15,7 @@
 //! }
 //! ```
 
+pub mod broken;
 pub mod disk;
 pub mod dns;
 pub mod engine;
@@ -30,7 +31,7 @@ pub mod wait;
 pub use engine::Engine;
 pub use receiver::{Receiver, Reply};
 pub use server::{PASSWORD, Posthouse};
-pub use sink::{Act, Sink, Verb};
+pub use sink::{Act, Gate, Sink, Verb};
 pub use smtp::Smtp;
 pub use wait::{PATIENCE, eventually};
 

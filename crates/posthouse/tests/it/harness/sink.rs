@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -40,6 +40,41 @@ pub enum Act {
     Drop,
     /// Takes the message in, and goes before it says so.
     KeepAndDrop,
+    /// Agrees, once the gate is opened.
+    Hold(Gate),
+    /// Says nothing more and waits until the client hangs up.
+    Silence,
+}
+
+/// Keeps whoever waits at it until it is opened, or dropped by the test.
+#[derive(Debug, Clone, Default)]
+pub struct Gate(Arc<(Mutex<Passage>, Condvar)>);
+
+#[derive(Debug, Default)]
+struct Passage {
+    waiting: usize,
+    open: bool,
+}
+
+impl Gate {
+    pub fn open(&self) {
+        self.0.0.lock().unwrap().open = true;
+        self.0.1.notify_all();
+    }
+
+    /// Waits until somebody waits at it.
+    #[track_caller]
+    pub fn wait_for_somebody(&self) {
+        eventually("somebody waits at the gate", || {
+            (self.0.0.lock().unwrap().waiting > 0).then_some(())
+        });
+    }
+
+    fn pass(&self) {
+        let mut passage = self.0.0.lock().unwrap();
+        passage.waiting += 1;
+        drop(self.0.1.wait_while(passage, |passage| !passage.open).unwrap());
+    }
 }
 
 impl Act {
@@ -478,6 +513,10 @@ impl<'a> Conversation<'a> {
                 self.shared.arrived.lock().unwrap().push(arrived);
                 self.say(&text)
             }
+            Some(Act::Hold(gate)) => {
+                gate.pass();
+                self.keep(arrived)
+            }
             Some(act) => self.perform(act).map(drop),
         }
     }
@@ -521,6 +560,10 @@ impl<'a> Conversation<'a> {
     fn answer(&mut self, verb: Verb, about: &str, agreed: &str) -> Result<bool, Over> {
         match self.act(verb, about) {
             None => self.say(agreed).map(|()| true),
+            Some(Act::Hold(gate)) => {
+                gate.pass();
+                self.say(agreed).map(|()| true)
+            }
             Some(act) => self.perform(act),
         }
     }
@@ -532,6 +575,9 @@ impl<'a> Conversation<'a> {
                 self.say(&text)?;
                 Err(Over)
             }
+            Act::Silence | Act::Hold(_) => loop {
+                self.byte()?;
+            },
             Act::Drop | Act::KeepAndDrop => Err(Over),
         }
     }
