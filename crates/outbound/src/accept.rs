@@ -22,7 +22,7 @@ use self::write::{AtOnce, Stored, write};
 use crate::hooks::{Asked, Facts, Hooks, Stage};
 use crate::idempotency::{self, Key};
 use crate::model::{
-    Accepted, Counters, Grip, Job, JobRecipient, Message, Refused, Submission, Unsubscribe, Wants,
+    Accepted, Counters, Grip, Job, JobRecipient, Leased, Message, Refused, Submission, Unsubscribe, Wants,
     off_the_workers,
 };
 use crate::personal::{Copies, Pattern};
@@ -524,7 +524,7 @@ fn hand_over(core: &Arc<Core>, new: &NewMessage, recipients: Vec<JobRecipient>, 
         message: Arc::new(new.message.clone()),
         body: Some(new.content.clone()),
         recipients,
-        leased_at: new.message.created_at,
+        leased: Leased::now(new.message.created_at),
         held,
     };
     core.fresh(job, reservation);

@@ -47,7 +47,7 @@ impl Clock {
             Source::System => system_now(),
             Source::Manual(micros) => Time::from_micros(micros.load(Ordering::SeqCst)),
             #[cfg(debug_assertions)]
-            Source::Moved(file) => system_now().plus(offset(file)),
+            Source::Moved(file) => Time::from_micros(system_now().as_micros() + offset(file)),
         }
     }
 }
@@ -63,11 +63,11 @@ impl Hand {
     }
 }
 
-/// A file that is not there, or just being written, moves nothing.
+/// In microseconds, forwards or back. A file that is not there moves nothing.
 #[cfg(debug_assertions)]
-fn offset(file: &std::path::Path) -> Duration {
+fn offset(file: &std::path::Path) -> i64 {
     let text = std::fs::read_to_string(file).unwrap_or_default();
-    Duration::from_secs(text.trim().parse().unwrap_or(0))
+    text.trim().parse().unwrap_or(0) * 1_000_000
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
@@ -100,6 +100,8 @@ mod tests {
         let before = clock.now();
         std::fs::write(&file, "3600\n").unwrap();
         let after = clock.now();
+        std::fs::write(&file, "-3600\n").unwrap();
+        assert!(before.since(clock.now()) > Duration::from_mins(59));
         std::fs::remove_file(file).unwrap();
         assert!(after.since(before) >= Duration::from_hours(1));
     }

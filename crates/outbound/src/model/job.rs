@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use mail::address::{Address, Domain};
 use mail::notify::{Notify, Ret};
 use mail::time::Time;
 use store::Id;
+use tokio::time::Instant;
 
 use super::{Grip, Held, Wants};
 
@@ -83,6 +85,29 @@ impl JobRecipient {
     }
 }
 
+/// When a lease was last seen to be ours: by the clock, which runs on while a machine is suspended, and by the machine's running time,
+/// which no correction of the clock changes.
+#[derive(Clone, Copy, Debug)]
+pub struct Leased {
+    at: Time,
+    since: Instant,
+}
+
+impl Leased {
+    /// Seen now, which the clock says is `at`.
+    pub fn now(at: Time) -> Self {
+        Self {
+            at,
+            since: Instant::now(),
+        }
+    }
+
+    /// Whether less than `span` has passed since by either, and the clock was not set back.
+    pub fn is_within(&self, span: Duration, now: Time) -> bool {
+        self.at <= now && now.since(self.at) < span && self.since.elapsed() < span
+    }
+}
+
 /// Recipients of one message that go the same way, held in memory under a lease.
 #[derive(Clone, Debug)]
 pub struct Job {
@@ -91,7 +116,7 @@ pub struct Job {
     pub body: Option<Bytes>,
     pub recipients: Vec<JobRecipient>,
     /// When the lease on these rows was last seen to be ours.
-    pub leased_at: Time,
+    pub leased: Leased,
     /// The share of the memory for waiting mail that this job's message takes; given back with its last job.
     pub held: Arc<Held>,
 }

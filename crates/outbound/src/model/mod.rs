@@ -22,7 +22,7 @@ pub use courier::{Courier, Link, Parcel, Pending};
 pub use depth::{Depth, DomainDepth};
 pub use hands::{Grip, Hands, RecipientKey};
 pub use heavy::off_the_workers;
-pub use job::{Job, JobRecipient, LaneKey, Message};
+pub use job::{Job, JobRecipient, LaneKey, Leased, Message};
 pub use next::{Next, Report};
 pub use outcome::{Outcome, Verdict};
 pub use room::{Held, Room};

@@ -9,7 +9,6 @@ use mail::address::Address;
 use mail::notify::{Notify, Ret};
 use mail::reply::Enhanced;
 use store::{ErrorKind, Id, StoreError, Tx};
-use tokio::time::Instant;
 
 use super::caught::{self, caught};
 use super::connection::lesson;
@@ -17,7 +16,7 @@ use super::core::Core;
 use super::lanes::Wait;
 use super::shared::Entry;
 use crate::model::{
-    Job, JobRecipient, LaneKey, Link, Message, Outcome, Parcel, State, Verdict, off_the_workers,
+    Job, JobRecipient, LaneKey, Leased, Link, Message, Outcome, Parcel, State, Verdict, off_the_workers,
 };
 use crate::personal::{Copies, Pattern};
 use crate::return_path;
@@ -73,8 +72,8 @@ impl Core {
         job: &Job,
         body: &Bytes,
     ) -> (Vec<Outcome>, Option<Copies>) {
-        let (began, at) = (Instant::now(), self.now());
-        let shared = self.shared.of(job.message.id, job.message.recipients, at);
+        let began = Leased::now(self.now());
+        let shared = self.shared.of(job.message.id, job.message.recipients, self.now());
         let copies = match self.copies(job, body, &shared).await {
             Ok(copies) => copies,
             Err(error) => {
@@ -91,9 +90,7 @@ impl Core {
             }
             _ => None,
         };
-        // By the machine's running time, which no correction of the clock changes, and by the clock, which runs on while a
-        // machine is suspended.
-        let slow = began.elapsed() > LEASE_TRUSTED || self.now().since(at) > LEASE_TRUSTED;
+        let slow = !began.is_within(LEASE_TRUSTED, self.now());
         if copies.is_some() && slow && !self.is_leased(job).await {
             // Another node may have it by now: it has its turn again, and its lease is looked at then.
             let late = Outcome::without_reply(
@@ -234,7 +231,7 @@ impl Core {
             return None;
         }
         let in_memory = job.body.clone();
-        if let Some(body) = in_memory.filter(|_| now.since(job.leased_at) < LEASE_TRUSTED) {
+        if let Some(body) = in_memory.filter(|_| job.leased.is_within(LEASE_TRUSTED, now)) {
             return (!job.recipients.is_empty()).then_some((job, body));
         }
         let (node, message, wants_body) = (self.node(), job.message.id, job.body.is_none());

@@ -10,7 +10,7 @@ use mail::time::Time;
 use store::{Id, Topic};
 
 use super::core::Core;
-use crate::model::{Job, LaneKey};
+use crate::model::{Job, LaneKey, Leased};
 use crate::spool::{self, Claimed};
 
 /// The poller looks at least this often.
@@ -128,7 +128,7 @@ impl Core {
                 message: Arc::new(row.message.clone()),
                 body: None,
                 recipients,
-                leased_at: now,
+                leased: Leased::now(now),
                 held: held.clone(),
             };
             if row.recipient.expires_at <= now {

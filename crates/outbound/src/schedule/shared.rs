@@ -60,7 +60,8 @@ impl Shared {
         let mut entries = self.entries.lock();
         if let Some(at) = entries.iter().position(|(id, _)| *id == message) {
             let (_, entry) = &entries[at];
-            if now.since(entry.since) < LIFE {
+            // A clock that was set back would leave the signatures dated in the future.
+            if entry.since <= now && now.since(entry.since) < LIFE {
                 return Arc::clone(entry);
             }
             entries.remove(at);
@@ -89,6 +90,11 @@ mod tests {
         let first = shared.of(id(1), 2, now);
         assert!(Arc::ptr_eq(&first, &shared.of(id(1), 2, now)));
         assert!(!Arc::ptr_eq(&first, &shared.of(id(1), 2, now.plus(LIFE))));
+        let back = now.minus(Duration::from_secs(1));
+        assert!(!Arc::ptr_eq(
+            &shared.of(id(1), 2, now),
+            &shared.of(id(1), 2, back)
+        ));
         let alone = shared.of(id(2), 1, now);
         assert!(!Arc::ptr_eq(&alone, &shared.of(id(2), 1, now)));
     }

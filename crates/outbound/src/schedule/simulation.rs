@@ -12,7 +12,9 @@ use proptest::prelude::*;
 use store::Id;
 
 use super::lanes::{Failure, Lanes, Limits, Offer, Turn, Wait, Wake};
-use crate::model::{Grip, Hands, Job, JobRecipient, LaneKey, Message, Outcome, Room, State, Verdict, Wants};
+use crate::model::{
+    Grip, Hands, Job, JobRecipient, LaneKey, Leased, Message, Outcome, Room, State, Verdict, Wants,
+};
 use crate::settle::{self, Jitter, Policy, Standing};
 
 const LANES: usize = 3;
@@ -37,6 +39,10 @@ enum Event {
     Deliver(usize, Verdict, bool),
     IdleOver(usize),
     Pass(u16),
+    /// Somebody corrects the clock.
+    SetBack(u16),
+    /// What waits in memory too long is given up.
+    Sweep,
     Pause(usize, bool),
     Cancel(usize),
     Pull(usize),
@@ -118,6 +124,8 @@ impl World {
             Event::Deliver(nth, verdict, survives) => self.deliver(nth, verdict, survives),
             Event::IdleOver(nth) => self.idle_over(nth),
             Event::Pass(seconds) => self.now = self.now.plus(Duration::from_secs(u64::from(seconds))),
+            Event::SetBack(seconds) => self.now = self.now.minus(Duration::from_secs(u64::from(seconds))),
+            Event::Sweep => self.sweep(),
             Event::Pause(lane, paused) => self.pause(lane, paused),
             Event::Cancel(nth) => self.cancel(nth),
             Event::Pull(lane) => self.pull(lane),
@@ -200,7 +208,7 @@ impl World {
             message: Arc::new(message),
             body: None,
             recipients,
-            leased_at: self.now,
+            leased: Leased::now(self.now),
             held,
         }
     }
@@ -474,6 +482,18 @@ impl World {
         assert!(self.lanes.set_paused(&keys, self.now).is_empty());
     }
 
+    fn sweep(&mut self) {
+        for job in self.lanes.expired(self.now) {
+            for one in &job.recipients {
+                let row = self.rows.get_mut(&(job.message.id, one.ordinal)).unwrap();
+                if row.in_hand {
+                    row.state = State::Expired;
+                    row.in_hand = false;
+                }
+            }
+        }
+    }
+
     fn lose(&mut self, nth: usize) {
         let mut waiting: Vec<(Id, u32)> = self
             .rows
@@ -536,6 +556,32 @@ impl World {
         }
     }
 
+    /// From here on no destination ever answers, and lanes stay paused as they are: whatever waits, wherever it waits, must expire.
+    fn run_out_of_time(&mut self) {
+        for _ in 0..100 {
+            for _ in 0..LIMITS.connections {
+                self.step(Event::Connect(0, false));
+                self.step(Event::Deliver(0, Verdict::Deferred, false));
+                self.step(Event::IdleOver(0));
+            }
+            self.step(Event::Sweep);
+            self.step(Event::Reconcile);
+            let is_due = |row: &Row, now| row.state.is_waiting() && !row.in_hand && row.next_at <= now;
+            for _ in 0..self.rows.len() {
+                if self.room.free_recipients() == 0 || !self.rows.values().any(|row| is_due(row, self.now)) {
+                    break;
+                }
+                self.step(Event::Claim);
+            }
+            if !self.rows.values().any(|row| row.state.is_waiting()) {
+                return;
+            }
+            self.step(Event::Pass(1_800));
+        }
+        let stuck: Vec<_> = self.rows.values().filter(|row| row.state.is_waiting()).collect();
+        panic!("these wait for ever: {stuck:?}");
+    }
+
     /// From here on every destination is well: everything that waits must get there, or expire.
     fn settle_down(&mut self) {
         for lane in 0..LANES {
@@ -573,6 +619,8 @@ fn event() -> impl Strategy<Value = Event> {
         6 => (any::<usize>(), verdict, any::<bool>()).prop_map(|(nth, verdict, survives)| Event::Deliver(nth, verdict, survives)),
         2 => any::<usize>().prop_map(Event::IdleOver),
         4 => (0..900_u16).prop_map(Event::Pass),
+        1 => (0..300_u16).prop_map(Event::SetBack),
+        1 => Just(Event::Sweep),
         1 => (0..LANES, any::<bool>()).prop_map(|(lane, paused)| Event::Pause(lane, paused)),
         1 => any::<usize>().prop_map(Event::Cancel),
         2 => (0..LANES).prop_map(Event::Pull),
@@ -592,7 +640,18 @@ proptest! {
         for event in events {
             world.step(event);
         }
+        let accepted = world.rows.len();
         world.settle_down();
+        prop_assert_eq!(world.rows.len(), accepted, "a recipient is gone");
+    }
+
+    #[test]
+    fn whatever_waits_for_whatever_reason_expires(events in proptest::collection::vec(event(), 1..100)) {
+        let mut world = World::new();
+        for event in events {
+            world.step(event);
+        }
+        world.run_out_of_time();
     }
 }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accounts::retention;
-use mail::time::Time;
-use store::nodes::{self, HEARTBEAT, Heartbeat, LEASE};
+use store::nodes::{self, HEARTBEAT, Heartbeat};
 use store::{Id, Tx, events};
+use tokio::time::Instant;
 
 use super::core::Core;
 use crate::spool::{self, Keeping, PurgePlace};
@@ -41,31 +41,30 @@ impl Core {
     }
 
     pub(super) async fn keep_alive(self: Arc<Self>) {
-        let mut good_since = None;
+        let mut watch = nodes::Watch::default();
         loop {
             tokio::select! {
                 () = tokio::time::sleep(HEARTBEAT) => {}
                 () = self.stop.cancelled() => return,
             }
             let (node, name, now) = (self.node(), self.parts.settings.node_name.clone(), self.now());
-            // After an outage of the database every node looks dead for a moment; only one that has been well for a whole
-            // lease judges the others.
-            let judges = good_since.is_some_and(|since| now.since(since) > LEASE);
+            let silent = watch.silent(Instant::now());
             let beat = self
                 .parts
                 .db
                 .write("say that this node lives", move |tx| {
                     let lease = nodes::heartbeat(tx, node, &name, now)?;
-                    let freed = if judges { free_dead(tx, node, now)? } else { 0 };
-                    Ok((lease, freed))
+                    let dead = nodes::still_silent(tx, &silent)?;
+                    let freed = free_from(tx, node, &dead)?;
+                    Ok((lease, freed, nodes::list(tx)?))
                 })
                 .await;
             match beat {
-                Ok((lease, freed)) => {
-                    good_since.get_or_insert(now);
+                Ok((lease, freed, nodes)) => {
+                    watch.look(&nodes, Instant::now());
                     if lease == Heartbeat::Lost {
                         tracing::warn!(
-                            "another node took this one for dead: check clocks and load; nothing is recorded twice"
+                            "another node took this one for dead: check its load; nothing is recorded twice"
                         );
                     }
                     if freed > 0 {
@@ -74,7 +73,8 @@ impl Core {
                     }
                 }
                 Err(error) => {
-                    good_since = None;
+                    // After an outage of the database every node looks dead for a moment.
+                    watch.forget();
                     tracing::warn!(%error, "this node could not say that it lives");
                 }
             }
@@ -96,13 +96,16 @@ impl Core {
         }
     }
 
-    /// Takes over from dead nodes now instead of with the next heartbeat.
+    /// Takes over from nodes that are dead by the clock now, instead of when they have been silent for long enough.
     pub async fn take_over(&self) -> store::Result<u64> {
         let (node, now) = (self.node(), self.now());
         let freed = self
             .parts
             .db
-            .write("take over from dead nodes", move |tx| free_dead(tx, node, now))
+            .write("take over from dead nodes", move |tx| {
+                let dead = nodes::dead(tx, now)?;
+                free_from(tx, node, &dead)
+            })
             .await?;
         self.poke.notify_one();
         Ok(freed)
@@ -238,11 +241,11 @@ impl Core {
 }
 
 /// Frees what dead nodes had in hand and takes them off the list.
-fn free_dead(tx: &mut Tx<'_>, judge: Id, now: Time) -> store::Result<u64> {
+fn free_from(tx: &mut Tx<'_>, judge: Id, dead: &[Id]) -> store::Result<u64> {
     let mut freed = 0;
-    for dead in nodes::dead(tx, now)?.into_iter().filter(|dead| *dead != judge) {
-        freed += spool::free(tx, dead)?;
-        nodes::remove(tx, dead)?;
+    for dead in dead.iter().filter(|dead| **dead != judge) {
+        freed += spool::free(tx, *dead)?;
+        nodes::remove(tx, *dead)?;
     }
     Ok(freed)
 }

@@ -97,7 +97,8 @@ impl Journal {
         let is_ripe = |entries: &BTreeMap<Entry, Often>| {
             let clicks = entries.iter().filter(|(entry, _)| entry.act == Act::Click);
             let first = clicks.map(|(_, often)| often.first).min();
-            first.is_none_or(|first| now.since(first) >= HELD)
+            // A clock that was set back lets nothing wait until it has caught up.
+            first.is_none_or(|first| first > now || now.since(first) >= HELD)
         };
         let mut ripe: Vec<News> = waiting.extract_if(|_, entries| all || is_ripe(entries)).collect();
         let more = !waiting.is_empty();

@@ -27,7 +27,8 @@ struct Failures {
 
 impl Failures {
     fn is_over(&self, now: Time) -> bool {
-        now.since(self.since) >= WINDOW
+        // A clock that was set back keeps nobody out until it has caught up.
+        self.since > now || now.since(self.since) >= WINDOW
     }
 }
 

@@ -6,6 +6,7 @@ mod bad_input;
 mod bodies;
 mod broken_disk;
 mod cli;
+mod clock_jumps;
 mod config;
 mod contract;
 mod corpus;

@@ -57,6 +57,14 @@ impl Database {
         format!("{base}/{}", self.name)
     }
 
+    /// Ends every connection to it, as a network that breaks does.
+    pub fn cut_connections(&self) {
+        self.administer(&format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'",
+            self.name
+        ));
+    }
+
     fn administer(&self, sql: &str) {
         let done = Command::new("psql")
             .args(["--quiet", "--no-psqlrc", &self.server, "--command", sql])

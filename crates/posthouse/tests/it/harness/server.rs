@@ -159,11 +159,31 @@ impl Posthouse {
         }
     }
 
+    /// Ends the connections of the server to its database, where that is PostgreSQL; false where it is a file.
+    pub fn cut_database(&self) -> bool {
+        let database = self.setup.database.as_ref();
+        database.map(Database::cut_connections).is_some()
+    }
+
     /// Lets time pass for a server whose clock moves, and for its commands.
     pub fn pass(&self, time: Duration) {
+        self.move_clock(time.as_secs() as i64);
+    }
+
+    /// Sets the clock back, as whoever corrects one does.
+    pub fn set_back(&self, time: Duration) {
+        self.move_clock(-(time.as_secs() as i64));
+    }
+
+    /// By how many seconds the clock is off.
+    fn moved(&self) -> i64 {
+        let moved = std::fs::read_to_string(self.setup.clock_file()).unwrap_or_default();
+        moved.parse().unwrap_or(0)
+    }
+
+    fn move_clock(&self, seconds: i64) {
         let file = self.setup.clock_file();
-        let before = std::fs::read_to_string(&file).unwrap_or_default();
-        let passed = before.parse().unwrap_or(0) + time.as_secs();
+        let passed = self.moved() + seconds;
         let new = file.with_extension("new");
         std::fs::write(&new, passed.to_string()).unwrap();
         std::fs::rename(new, file).unwrap();
@@ -171,9 +191,8 @@ impl Posthouse {
 
     /// What the clock of a server says whose clock moves.
     pub fn now(&self) -> mail::time::Time {
-        let passed = std::fs::read_to_string(self.setup.clock_file()).unwrap_or_default();
-        let passed = Duration::from_secs(passed.parse().unwrap_or(0));
-        store::Clock::system().now().plus(passed)
+        let now = store::Clock::system().now();
+        mail::time::Time::from_micros(now.as_micros() + self.moved() * 1_000_000)
     }
 
     /// A second server over the same database, with a data directory and ports of its own.
