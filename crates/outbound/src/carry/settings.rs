@@ -72,11 +72,43 @@ impl CarrySettings {
     pub fn new(hostname: impl Into<String>) -> Self {
         Self {
             hostname: hostname.into(),
-            timeouts: Timeouts::default(),
+            timeouts: patience(),
             source_v4: None,
             source_v6: None,
             ca_file: None,
             messages_per_connection: 1_000,
         }
     }
+}
+
+/// Names the milliseconds of every step, for tests of the real server against silent ones. Debug builds only.
+#[cfg(debug_assertions)]
+const PATIENCE: &str = "POSTHOUSE_TEST_PATIENCE";
+
+#[cfg(debug_assertions)]
+fn patience() -> Timeouts {
+    let ordered = std::env::var(PATIENCE)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .map(Duration::from_millis);
+    let Some(all) = ordered else {
+        return Timeouts::default();
+    };
+    Timeouts {
+        connect: all,
+        tls_handshake: all,
+        banner: all,
+        hello: all,
+        mail: all,
+        rcpt: all,
+        data_start: all,
+        data_block: all,
+        data_end: all,
+        quit: all,
+    }
+}
+
+#[cfg(not(debug_assertions))]
+fn patience() -> Timeouts {
+    Timeouts::default()
 }

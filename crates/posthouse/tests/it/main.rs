@@ -32,6 +32,7 @@ mod retention;
 mod scram;
 mod sign_up;
 mod simulator;
+mod sink_faults;
 mod site;
 mod smtp_raw;
 mod statistics;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -148,6 +148,7 @@ struct Shared {
     arrived: Mutex<Vec<Arrived>>,
     commands: Mutex<Vec<String>>,
     connections: AtomicUsize,
+    streams: Mutex<Vec<TcpStream>>,
     stopped: AtomicBool,
 }
 
@@ -211,6 +212,7 @@ impl SinkSetup {
                 let shared = Arc::clone(&acceptor);
                 let offer = self.offer.clone();
                 thread::spawn(move || {
+                    shared.streams.lock().unwrap().extend(stream.try_clone());
                     let number = shared.connections.fetch_add(1, Ordering::SeqCst);
                     // The peer going away in the middle is part of the tests.
                     let _ = Conversation::new(&shared, offer, number, stream).run();
@@ -268,8 +270,26 @@ impl Sink {
         self.shared.rules.lock().unwrap().clear();
     }
 
+    /// Whether everything of the script that has a number of times has happened so often.
+    pub fn has_done_its_script(&self) -> bool {
+        let rules = self.shared.rules.lock().unwrap();
+        rules.iter().all(|rule| rule.left.is_none_or(|left| left == 0))
+    }
+
+    /// Ends every connection that is open.
+    pub fn hang_up(&self) {
+        for stream in self.shared.streams.lock().unwrap().drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
     pub fn arrived(&self) -> Vec<Arrived> {
         self.shared.arrived.lock().unwrap().clone()
+    }
+
+    /// What came since this was asked last, and is kept here no longer.
+    pub fn take_arrived(&self) -> Vec<Arrived> {
+        std::mem::take(&mut self.shared.arrived.lock().unwrap())
     }
 
     /// Waits for that many messages and returns all that came.
