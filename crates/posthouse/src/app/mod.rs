@@ -106,6 +106,7 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
 
 impl Server {
     async fn build(config: Config) -> Result<Self, AppError> {
+        ops::descriptors::make_room(config.smtp.max_connections.get() as usize);
         let rooms = Rooms::open(&config).await?;
         if !config.smtp.scram {
             let forgotten = rooms.accounts.use_scram(false).await;

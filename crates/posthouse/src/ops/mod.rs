@@ -2,6 +2,7 @@
 
 mod connections;
 pub mod data_dir;
+pub mod descriptors;
 pub mod health;
 pub mod logs;
 pub mod metrics;

@@ -12,6 +12,7 @@ mod contract;
 mod corpus;
 mod crash;
 mod credentials;
+mod crowd;
 mod delivery;
 mod dkim;
 mod faults;

@@ -58,12 +58,14 @@ impl Smtp {
 
     /// Connects from an address of this machine.
     pub fn connect_from(address: SocketAddr, ip: IpAddr) -> Self {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
-        socket.bind(&SocketAddr::new(ip, 0).into()).unwrap();
-        socket
-            .connect(&address.into())
-            .expect("the server takes connections");
-        Self::over(socket.into()).unwrap()
+        Self::try_connect_from(address, ip).expect("the server takes connections")
+    }
+
+    pub fn try_connect_from(address: SocketAddr, ip: IpAddr) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.bind(&SocketAddr::new(ip, 0).into())?;
+        socket.connect(&address.into())?;
+        Self::over(socket.into())
     }
 
     pub fn try_connect(address: SocketAddr) -> io::Result<Self> {
