@@ -35,6 +35,7 @@ mod sign_up;
 mod simulator;
 mod sink_faults;
 mod site;
+mod smtp_hostile;
 mod smtp_raw;
 mod statistics;
 mod steering;
