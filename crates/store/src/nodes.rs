@@ -154,8 +154,8 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn who_speaks_lives_whatever_its_clock_says_and_who_is_silent_for_a_lease_does_not() {
+    #[test]
+    fn who_speaks_lives_whatever_its_clock_says_and_who_is_silent_for_a_lease_does_not() {
         let (mut watch, begin) = (Watch::default(), Instant::now());
         let after = |seconds| begin + Duration::from_secs(seconds);
         // One clock is right, one jumps by hours both ways, and one node says nothing more.
