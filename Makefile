@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run build console test test-crash fuzz lint format bench packages
+.PHONY: help run build console test test-crash torture fuzz lint format bench packages
 
 DATA ?= posthouse-data
 # A trial keeps every mail in the console's inbox until a posthouse.toml says otherwise.
@@ -41,6 +41,11 @@ test: packages console tests/peers/node_modules/.package-lock.json ## every test
 
 test-crash: packages ## kill -9 under load and restart, a hundred times
 	POSTHOUSE_CRASH_ROUNDS=$${POSTHOUSE_CRASH_ROUNDS:-100} tests/run crash
+
+MINUTES ?= 60
+
+torture: packages ## load with random faults of every kind for an hour (MINUTES=60), ends with a proof sheet
+	POSTHOUSE_TORTURE_SECONDS=$$(( $(MINUTES) * 60 )) tests/run torture
 
 fuzz: ## each fuzz target for ten minutes
 	fuzz/run

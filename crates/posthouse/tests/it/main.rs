@@ -40,6 +40,7 @@ mod smtp_raw;
 mod statistics;
 mod steering;
 mod tls;
+mod torture;
 mod tracking;
 mod transcripts;
 mod unsubscribe;
