@@ -1,8 +1,14 @@
 //! Backup and restore by command, from either engine into either engine.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+
 use crate::both_engines;
+use crate::crash::{Ledger, books, sender};
 use crate::harness::engine::postgres_is_here;
-use crate::harness::{Engine, Posthouse};
+use crate::harness::{Act, Engine, Posthouse, Sink, Verb, eventually};
 
 #[test]
 fn a_command_that_finds_no_database_says_where_it_looked_and_makes_none() {
@@ -48,6 +54,46 @@ both_engines! {
             let full = other.try_cli(&["restore", file], "");
             assert!(!full.status.success(), "a database that holds something is never written over");
         }
+    }
+
+    fn a_backup_under_load_holds_all_that_was_accepted_before_it_and_nothing_by_half(engine) {
+        let sink = Sink::start();
+        sink.always(Verb::Mail, "", Act::reply("451 4.3.2 not yet"));
+        let server = Posthouse::on(engine).route_to(&sink).retry_fast().start();
+        server.create_account("alice@example.com");
+        server.cli(&["account", "credits", "alice@example.com", "1000000", "--reason", "test"], "");
+        let (ledger, address) = (Arc::new(Ledger::default()), server.address("submissions"));
+        let sources: Vec<_> = (0..3)
+            .map(|_| {
+                let ledger = Arc::clone(&ledger);
+                thread::spawn(move || sender(&ledger, address))
+            })
+            .collect();
+        eventually("there is load", || (ledger.accepted() >= 40).then_some(()));
+        let before = ledger.accepted.lock().unwrap().clone();
+        let file = server.data().join("backup.db");
+        let file = file.to_str().unwrap();
+        server.cli(&["backup", file], "");
+        assert!(ledger.accepted() > before.len(), "the load went on");
+        ledger.over.store(true, Ordering::SeqCst);
+        for source in sources {
+            source.join().unwrap().expect("replies as they must be");
+        }
+
+        let elsewhere = Sink::start();
+        let restored = Posthouse::on(engine).route_to(&elsewhere).retry_fast();
+        restored.cli(&["restore", file], "");
+        let mut restored = restored.start();
+        for number in &before {
+            elsewhere.wait_for_recipient(&format!("r{number}@sink.example"));
+        }
+        let arrived = elsewhere.arrived();
+        let once: BTreeSet<_> = arrived.iter().map(|mail| mail.recipients.clone()).collect();
+        assert_eq!(once.len(), arrived.len(), "something went twice");
+        restored.stop();
+        let books = books(&restored.database());
+        assert_eq!(books.balance, books.granted - books.used, "{books:?}");
+        assert_eq!(books.used, books.recipients, "{books:?}");
     }
 
     fn a_restore_under_a_running_server_is_refused(engine) {
