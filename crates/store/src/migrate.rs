@@ -266,6 +266,8 @@ fn checksum(text: &str) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::{Db, Id, OpenOptions, Row, both_engines};
 
@@ -315,6 +317,90 @@ mod tests {
             assert_eq!(db.read("read it", held).await.unwrap(), before);
             let newest = db.read("read the version", version_of).await.unwrap();
             assert_eq!(newest, TREE.len() as i64);
+        }
+    }
+
+    /// Schemas that databases in use may have: with them a row of every table has to get to the newest.
+    const FROM: [usize; 3] = [1, 13, 34];
+
+    /// The columns of every table, each with whether it is a number, one of octets or text.
+    const COLUMNS_SQLITE: &str = "SELECT m.name, c.name, lower(c.type) FROM sqlite_schema m, pragma_table_info(m.name) c \
+        WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%' AND m.name <> 'schema_migrations' ORDER BY m.name, c.cid";
+    const COLUMNS_POSTGRES: &str = "SELECT table_name::text, column_name::text, data_type::text FROM information_schema.columns \
+        WHERE table_schema = 'public' AND table_name <> 'schema_migrations' ORDER BY table_name, ordinal_position";
+
+    /// Every table with its columns and their types.
+    fn tables(tx: &mut Tx<'_>) -> Result<BTreeMap<String, Vec<(String, String)>>> {
+        let sql = if tx.engine().schema_lock().is_some() {
+            COLUMNS_POSTGRES
+        } else {
+            COLUMNS_SQLITE
+        };
+        let mut tables: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+        for row in tx.query(sql, &[])? {
+            let columns = tables.entry(row.text(0)?).or_default();
+            columns.push((row.text(1)?, row.text(2)?));
+        }
+        Ok(tables)
+    }
+
+    /// One more row in each table, where it takes one more.
+    fn fill_every_table(tx: &mut Tx<'_>, id: Id) -> Result<Vec<String>> {
+        let mut filled = Vec::new();
+        for (table, columns) in tables(tx)? {
+            if tx
+                .query_opt(&format!("SELECT 1 FROM {table} LIMIT 1"), &[])?
+                .is_some()
+            {
+                filled.push(table);
+                continue;
+            }
+            let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
+            let places: Vec<String> = (1..=columns.len()).map(|place| format!("${place}")).collect();
+            let values: Vec<Value<'_>> = columns
+                .iter()
+                .map(|(_, kind)| match kind.as_str() {
+                    "bigint" | "integer" => Value::Int(1),
+                    "bytea" | "blob" => Value::Id(id),
+                    _ => Value::Text("words"),
+                })
+                .collect();
+            tx.run(
+                &format!(
+                    "INSERT INTO {table} ({}) VALUES ({})",
+                    names.join(", "),
+                    places.join(", ")
+                ),
+                &values,
+            )?;
+            filled.push(table);
+        }
+        Ok(filled)
+    }
+
+    both_engines! {
+        async fn a_row_of_every_table_of_an_older_schema_comes_along(test: TestDb) {
+            for from in FROM {
+                let options = OpenOptions { create: true, ..OpenOptions::default() };
+                let db = Db::open(&test.empty().await, options).await.unwrap();
+                db.write("make an older schema", move |tx| apply(tx, &TREE[..from])).await.unwrap();
+                let id = test.id();
+                let filled = db.write("fill it", move |tx| fill_every_table(tx, id)).await.unwrap();
+                assert!(filled.len() >= 10, "{filled:?}");
+                db.migrate().await.unwrap();
+                db.read("look for the rows", move |tx| {
+                    let now = tables(tx)?;
+                    for table in filled.iter().filter(|table| now.contains_key(*table)) {
+                        let there = tx.query_opt(&format!("SELECT 1 FROM {table} LIMIT 1"), &[])?;
+                        assert!(there.is_some(), "{table} lost its row on the way from {from}");
+                    }
+                    Ok(())
+                })
+                .await
+                .unwrap();
+                assert_eq!(db.read("read the version", version_of).await.unwrap(), TREE.len() as i64);
+                db.close().await.unwrap();
+            }
         }
     }
 
