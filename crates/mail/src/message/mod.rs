@@ -19,6 +19,9 @@ pub use head::{Beginning, Field, Head, HeadError};
 pub use kept_back::{is_kept_back, is_steering};
 pub use mailbox::{Mailbox, MailboxError, mailboxes};
 pub(crate) use parts::{Leaf, leaves};
-pub use rewrite::{Appending, Own, Plan, Wanted, field_names_link, names_link, plan};
+pub use rewrite::{
+    Appending, Footer, FooterError, FooterFault, LONGEST_FOOTER, Own, Plan, Wanted, field_names_link, footed,
+    names_link, plan,
+};
 pub use steer::{SteerError, SteerFault, Steering};
 pub use trace::Trace;

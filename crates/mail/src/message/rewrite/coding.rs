@@ -110,6 +110,15 @@ fn hex_pair(digits: &[u8]) -> Option<u8> {
 /// Writes `text` between what stands before and behind it, on lines of its own that are folded together when they are read.
 pub(super) fn quote_into(out: &mut Vec<u8>, text: &[u8], behind: &[u8]) {
     out.extend_from_slice(b"=\r\n");
+    let column = quoted_into(out, text);
+    let ends = matches!(behind, [] | [b'\n', ..] | [b'\r', b'\n', ..]);
+    if column > 0 && !ends {
+        out.extend_from_slice(b"=\r\n");
+    }
+}
+
+/// Writes a whole text; the length of its last line.
+pub(super) fn quoted_into(out: &mut Vec<u8>, text: &[u8]) -> usize {
     let mut column = 0;
     for (nth, &octet) in text.iter().enumerate() {
         if octet == b'\r' && text.get(nth + 1) == Some(&b'\n') {
@@ -138,10 +147,7 @@ pub(super) fn quote_into(out: &mut Vec<u8>, text: &[u8], behind: &[u8]) {
         }
         column += length;
     }
-    let ends = matches!(behind, [] | [b'\n', ..] | [b'\r', b'\n', ..]);
-    if column > 0 && !ends {
-        out.extend_from_slice(b"=\r\n");
-    }
+    column
 }
 
 /// What a base64 part says; none where it holds anything that is not base64, which no second writing would bring back.

@@ -2,7 +2,10 @@
 //! Every octet outside what is exchanged stays as it was sent, whatever the transfer encoding.
 
 mod coding;
+mod footer;
 mod html;
+
+pub use footer::{Footer, FooterError, FooterFault, LONGEST_FOOTER, footed};
 
 use memchr::{memchr, memmem};
 
@@ -85,6 +88,8 @@ enum What {
     Line { words: String, breaks_before: bool },
     /// What goes to the end of an HTML text.
     Block { link: Option<String>, opens: bool },
+    /// The same for every recipient, in the part's charset.
+    Octets(Vec<u8>),
 }
 
 /// Whether a message asks for the link by its name.
@@ -206,51 +211,81 @@ fn part(
     wanted: &Wanted,
     targets: &mut Vec<String>,
 ) -> Option<Part> {
-    let coding = Coding::named(&leaf.encoding())?;
-    let start = leaf.content_at();
-    let end = start + leaf.head.body().len();
-    let writing = &raw[start..end];
-    let quoted = (coding == Coding::QuotedPrintable)
-        .then(|| Quoted::read(writing))
-        .flatten();
-    let decoded = match coding {
-        Coding::Base64 => base64_read(writing)?,
-        _ => Vec::new(),
-    };
-    let text: &[u8] = match (coding, &quoted) {
-        (Coding::Plain, _) => writing,
-        (Coding::Base64, _) => &decoded,
-        (Coding::QuotedPrintable, quoted) => &quoted.as_ref()?.octets,
-    };
-    let mut edits = edits(text, (kind, first), wanted, targets);
-    if edits.is_empty() {
-        return None;
+    let reading = Reading::of(raw, leaf)?;
+    let edits = edits(reading.text(), (kind, first), wanted, targets);
+    (!edits.is_empty()).then(|| reading.part(edits))
+}
+
+/// The content of a part, and what it says.
+struct Reading<'a> {
+    coding: Coding,
+    /// Where the content stands in the message.
+    start: usize,
+    writing: &'a [u8],
+    quoted: Option<Quoted>,
+    decoded: Vec<u8>,
+}
+
+impl<'a> Reading<'a> {
+    /// None where it is written in a way that is not understood.
+    fn of(raw: &'a [u8], leaf: &Leaf<'_>) -> Option<Self> {
+        let coding = Coding::named(&leaf.encoding())?;
+        let start = leaf.content_at();
+        let writing = &raw[start..start + leaf.head.body().len()];
+        let (mut quoted, mut decoded) = (None, Vec::new());
+        match coding {
+            Coding::Plain => {}
+            Coding::QuotedPrintable => quoted = Some(Quoted::read(writing)?),
+            Coding::Base64 => decoded = base64_read(writing)?,
+        }
+        Some(Self {
+            coding,
+            start,
+            writing,
+            quoted,
+            decoded,
+        })
     }
-    for edit in &mut edits {
-        match &quoted {
-            Some(quoted) => {
-                (edit.start, edit.end) = quoted.range(edit.start, edit.end, writing);
-                edit.start += start;
-                edit.end += start;
-                edit.breaks = edit.start;
-            }
-            None if coding == Coding::Plain => {
-                edit.start += start;
-                edit.end += start;
-                edit.breaks += start;
-            }
-            None => {}
+
+    fn text(&self) -> &[u8] {
+        match (self.coding, &self.quoted) {
+            (Coding::Base64, _) => &self.decoded,
+            (_, Some(quoted)) => &quoted.octets,
+            (_, None) => self.writing,
         }
     }
-    // What only ends the encoded text stays where it is.
-    let tail = writing.len() - writing.trim_ascii_end().len();
-    Some(Part {
-        coding,
-        start,
-        end: end - if coding == Coding::Base64 { tail } else { 0 },
-        decoded,
-        edits,
-    })
+
+    /// The part with these edits of its text.
+    fn part(self, mut edits: Vec<Edit>) -> Part {
+        for edit in &mut edits {
+            match &self.quoted {
+                Some(quoted) => {
+                    (edit.start, edit.end) = quoted.range(edit.start, edit.end, self.writing);
+                    edit.start += self.start;
+                    edit.end += self.start;
+                    edit.breaks = edit.start;
+                }
+                None if self.coding == Coding::Plain => {
+                    edit.start += self.start;
+                    edit.end += self.start;
+                    edit.breaks += self.start;
+                }
+                None => {}
+            }
+        }
+        // What only ends the encoded text stays where it is.
+        let tail = match self.coding {
+            Coding::Base64 => self.writing.len() - self.writing.trim_ascii_end().len(),
+            Coding::Plain | Coding::QuotedPrintable => 0,
+        };
+        Part {
+            coding: self.coding,
+            start: self.start,
+            end: self.start + self.writing.len() - tail,
+            decoded: self.decoded,
+            edits,
+        }
+    }
 }
 
 /// The places in a text, in order.
@@ -393,6 +428,7 @@ impl Edit {
                 }
                 block.into_bytes()
             }
+            What::Octets(octets) => octets.clone(),
         }
     }
 }
@@ -457,11 +493,13 @@ fn plain(out: &mut Vec<u8>, raw: &[u8], part: &Part, own: &Own<'_>) {
     for edit in &part.edits {
         let text = edit.write(own);
         let rest = &raw[edit.end..part.end];
-        let behind = memchr(b'\n', rest).unwrap_or(rest.len());
+        // The line that goes on behind what stands before it.
+        let line =
+            memchr(b'\n', &text).unwrap_or_else(|| text.len() + memchr(b'\n', rest).unwrap_or(rest.len()));
         out.extend_from_slice(&raw[read..edit.breaks]);
         let column = out.iter().rev().take_while(|&&b| b != b'\n').count();
         let between = edit.start - edit.breaks;
-        if column > 0 && column + between + text.len() + behind > LONGEST_LINE {
+        if column > 0 && column + between + line > LONGEST_LINE {
             out.extend_from_slice(b"\r\n");
         }
         out.extend_from_slice(&raw[edit.breaks..edit.start]);
