@@ -72,6 +72,7 @@ impl Outbound {
             &parts.accounts,
             (&parts.clock, &parts.ids),
             parts.client.clone(),
+            parts.settings.scripts,
         );
         let door = Door::new(parts.clone(), hooks.clone(), counters.clone(), core.clone());
         Self(Arc::new(Inner {

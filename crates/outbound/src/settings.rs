@@ -42,6 +42,29 @@ impl OwnNames {
     }
 }
 
+/// What one call of a hook's script may take.
+#[derive(Clone, Copy, Debug)]
+pub struct ScriptLimits {
+    /// Octets.
+    pub memory: usize,
+    pub steps: u64,
+    /// Of a processor: a machine that is busy with other things is not the script's fault.
+    pub cpu: Duration,
+    /// From its beginning to its end, however busy the machine is.
+    pub wall: Duration,
+}
+
+impl Default for ScriptLimits {
+    fn default() -> Self {
+        Self {
+            memory: 16 << 20,
+            steps: 1_000_000,
+            cpu: Duration::from_millis(50),
+            wall: Duration::from_secs(1),
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// This process among those that share the database; the same after a restart.
@@ -81,6 +104,7 @@ pub struct Settings {
     pub inbox_messages: u64,
     /// Their octets together; of one account, too.
     pub inbox_octets: u64,
+    pub scripts: ScriptLimits,
 }
 
 impl Settings {
@@ -109,6 +133,7 @@ impl Settings {
             most_message_days: 365,
             inbox_messages: 1_000,
             inbox_octets: 256 << 20,
+            scripts: ScriptLimits::default(),
         }
     }
 }

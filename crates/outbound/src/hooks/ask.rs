@@ -15,10 +15,11 @@ use super::edit::edited;
 use super::facts::{Action, Facts, Fault, FaultKind, Run, Said, Stage};
 use super::http::{Receiver, ReceiverError};
 use super::journal::Journal;
-use super::luau::{self, Limits};
+use super::luau;
 use super::rules::{Rule, RuleError};
 use super::turns::{PATIENCE, Turn, Turns};
 use crate::calls::Client;
+use crate::settings::ScriptLimits;
 
 /// Octets of scripts that are kept in memory.
 const KEPT: u64 = 32 * 1024 * 1024;
@@ -43,6 +44,7 @@ struct Inner {
     client: Option<Arc<Client>>,
     /// Questions on their way: of one account, and of all.
     calls: Shares,
+    limits: ScriptLimits,
 }
 
 /// What all hooks together say.
@@ -111,6 +113,7 @@ impl Hooks {
         accounts: &Accounts,
         (clock, ids): (&Clock, &Ids),
         client: Option<Arc<Client>>,
+        limits: ScriptLimits,
     ) -> Self {
         let places = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         Self(Arc::new(Inner {
@@ -125,6 +128,7 @@ impl Hooks {
             ids: ids.clone(),
             client,
             calls: Shares::new(CALLS, CALLS_OF_ACCOUNT),
+            limits,
         }))
     }
 
@@ -154,6 +158,9 @@ impl Hooks {
                 (run.said, run.fault) = (Said::Nothing, Some(fault));
                 run.actions.clear();
             }
+            if run.changes() {
+                take_over(&mut facts, &mut asked, &mut run).await;
+            }
             self.0.journal.note(hook, stage, &run, self.0.clock.now());
             if let Some(fault) = &run.fault {
                 tracing::debug!(hook = %hook.id, account = %who.account, %fault, "a hook broke");
@@ -171,7 +178,6 @@ impl Hooks {
                 asked.discarded = Some(hook.name.clone());
                 break;
             }
-            take_over(&mut facts, &mut asked, &run.actions);
             changed |= hook.account.is_some() && !run.actions.is_empty();
         }
         if changed && asked.refusal.is_none() && asked.discarded.is_none() {
@@ -242,9 +248,9 @@ impl Hooks {
                 let Some(turn) = self.0.turns.take(account, operators).await else {
                     return broken(FaultKind::Busy, "too many of the account's hooks were at work");
                 };
-                let facts = facts.clone();
+                let (facts, limits) = (facts.clone(), self.0.limits);
                 let call = move || {
-                    let run = luau::call(&body, &facts, Limits::default());
+                    let run = luau::call(&body, &facts, limits);
                     // Held here: whoever hangs up meanwhile stops nothing.
                     drop((turn, facts));
                     run
@@ -305,35 +311,19 @@ impl Hooks {
 
     /// What somebody wrote, as it can be kept; says when it would be asked.
     pub async fn check(&self, account: Id, kind: HookKind, body: &str) -> Result<String, BodyError> {
-        if body.len() > luau::LONGEST_SCRIPT {
-            return Err(BodyError::TooLong);
+        let open = self.0.client.as_ref().is_some_and(|client| client.is_open());
+        let limits = self.0.limits;
+        if kind != HookKind::Script {
+            return check(kind, body, limits, open);
         }
-        if body.contains('\0') {
-            return Err(BodyError::Nul);
-        }
-        match kind {
-            HookKind::Rule => Ok(Rule::parse(body)?.stage().as_str().to_owned()),
-            HookKind::Script => {
-                let turn = self.0.turns.take(account, false).await.ok_or(BodyError::Busy)?;
-                let body = body.to_owned();
-                let checked = tokio::task::spawn_blocking(move || {
-                    let stages = luau::check(&body, Limits::default());
-                    drop(turn);
-                    stages
-                });
-                let stages = checked
-                    .await
-                    .map_err(|_| BodyError::Busy)?
-                    .map_err(BodyError::Script)?;
-                let names: Vec<&str> = stages.into_iter().map(Stage::as_str).collect();
-                Ok(names.join(" "))
-            }
-            HookKind::Http => {
-                let open = self.0.client.as_ref().is_some_and(|client| client.is_open());
-                Receiver::parse(body, open)?;
-                Ok(Stage::Message.as_str().to_owned())
-            }
-        }
+        let turn = self.0.turns.take(account, false).await.ok_or(BodyError::Busy)?;
+        let body = body.to_owned();
+        let checked = tokio::task::spawn_blocking(move || {
+            let stages = check(kind, &body, limits, open);
+            drop(turn);
+            stages
+        });
+        checked.await.map_err(|_| BodyError::Busy)?
     }
 
     /// Runs what somebody wrote on a message that stays where it is. `secret` is that of the hook that is tried.
@@ -356,8 +346,49 @@ impl Hooks {
         {
             (run.said, run.fault) = (Said::Nothing, Some(fault));
         }
+        if run.changes() {
+            take_over(&mut facts.clone(), &mut Asked::default(), &mut run).await;
+        }
         run
     }
+}
+
+/// What somebody wrote, judged on this thread; says when it would be asked. `open`: receivers may be anywhere.
+pub fn check(kind: HookKind, body: &str, limits: ScriptLimits, open: bool) -> Result<String, BodyError> {
+    if body.len() > luau::LONGEST_SCRIPT {
+        return Err(BodyError::TooLong);
+    }
+    if body.contains('\0') {
+        return Err(BodyError::Nul);
+    }
+    match kind {
+        HookKind::Rule => Ok(Rule::parse(body)?.stage().as_str().to_owned()),
+        HookKind::Script => {
+            let stages = luau::check(body, limits).map_err(BodyError::Script)?;
+            let names: Vec<&str> = stages.into_iter().map(Stage::as_str).collect();
+            Ok(names.join(" "))
+        }
+        HookKind::Http => {
+            Receiver::parse(body, open)?;
+            Ok(Stage::Message.as_str().to_owned())
+        }
+    }
+}
+
+/// Runs a script or a rule of nobody's on a message that stays where it is. None for a receiver, which asks for more than that.
+pub async fn try_out(kind: HookKind, body: String, facts: &Facts, limits: ScriptLimits) -> Option<Run> {
+    let mut run = match kind {
+        HookKind::Http => return None,
+        HookKind::Rule => match Rule::parse(&body) {
+            Ok(rule) => rule.apply(facts),
+            Err(error) => broken(FaultKind::Error, &error.to_string()),
+        },
+        HookKind::Script => luau::call(&body, facts, limits),
+    };
+    if run.changes() {
+        take_over(&mut facts.clone(), &mut Asked::default(), &mut run).await;
+    }
+    Some(run)
 }
 
 /// Whether mail goes on where the hook broke. One of the operator that had no turn is not broken: mail waits for it.
@@ -366,17 +397,19 @@ fn goes_on_without(hook: &Hook, fault: &Fault) -> bool {
     hook.fail_open && !only_busy
 }
 
-/// What the next hook finds is what this one left.
-fn take_over(facts: &mut Facts, asked: &mut Asked, actions: &[Action]) {
-    if facts.stage != Stage::Message || actions.is_empty() {
+/// What the next hook finds is what this one left. A footer that did not come into the message is a line of its log.
+async fn take_over(facts: &mut Facts, asked: &mut Asked, run: &mut Run) {
+    if facts.stage != Stage::Message || run.actions.is_empty() {
         return;
     }
-    facts.raw = edited(std::mem::take(&mut facts.raw), actions);
+    let (raw, log) = edited(std::mem::take(&mut facts.raw), &run.actions).await;
+    facts.raw = raw;
+    run.log.extend(log);
     let mut steering = Steering {
         tags: std::mem::take(&mut facts.tags),
         ..Steering::default()
     };
-    for action in actions {
+    for action in &run.actions {
         match action {
             // More than a message can have are left out.
             Action::Tag(tag) => {
@@ -386,7 +419,7 @@ fn take_over(facts: &mut Facts, asked: &mut Asked, actions: &[Action]) {
                 facts.stream = Some(stream.clone());
                 asked.stream = Some(stream.clone());
             }
-            Action::SetHeader { .. } | Action::AddHeader { .. } => {}
+            Action::SetHeader { .. } | Action::AddHeader { .. } | Action::AddFooter(_) => {}
         }
     }
     facts.tags = steering.tags;

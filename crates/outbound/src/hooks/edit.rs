@@ -1,12 +1,32 @@
 //! What hooks change of a message.
 
 use bytes::Bytes;
-use mail::message::Head;
+use mail::message::{Head, footed};
 
 use super::facts::Action;
+use crate::model::off_the_workers;
+
+/// The message with the fields and the footers that were asked for, and why one of these is not there.
+pub async fn edited(raw: Bytes, actions: &[Action]) -> (Bytes, Vec<String>) {
+    let mut raw = with_fields(raw, actions);
+    let mut log = Vec::new();
+    for action in actions {
+        let Action::AddFooter(footer) = action else {
+            continue;
+        };
+        let (copy, footer) = (raw.clone(), footer.clone());
+        let put = off_the_workers(raw.len(), move || footed(&copy, &footer)).await;
+        match put {
+            Ok(Ok(with_footer)) => raw = with_footer.into(),
+            Ok(Err(fault)) => log.push(format!("no footer: {fault}")),
+            Err(_) => log.push("no footer: a mistake of this program".to_owned()),
+        }
+    }
+    (raw, log)
+}
 
 /// The message with the fields that were set and added; they stand above all others, in the order asked for.
-pub fn edited(raw: Bytes, actions: &[Action]) -> Bytes {
+fn with_fields(raw: Bytes, actions: &[Action]) -> Bytes {
     let mut top = Vec::new();
     let mut set: Vec<&str> = Vec::new();
     for (place, action) in actions.iter().enumerate() {
@@ -22,7 +42,7 @@ pub fn edited(raw: Bytes, actions: &[Action]) -> Bytes {
                     top.extend_from_slice(line);
                 }
             }
-            Action::Tag(_) | Action::Route(_) => {}
+            Action::Tag(_) | Action::Route(_) | Action::AddFooter(_) => {}
         }
     }
     if top.is_empty() {
@@ -60,9 +80,9 @@ mod tests {
             Action::Tag("t".into()),
         ];
         assert_eq!(
-            edited(raw.clone(), &actions),
+            with_fields(raw.clone(), &actions),
             &b"X-U: 5\r\nx-T: 6\r\nSubject: a\r\nX-U: 3\r\n\r\nX-T: body\r\n"[..]
         );
-        assert_eq!(edited(raw.clone(), &[]), raw);
+        assert_eq!(with_fields(raw.clone(), &[]), raw);
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use accounts::Principal;
 use bytes::Bytes;
 use mail::address::Address;
+use mail::message::Footer;
 use mail::replies;
 use mail::reply::Reply;
 
@@ -162,17 +163,26 @@ pub enum Action {
         line: Vec<u8>,
     },
     Route(String),
+    /// Under its text and its HTML.
+    AddFooter(Footer),
 }
 
 impl Action {
     /// In one line, for the trace of a test run.
     pub fn describe(&self) -> String {
+        /// Characters of a footer that are shown.
+        const LINE: usize = 80;
         let field = |line: &[u8]| String::from_utf8_lossy(line).trim_end().replace("\r\n", "");
         match self {
             Self::Tag(tag) => format!("tag {tag}"),
             Self::SetHeader { line, .. } => format!("set header {}", field(line)),
             Self::AddHeader { line, .. } => format!("add header {}", field(line)),
             Self::Route(stream) => format!("route to {stream}"),
+            Self::AddFooter(footer) => {
+                let words: Vec<&str> = footer.text().split_whitespace().collect();
+                let words: String = words.join(" ").chars().take(LINE).collect();
+                format!("add footer {words}")
+            }
         }
     }
 }
@@ -226,4 +236,11 @@ pub struct Run {
     pub memory: u64,
     pub took: Duration,
     pub fault: Option<Fault>,
+}
+
+impl Run {
+    /// Whether what it asked for is done: the message goes on, and it did not break.
+    pub fn changes(&self) -> bool {
+        self.fault.is_none() && matches!(self.said, Said::Nothing | Said::Accept)
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mail::message::{Head, Steering, field, steer};
+use mail::message::{Footer, Head, Steering, field, steer};
 use mail::time::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -50,6 +50,13 @@ struct Answer {
     tags: Vec<String>,
     headers: std::collections::BTreeMap<String, String>,
     stream: Option<String>,
+    footer: Option<FooterAnswer>,
+}
+
+#[derive(Debug, Deserialize)]
+struct FooterAnswer {
+    text: String,
+    html: Option<String>,
 }
 
 impl Receiver {
@@ -177,6 +184,10 @@ fn decided(answer: Answer, tags: &[String]) -> Result<Run, String> {
         let stream = steer::stream(&stream).map_err(|fault| format!("the stream of the answer {fault}"))?;
         run.actions.push(Action::Route(stream));
     }
+    if let Some(FooterAnswer { text, html }) = answer.footer {
+        let footer = Footer::new(&text, html.as_deref()).map_err(|fault| fault.to_string())?;
+        run.actions.push(Action::AddFooter(footer));
+    }
     Ok(run)
 }
 
@@ -214,10 +225,18 @@ mod tests {
     #[test]
     fn an_answer_is_checked_like_a_script() {
         let read = |text: &str| decided(serde_json::from_str(text).unwrap(), &[]);
-        let run = read(r#"{"action": "accept", "tags": ["VIP"], "headers": {"X-A": "b"}, "stream": "news"}"#)
+        let run = read(r#"{"action": "accept", "tags": ["VIP"], "headers": {"X-A": "b"}, "stream": "news", "footer": {"text": "Us\nLtd."}}"#)
             .unwrap();
         let actions: Vec<String> = run.actions.iter().map(Action::describe).collect();
-        assert_eq!(actions, ["tag vip", "set header X-A: b", "route to news"]);
+        assert_eq!(
+            actions,
+            [
+                "tag vip",
+                "set header X-A: b",
+                "route to news",
+                "add footer Us Ltd."
+            ]
+        );
         assert_eq!(read(r#"{"action": "reject"}"#).unwrap().said, Said::Reject(None));
         for bad in [
             "{}",
@@ -226,6 +245,7 @@ mod tests {
             r#"{"action": "accept", "headers": {"X-A": "b\r\nBcc: c"}}"#,
             r#"{"action": "accept", "tags": [","]}"#,
             r#"{"action": "accept", "stream": "a b"}"#,
+            r#"{"action": "accept", "footer": {"text": ""}}"#,
         ] {
             assert!(read(bad).is_err(), "{bad}");
         }

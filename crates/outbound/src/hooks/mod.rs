@@ -9,7 +9,7 @@ mod luau;
 mod rules;
 mod turns;
 
-pub use ask::{Asked, BodyError, Hooks};
+pub use ask::{Asked, BodyError, Hooks, check, try_out};
 pub use facts::{Action, Facts, Fault, FaultKind, Run, Said, Stage};
 pub use http::{Receiver, ReceiverError};
 pub use journal::{Day, Journal, KeptRun};

@@ -1,7 +1,7 @@
 //! The ready rules: what most hooks are wanted for, without a script.
 
 use mail::address::Domain;
-use mail::message::{Head, steer};
+use mail::message::{Footer, FooterError, Head, steer};
 use serde::{Deserialize, Serialize};
 
 use super::facts::{Action, Facts, Run, Said, Stage};
@@ -33,6 +33,8 @@ pub enum Rule {
         subject: Option<String>,
         stream: String,
     },
+    /// Puts these words under every message; without HTML the text stands there as well.
+    AddFooter { text: String, html: Option<String> },
 }
 
 /// What is wrong with a rule.
@@ -54,6 +56,8 @@ pub enum RuleError {
     Condition,
     #[error("the stream {0}")]
     Stream(String),
+    #[error(transparent)]
+    Footer(#[from] FooterError),
 }
 
 impl Rule {
@@ -91,6 +95,10 @@ impl Rule {
                 steer::stream(stream).map_err(|fault| RuleError::Stream(fault.to_string()))?;
                 Ok(())
             }
+            Self::AddFooter { text, html } => {
+                Footer::new(text, html.as_deref())?;
+                Ok(())
+            }
             Self::RequireTag { .. }
             | Self::RequireHeader { .. }
             | Self::MaxSize { .. }
@@ -105,7 +113,8 @@ impl Rule {
             Self::RequireTag { .. }
             | Self::RequireHeader { .. }
             | Self::MaxSize { .. }
-            | Self::Route { .. } => Stage::Message,
+            | Self::Route { .. }
+            | Self::AddFooter { .. } => Stage::Message,
         }
     }
 
@@ -141,6 +150,11 @@ impl Rule {
                 if goes(facts, tag.as_deref(), subject.as_deref()) {
                     run.actions.push(Action::Route(stream.trim().to_lowercase()));
                 }
+                None
+            }
+            Self::AddFooter { text, html } => {
+                let footer = Footer::new(text, html.as_deref()).ok();
+                run.actions.extend(footer.map(Action::AddFooter));
                 None
             }
         };
@@ -238,6 +252,7 @@ mod tests {
             ),
             (r#"{"rule":"route","stream":"news"}"#, "by which tag"),
             (r#"{"rule":"route","tag":"a","stream":"a b"}"#, "the stream"),
+            (r#"{"rule":"add_footer","text":" "}"#, "needs a text"),
         ] {
             let error = Rule::parse(text).unwrap_err().to_string();
             assert!(error.contains(why), "{text}: {error}");

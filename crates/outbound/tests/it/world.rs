@@ -219,7 +219,13 @@ pub async fn scheduler(parts: Parts) -> (Arc<Core>, Door) {
     let core = Core::new(parts.clone(), counters.clone());
     core.recover().await.unwrap();
     core.start();
-    let hooks = Hooks::new(&parts.db, &parts.accounts, (&parts.clock, &parts.ids), None);
+    let hooks = Hooks::new(
+        &parts.db,
+        &parts.accounts,
+        (&parts.clock, &parts.ids),
+        None,
+        parts.settings.scripts,
+    );
     (core.clone(), Door::new(parts, hooks, counters, Some(core)))
 }
 

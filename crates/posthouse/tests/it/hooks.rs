@@ -1,5 +1,8 @@
 //! Event hooks: what a script or a rule says, over SMTP and the API, and what a hostile one cannot do.
 
+mod footer;
+mod nodes;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};

@@ -1,23 +1,23 @@
 //! The interpreter of scripts: a fresh Luau state for each call, with hard limits and nothing in it that reaches out.
 
+mod told;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use mail::message::{Head, Steering, field, parts, steer};
+use mail::message::{Footer, LONGEST_FOOTER, Steering, field, steer};
 use mlua::chunk::ChunkMode;
 use mlua::{Error, Function, Lua, LuaOptions, StdLib, Table, Value, Variadic, VmState};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::time::Instant;
 
+use self::told::told;
 use super::facts::{Action, Facts, Fault, FaultKind, Run, Said, Stage};
+use crate::settings::ScriptLimits;
 
 /// The longest script.
 pub const LONGEST_SCRIPT: usize = 64 * 1024;
-/// Octets of one text part that a script sees.
-const TEXT_SEEN: usize = 256 * 1024;
-/// Octets of all texts that one look at the parts takes.
-const TEXTS_SEEN: usize = 1024 * 1024;
 /// Header fields that one run sets or adds, and their octets.
 const MOST_FIELDS: usize = 50;
 const FIELDS_OCTETS: usize = 16 * 1024;
@@ -26,29 +26,6 @@ const MOST_LINES: usize = 50;
 const LINE_OCTETS: usize = 500;
 /// What a script is called in its own errors.
 const NAME: &str = "hook";
-
-/// What one call may take.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Octets.
-    pub memory: usize,
-    pub steps: u64,
-    /// Of a processor: a machine that is busy with other things is not the script's fault.
-    pub cpu: Duration,
-    /// From its beginning to its end, however busy the machine is.
-    pub wall: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            memory: 16 * 1024 * 1024,
-            steps: 1_000_000,
-            cpu: Duration::from_millis(50),
-            wall: Duration::from_secs(1),
-        }
-    }
-}
 
 /// What does not come back to the interpreter by itself while it works is kept small: how long one call of these takes is
 /// bounded by what it is given. A comparison in Luau, on the other hand, is a step.
@@ -111,7 +88,7 @@ enum Stop {
 
 /// What is shared with the functions that a script calls.
 struct Shared {
-    limits: Limits,
+    limits: ScriptLimits,
     stage: Stage,
     began: Instant,
     cpu_began: Duration,
@@ -124,6 +101,8 @@ struct Shared {
     steering: RefCell<Steering>,
     fields: Cell<usize>,
     octets: Cell<usize>,
+    /// Octets of footers.
+    footers: Cell<usize>,
     log: RefCell<Vec<String>>,
 }
 
@@ -137,7 +116,7 @@ fn cpu() -> Duration {
 }
 
 impl Shared {
-    fn new(limits: Limits, stage: Stage, tags: &[String]) -> Rc<Self> {
+    fn new(limits: ScriptLimits, stage: Stage, tags: &[String]) -> Rc<Self> {
         let now = Instant::now();
         Rc::new(Self {
             limits,
@@ -155,6 +134,7 @@ impl Shared {
             }),
             fields: Cell::new(0),
             octets: Cell::new(0),
+            footers: Cell::new(0),
             log: RefCell::default(),
         })
     }
@@ -235,7 +215,7 @@ fn wrong(message: impl Into<String>) -> Error {
 }
 
 /// Compiles a script and runs it once, to see which functions it has. At least one has to be there.
-pub fn check(source: &str, limits: Limits) -> Result<Vec<Stage>, Fault> {
+pub fn check(source: &str, limits: ScriptLimits) -> Result<Vec<Stage>, Fault> {
     let shared = Shared::new(limits, Stage::Message, &[]);
     let found = prepare(source, &shared).and_then(|lua| {
         let mut stages = Vec::new();
@@ -264,7 +244,7 @@ pub fn check(source: &str, limits: Limits) -> Result<Vec<Stage>, Fault> {
 }
 
 /// Calls the script's function for this stage.
-pub fn call(source: &str, facts: &Facts, limits: Limits) -> Run {
+pub fn call(source: &str, facts: &Facts, limits: ScriptLimits) -> Run {
     let shared = Shared::new(limits, facts.stage, &facts.tags);
     let mut memory = 0;
     let ended = prepare(source, &shared).and_then(|lua| {
@@ -403,6 +383,24 @@ fn give(lua: &Lua, globals: &Table, shared: &Rc<Shared>) -> mlua::Result<()> {
             Ok(())
         })?,
     )?;
+    let s = own();
+    globals.set(
+        "add_footer",
+        lua.create_function(move |_, (text, html): (String, Option<String>)| {
+            s.only_at_message("add_footer()")?;
+            let footer = Footer::new(&text, html.as_deref()).map_err(|fault| wrong(fault.to_string()))?;
+            s.footers
+                .set(s.footers.get() + text.len() + html.map_or(0, |html| html.len()));
+            if s.footers.get() > 2 * LONGEST_FOOTER {
+                return Err(wrong(format!(
+                    "one run adds footers of together at most {} octets",
+                    2 * LONGEST_FOOTER
+                )));
+            }
+            s.actions.borrow_mut().push(Action::AddFooter(footer));
+            Ok(())
+        })?,
+    )?;
     let print = printer(lua, own())?;
     globals.set("print", &print)?;
     globals.set("log", print)
@@ -443,94 +441,7 @@ fn printer(lua: &Lua, shared: Rc<Shared>) -> mlua::Result<Function> {
     })
 }
 
-/// What the script's function gets.
-fn told(lua: &Lua, facts: &Facts) -> mlua::Result<Table> {
-    let m = lua.create_table()?;
-    m.set("stage", facts.stage.as_str())?;
-    m.set("account", facts.account.as_str())?;
-    m.set("login", facts.login.as_deref())?;
-    m.set("credential", facts.credential.as_deref())?;
-    m.set("via", facts.via.as_str())?;
-    m.set("ip", facts.ip.map(|ip| ip.to_string()))?;
-    m.set("helo", facts.helo.as_deref())?;
-    m.set("tls", facts.tls.as_deref())?;
-    m.set("from", facts.from.as_deref().unwrap_or_default())?;
-    m.set("recipients", facts.recipients.clone())?;
-    m.set("recipient", facts.recipient.as_deref())?;
-    if facts.stage != Stage::Message {
-        return Ok(m);
-    }
-    m.set("size", facts.raw.len())?;
-    m.set("stream", facts.stream.as_deref())?;
-    m.set("tags", facts.tags.clone())?;
-    let subject = Head::parse(&facts.raw).ok().and_then(|head| head.subject());
-    m.set("subject", subject.unwrap_or_default())?;
-    let raw = facts.raw.clone();
-    m.set(
-        "header",
-        lua.create_function(move |_, (_, name): (Value, String)| {
-            let head = Head::parse(&raw).ok();
-            Ok(head.and_then(|head| head.first(&name).map(mail::message::Field::decoded)))
-        })?,
-    )?;
-    let raw = facts.raw.clone();
-    m.set(
-        "headers",
-        lua.create_function(move |_, (_, name): (Value, Option<String>)| {
-            Ok(fields(&raw, name.as_deref(), decoded))
-        })?,
-    )?;
-    let raw = facts.raw.clone();
-    m.set(
-        "raw_headers",
-        lua.create_function(move |lua, (_, name): (Value, Option<String>)| {
-            fields(&raw, name.as_deref(), |field| field.value.to_vec())
-                .into_iter()
-                .map(|value| lua.create_string(value))
-                .collect::<mlua::Result<Vec<_>>>()
-        })?,
-    )?;
-    let raw = facts.raw.clone();
-    m.set(
-        "parts",
-        lua.create_function(move |lua, _: Value| {
-            let list = lua.create_table()?;
-            let mut room = TEXTS_SEEN;
-            for part in parts(&raw, TEXT_SEEN) {
-                let one = lua.create_table()?;
-                one.set("type", part.content_type)?;
-                one.set("charset", part.charset)?;
-                one.set("name", part.name)?;
-                one.set("size", part.size)?;
-                if let Some(text) = part.text.filter(|text| text.len() <= room) {
-                    room -= text.len();
-                    one.set("text", text)?;
-                }
-                list.push(one)?;
-            }
-            Ok(list)
-        })?,
-    )?;
-    Ok(m)
-}
-
-fn decoded(field: &mail::message::Field<'_>) -> String {
-    field.decoded()
-}
-
-/// The fields of that name, or all of them.
-fn fields<T>(raw: &[u8], name: Option<&str>, show: impl Fn(&mail::message::Field<'_>) -> T) -> Vec<T> {
-    let Ok(head) = Head::parse(raw) else {
-        return Vec::new();
-    };
-    head.fields()
-        .iter()
-        .filter(|field| name.is_none_or(|name| field.is(name)))
-        .map(show)
-        .collect()
-}
-
-fn fault_of(stop: Option<Stop>, limits: &Limits) -> Option<Fault> {
+fn fault_of(stop: Option<Stop>, limits: &ScriptLimits) -> Option<Fault> {
     let (kind, message) = match stop? {
         Stop::Said => return None,
         Stop::Steps => (
@@ -539,7 +450,11 @@ fn fault_of(stop: Option<Stop>, limits: &Limits) -> Option<Fault> {
         ),
         Stop::Time => (
             FaultKind::Time,
-            format!("it took longer than {} ms", limits.cpu.as_millis()),
+            format!(
+                "it took longer than {} ms of a processor, or {} ms in all",
+                limits.cpu.as_millis(),
+                limits.wall.as_millis()
+            ),
         ),
     };
     Some(Fault {

@@ -37,7 +37,7 @@ fn on_message(body: &str) -> Run {
 }
 
 fn run(source: &str) -> Run {
-    call(source, &facts(Stage::Message), Limits::default())
+    call(source, &facts(Stage::Message), ScriptLimits::default())
 }
 
 fn logged(body: &str) -> String {
@@ -80,12 +80,12 @@ fn each_stage_calls_its_own_function_and_knows_what_is_known_then() {
     let source = r#"
         function on_mail(m) print("mail", m.from, m.size) end
         function on_rcpt(m) print("rcpt", m.recipient, m.header) end"#;
-    let at = |stage| call(source, &facts(stage), Limits::default()).log;
+    let at = |stage| call(source, &facts(stage), ScriptLimits::default()).log;
     assert_eq!(at(Stage::Mail), ["mail ann@us.example nil"]);
     assert_eq!(at(Stage::Rcpt), ["rcpt bob@there.example nil"]);
     assert_eq!(at(Stage::Message), [""; 0]);
     assert_eq!(
-        check(source, Limits::default()),
+        check(source, ScriptLimits::default()),
         Ok(vec![Stage::Mail, Stage::Rcpt])
     );
 }
@@ -150,7 +150,7 @@ fn what_it_asks_for_is_checked_where_it_asks() {
         assert_eq!(fault.line, Some(2), "{body}");
     }
     let early = "function on_rcpt(m) tag('a') end";
-    let run = call(early, &facts(Stage::Rcpt), Limits::default());
+    let run = call(early, &facts(Stage::Rcpt), ScriptLimits::default());
     assert!(run.fault.unwrap().message.contains("in on_message only"));
 }
 
@@ -169,16 +169,16 @@ fn a_run_that_breaks_changes_nothing_and_names_its_line() {
             .starts_with("line 4: attempt to perform arithmetic"),
         "{fault}"
     );
-    let fault = check("function on_mail(m)\n  if then\nend", Limits::default()).unwrap_err();
+    let fault = check("function on_mail(m)\n  if then\nend", ScriptLimits::default()).unwrap_err();
     assert_eq!(fault.line, Some(2), "{fault}");
     assert!(
-        check("x = 1", Limits::default())
+        check("x = 1", ScriptLimits::default())
             .unwrap_err()
             .message
             .contains("none of the functions")
     );
     assert!(
-        check("reject()", Limits::default())
+        check("reject()", ScriptLimits::default())
             .unwrap_err()
             .message
             .contains("outside of")
@@ -223,22 +223,22 @@ fn what_never_ends_is_ended() {
 
 #[test]
 fn steps_and_time_each_end_a_script_by_themselves() {
-    let few = Limits {
+    let few = ScriptLimits {
         steps: 1_000,
         cpu: Duration::from_mins(1),
         wall: Duration::from_mins(1),
-        ..Limits::default()
+        ..ScriptLimits::default()
     };
     let endless = "function on_message(m) while true do end end";
     assert_eq!(
         kind(&call(endless, &facts(Stage::Message), few)),
         FaultKind::Steps
     );
-    let much = Limits {
+    let much = ScriptLimits {
         steps: u64::MAX,
         ..few
     };
-    let short = Limits {
+    let short = ScriptLimits {
         cpu: Duration::from_millis(5),
         ..much
     };
@@ -246,7 +246,7 @@ fn steps_and_time_each_end_a_script_by_themselves() {
         kind(&call(endless, &facts(Stage::Message), short)),
         FaultKind::Time
     );
-    let short = Limits {
+    let short = ScriptLimits {
         wall: Duration::from_millis(5),
         ..much
     };
@@ -324,7 +324,7 @@ fn nesting_does_not_reach_the_end_of_the_stack() {
     ] {
         assert!(source.len() <= 80_000);
         // Whatever is said of it, it is said.
-        assert!(check(&source, Limits::default()).is_err());
+        assert!(check(&source, ScriptLimits::default()).is_err());
     }
 }
 
@@ -376,7 +376,7 @@ fn nothing_in_it_reaches_out() {
     let names = logged(
         "local n = {} for k in pairs(_G) do n[#n + 1] = k end table.sort(n) print(table.concat(n, ' '))",
     );
-    let known = "_G _VERSION accept add_header assert bit32 buffer coroutine defer discard error getmetatable ipairs log math next pairs \
+    let known = "_G _VERSION accept add_footer add_header assert bit32 buffer coroutine defer discard error getmetatable ipairs log math next pairs \
         pcall print rawequal rawget rawlen rawset reject route select set_header setmetatable string table tag tonumber tostring type \
         typeof unpack utf8 xpcall";
     assert_eq!(names, known);
@@ -416,10 +416,43 @@ fn what_looks_like_bytecode_is_read_as_text() {
     for first in 0..=8_u8 {
         let mut source = String::from_utf8(vec![first; 3]).unwrap();
         source.push_str("function on_message(m) end");
-        assert!(check(&source, Limits::default()).is_err(), "{first}");
+        assert!(check(&source, ScriptLimits::default()).is_err(), "{first}");
     }
     assert_eq!(
-        check("\n\nfunction on_message(m) end", Limits::default()),
+        check("\n\nfunction on_message(m) end", ScriptLimits::default()),
         Ok(vec![Stage::Message])
+    );
+}
+
+#[test]
+fn a_footer_is_asked_for_with_its_html_and_has_its_limits() {
+    let run = on_message("add_footer('Us\\nLtd.') add_footer('x', '<b>x</b>')");
+    let actions: Vec<String> = run.actions.iter().map(Action::describe).collect();
+    assert_eq!(
+        (actions, run.fault),
+        (
+            vec!["add footer Us Ltd.".to_owned(), "add footer x".to_owned()],
+            None
+        )
+    );
+    for (body, why) in [
+        ("add_footer('')", "needs a text"),
+        ("add_footer(string.rep('x', 5000))", "at most 4096 octets"),
+        (
+            "for i = 1, 9 do add_footer(string.rep('x', 1000)) end",
+            "together at most 8192",
+        ),
+    ] {
+        assert!(fails(body).message.contains(why), "{body}: {}", fails(body));
+    }
+    let early = call(
+        "function on_mail(m) add_footer('x') end",
+        &facts(Stage::Mail),
+        ScriptLimits::default(),
+    );
+    assert!(
+        early
+            .fault
+            .is_some_and(|fault| fault.message.contains("on_message only"))
     );
 }

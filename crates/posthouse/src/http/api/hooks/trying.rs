@@ -68,9 +68,9 @@ pub(super) struct TraceView {
     #[schema(required = true)]
     line: Option<u32>,
     duration_us: u64,
-    /// Loops, calls and returns that it went through; at most 1,000,000.
+    /// Loops, calls and returns that it went through; at most as many as the operator lets one call take.
     steps: u64,
-    /// Memory that it held at its end, in bytes; at most 16 MiB.
+    /// Memory that it held at its end, in bytes.
     memory: u64,
 }
 
