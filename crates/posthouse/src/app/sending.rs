@@ -11,7 +11,7 @@ use outbound::route::{Router, RouterSettings};
 use outbound::schedule::RoutedCourier;
 use outbound::settle::Policy;
 use outbound::webhooks::Webhooks;
-use outbound::{OwnNames, Parts, Settings};
+use outbound::{OwnNames, Parts, ScriptLimits, Settings};
 
 use super::{AppError, Rooms, node};
 use crate::config::{CertificateFrom, Config};
@@ -78,6 +78,7 @@ pub fn parts(config: &Config, rooms: &Rooms, public_url: String) -> Result<Parts
         keep_content: config.storage.keep_content,
         keep_messages: config.storage.keep_messages,
         most_content_days: days(config.storage.content_at_most),
+        scripts: script_limits(config),
         most_message_days: days(config.storage.messages_at_most),
         ..Settings::new(node, &config.hostname)
     };
@@ -90,6 +91,16 @@ pub fn parts(config: &Config, rooms: &Rooms, public_url: String) -> Result<Parts
         courier: Arc::new(RoutedCourier::new(router, transport, rooms.clock.clone())),
         client: Some(client(config)?),
     })
+}
+
+/// What one call of a script may take.
+pub fn script_limits(config: &Config) -> ScriptLimits {
+    ScriptLimits {
+        memory: usize::try_from(config.hooks.memory.0).unwrap_or(usize::MAX),
+        steps: config.hooks.steps.get().into(),
+        cpu: config.hooks.processor_time,
+        wall: config.hooks.time,
+    }
 }
 
 /// Whole days in a time.

@@ -10,7 +10,7 @@ use store::DatabaseUrl;
 
 use super::Overrides;
 use super::keys::{
-    Accounts, Acme, Delivery, Guard, Http, Log, Settings, Site, Smtp, Storage, Tracking, Webhooks,
+    Accounts, Acme, Delivery, Guard, Hooks, Http, Log, Settings, Site, Smtp, Storage, Tracking, Webhooks,
 };
 use super::problem::{ConfigError, Place, Problem};
 use super::value::{HostName, HttpUrl, Listen, Setting, Size};
@@ -30,6 +30,7 @@ pub struct Config {
     pub accounts: Accounts,
     pub guard: Guard,
     pub webhooks: Webhooks,
+    pub hooks: Hooks,
     pub tracking: Tracking,
     pub storage: Storage,
     pub log: Log,
@@ -59,6 +60,7 @@ impl Config {
         court.listeners(&settings);
         court.limits(&settings);
         court.delivery(&settings);
+        court.hooks(&settings);
         let certificate = court.certificate(&settings);
         if !court.problems.is_empty() {
             return Err(ConfigError::Wrong(court.problems));
@@ -92,6 +94,7 @@ impl Config {
             storage: settings.storage.clone(),
             log: settings.log.clone(),
             webhooks: settings.webhooks.clone(),
+            hooks: settings.hooks.clone(),
             tracking: settings.tracking.clone(),
             settings,
         })
@@ -220,6 +223,41 @@ impl Court<'_> {
                     format!("{key} is zero; expected a duration such as \"5m\"; correct it or remove it"),
                 );
             }
+        }
+    }
+
+    fn hooks(&mut self, settings: &Settings) {
+        let hooks = &settings.hooks;
+        let (memory, steps) = (hooks.memory, hooks.steps.get());
+        if !(Size(1 << 20)..=Size(256 << 20)).contains(&memory) {
+            let text = format!(
+                "hooks.memory is {}; expected a size from 1 MiB to 256 MiB; correct it",
+                memory.show()
+            );
+            self.object("hooks.memory", text);
+        }
+        if !(10_000..=100_000_000).contains(&steps) {
+            let text =
+                format!("hooks.steps is {steps}; expected a number from 10000 to 100000000; correct it");
+            self.object("hooks.steps", text);
+        }
+        let within = |millis: std::ops::RangeInclusive<u64>, time: Duration| {
+            (Duration::from_millis(*millis.start())..=Duration::from_millis(*millis.end())).contains(&time)
+        };
+        if !within(5..=5_000, hooks.processor_time) {
+            let text = format!(
+                "hooks.processor_time is {}; expected a duration from 5 ms to 5 seconds; correct it",
+                hooks.processor_time.show()
+            );
+            self.object("hooks.processor_time", text);
+        }
+        if !within(100..=30_000, hooks.time) || hooks.time < hooks.processor_time {
+            let text = format!(
+                "hooks.time is {}; expected a duration from 100 ms to 30 seconds and no less than hooks.processor_time; \
+                 correct it",
+                hooks.time.show()
+            );
+            self.object("hooks.time", text);
         }
     }
 

@@ -283,6 +283,21 @@ settings! {
         allow_private: bool = "false",
     }
 
+    /// What one call of an event hook's script may take. Scripts are written by whoever has an account; one that takes more is
+    /// ended there and counts as broken.
+    hooks: Hooks {
+        /// The most memory, from 1 MiB to 256 MiB. As many calls as this machine has processors hold it at once, and again as many of
+        /// the operator's own hooks.
+        memory: Size = "16 MiB",
+        /// The most steps (loops, calls, returns), from 10000 to 100000000.
+        steps: NonZeroU32 = "1000000",
+        /// The most time of a processor, from 5 ms to 5 seconds.
+        processor_time: Duration = "50ms",
+        /// The most time from its beginning to its end, from 100 ms to 30 seconds and no less than `hooks.processor_time`. The client
+        /// waits for it.
+        time: Duration = "1s",
+    }
+
     /// Opens and clicks of tracked messages.
     tracking: Tracking {
         /// A database of the countries of IP addresses in the MMDB format (`.mmdb`), read at the start. Unset: figures of opens

@@ -250,6 +250,22 @@ fn a_bad_value_is_refused_with_its_line_what_was_found_what_is_expected_and_the_
             "expected a size from 64 KiB to 512 MiB",
         ),
         (
+            "[hooks]\nmemory = \"512 KiB\"",
+            "line 2: hooks.memory is \"512 KiB\"; expected a size from 1 MiB to 256 MiB",
+        ),
+        (
+            "[hooks]\nsteps = 200000000",
+            "hooks.steps is 200000000; expected a number from 10000",
+        ),
+        (
+            "[hooks]\nprocessor_time = \"1ms\"",
+            "hooks.processor_time is \"1ms\"; expected a duration from 5 ms",
+        ),
+        (
+            "[hooks]\nprocessor_time = \"2s\"",
+            "hooks.time is \"1s\"; expected a duration from 100 ms to 30 seconds and no less than hooks.processor_time",
+        ),
+        (
             "[log]\nlevel = \"loud\"",
             "log.level is \"loud\"; expected \"error\", \"warn\"",
         ),
