@@ -156,6 +156,12 @@ impl Accounts {
         found.ok_or(AccountsError::NotFound("hook"))
     }
 
+    /// A hook, whosever it is.
+    pub async fn any_hook(&self, id: Id) -> Result<Option<Hook>> {
+        let find = move |tx: &mut Tx<'_>| find_any(tx, id);
+        Ok(self.inner.db.read("find a hook", find).await?)
+    }
+
     /// What a hook says in one of its versions. What was saved never changes.
     pub async fn hook_body(&self, hook: Id, version: i64) -> Result<Option<String>> {
         let read = move |tx: &mut Tx<'_>| {
@@ -307,11 +313,7 @@ pub fn tell_broken(
     if told == 0 {
         return Ok(());
     }
-    let row = tx.query_opt(
-        &format!("SELECT {COLUMNS} FROM hooks WHERE id = $1"),
-        &[(&hook).into()],
-    )?;
-    let Some(hook) = row.as_ref().map(hook_of).transpose()? else {
+    let Some(hook) = find_any(tx, hook)? else {
         return Ok(());
     };
     match hook.account {
@@ -346,12 +348,15 @@ fn read(tx: &mut Tx<'_>, of: HooksOf) -> store::Result<Vec<Hook>> {
 }
 
 fn find(tx: &mut Tx<'_>, of: HooksOf, id: Id) -> store::Result<Option<Hook>> {
+    Ok(find_any(tx, id)?.filter(|hook| hook.account == of.account()))
+}
+
+fn find_any(tx: &mut Tx<'_>, id: Id) -> store::Result<Option<Hook>> {
     let row = tx.query_opt(
         &format!("SELECT {COLUMNS} FROM hooks WHERE id = $1"),
         &[(&id).into()],
     )?;
-    let hook = row.as_ref().map(hook_of).transpose()?;
-    Ok(hook.filter(|hook| hook.account == of.account()))
+    row.as_ref().map(hook_of).transpose()
 }
 
 fn current(tx: &mut Tx<'_>, hook: &Hook) -> store::Result<Option<String>> {

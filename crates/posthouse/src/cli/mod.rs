@@ -8,6 +8,7 @@ mod credential;
 mod dkim;
 mod doctor;
 mod domain;
+mod hook;
 mod lockout;
 mod queue;
 mod restore;
@@ -84,6 +85,9 @@ enum Command {
     /// Sending domains and the records they publish.
     #[command(subcommand)]
     Domain(domain::Action),
+    /// Event hooks: list them, read one and its runs, try one out.
+    #[command(subcommand)]
+    Hook(hook::Action),
     /// What waits for delivery: list it, try it now, give it up, let a destination rest.
     #[command(subcommand)]
     Queue(queue::Action),
@@ -154,6 +158,7 @@ impl Command {
             | Self::Credential(_)
             | Self::Domain(_)
             | Self::Voucher(_) => true,
+            Self::Hook(action) => action.needs_a_database(),
             Self::Account(action) => !matches!(action, account::Action::Create(_)),
             // `send` looks for itself: its exit codes are those of sendmail.
             Self::Send(_)
@@ -187,6 +192,7 @@ fn execute(common: &Common, command: Command) -> Result<ExitCode, Failure> {
             });
         }
         Command::Lockout(action) => with_rooms(common, async |_, rooms| lockout::run(rooms, action).await)?,
+        Command::Hook(action) => hook::run(common, action)?,
         Command::Openapi => say::text(format_args!("{}", crate::http::openapi())),
         Command::Send(options) => return Ok(send::run(common, &options)),
         Command::Serve => return serve::run(common.load()?),

@@ -51,7 +51,7 @@ impl Table {
 }
 
 /// What others wrote may hold bytes that move a terminal's cursor.
-fn printable(cell: &str) -> String {
+pub fn printable(cell: &str) -> String {
     cell.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()

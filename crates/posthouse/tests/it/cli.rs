@@ -3,5 +3,6 @@
 mod accounts;
 mod backup;
 mod check;
+mod hook;
 mod queue;
 mod send;
