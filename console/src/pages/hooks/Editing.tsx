@@ -8,7 +8,6 @@ import { FormFault, Lines } from "../../parts/Feedback";
 import classes from "./hooks.module.css";
 import { ReceiverFields } from "./ReceiverFields";
 import { RuleFields } from "./RuleFields";
-import { ruleForm, ruleText } from "./rule";
 import { Trying } from "./Trying";
 
 const Code = lazy(() => import("./Code"));
@@ -71,7 +70,7 @@ export function Editing({ kind, draft, change, save, busy, fault, mayChange, hoo
         {kind !== "script" ? (
           <div className={classes.rule}>
             {kind === "rule" ? (
-              <RuleFields rule={ruleForm(draft.body)} change={(rule) => set({ body: ruleText(rule) })} />
+              <RuleFields body={draft.body} change={(body) => set({ body })} />
             ) : (
               <ReceiverFields body={draft.body} change={(body) => set({ body })} />
             )}

@@ -1,12 +1,20 @@
 /** The fields of a ready rule. */
 import { NumberInput, Select, Textarea, TextInput } from "@mantine/core";
+import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { StreamSelect } from "../../parts/StreamSelect";
-import { RULES, type RuleForm } from "./rule";
+import { RULES, type RuleForm, ruleForm, ruleText } from "./rule";
 
-export function RuleFields({ rule, change }: { rule: RuleForm; change: (rule: RuleForm) => void }) {
+export function RuleFields({ body, change }: { body: string; change: (body: string) => void }) {
   const { t } = useTranslation();
-  const set = (more: Partial<RuleForm>) => change({ ...rule, ...more });
+  const [typing, setTyping] = useState(() => ruleForm(body));
+  // What is being typed stays as it is, a comma at its end as well; what comes from elsewhere takes its place.
+  const rule = ruleText(typing) === body ? typing : ruleForm(body);
+  const set = (more: Partial<RuleForm>) => {
+    const next = { ...rule, ...more };
+    setTyping(next);
+    change(ruleText(next));
+  };
   const typed = (name: keyof RuleForm) => (event: { currentTarget: { value: string } }) =>
     set({ [name]: event.currentTarget.value });
   return (
@@ -62,7 +70,30 @@ export function RuleFields({ rule, change }: { rule: RuleForm; change: (rule: Ru
           onChange={(value) => set({ recipients: Number(value) })}
         />
       )}
-      {rule.rule === "route" ? (
+      {rule.rule === "add_footer" && (
+        <>
+          <Textarea
+            label={t("hooks.footer")}
+            description={t("hooks.footerHint")}
+            autosize
+            minRows={3}
+            maxRows={12}
+            value={rule.footer}
+            onChange={typed("footer")}
+          />
+          <Textarea
+            label={t("hooks.footerHtml")}
+            description={t("hooks.footerHtmlHint")}
+            autosize
+            minRows={3}
+            maxRows={12}
+            classNames={{ input: "mono" }}
+            value={rule.html}
+            onChange={typed("html")}
+          />
+        </>
+      )}
+      {rule.rule === "route" && (
         <>
           <TextInput label={t("hooks.byTag")} value={rule.tag} onChange={typed("tag")} />
           <TextInput label={t("hooks.bySubject")} value={rule.subject} onChange={typed("subject")} />
@@ -72,7 +103,8 @@ export function RuleFields({ rule, change }: { rule: RuleForm; change: (rule: Ru
             onChange={(value) => set({ stream: value ?? "" })}
           />
         </>
-      ) : (
+      )}
+      {rule.rule !== "route" && rule.rule !== "add_footer" && (
         <TextInput
           label={t("hooks.text")}
           description={t("hooks.textHint")}

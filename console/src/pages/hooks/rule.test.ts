@@ -12,7 +12,9 @@ describe("a rule", () => {
         header: "X-Team",
         tag: "order",
         stream: "news",
-        text: rule === "route" ? "" : "No.",
+        text: rule === "route" || rule === "add_footer" ? "" : "No.",
+        footer: rule === "add_footer" ? "Us Ltd.\n\nBerlin " : "",
+        html: rule === "add_footer" ? "<p>Us</p>" : "",
       });
       expect(ruleText(ruleForm(body))).toBe(body);
     }

@@ -6,6 +6,7 @@ export const RULES = [
   "max_size",
   "max_recipients",
   "route",
+  "add_footer",
 ] as const;
 
 export type RuleName = (typeof RULES)[number];
@@ -21,6 +22,8 @@ export interface RuleForm {
   subject: string;
   stream: string;
   text: string;
+  footer: string;
+  html: string;
 }
 
 export const NEW_RULE: RuleForm = {
@@ -34,6 +37,8 @@ export const NEW_RULE: RuleForm = {
   subject: "",
   stream: "",
   text: "",
+  footer: "",
+  html: "",
 };
 
 const list = (text: string, between: RegExp) =>
@@ -63,6 +68,8 @@ export function ruleText(form: RuleForm): string {
           ...(form.subject.trim() !== "" && { subject: form.subject.trim() }),
           stream: form.stream,
         };
+      case "add_footer":
+        return { text: form.footer, ...(form.html.trim() !== "" && { html: form.html }) };
     }
   })();
   return JSON.stringify({ rule: form.rule, ...rule }, null, 2);
@@ -90,6 +97,8 @@ export function ruleForm(body: string): RuleForm {
     tag: text("tag"),
     subject: text("subject"),
     stream: text("stream"),
-    text: text("text"),
+    text: kept.rule === "add_footer" ? "" : text("text"),
+    footer: kept.rule === "add_footer" ? text("text") : "",
+    html: text("html"),
   };
 }

@@ -25,6 +25,7 @@ export const FUNCTIONS: [name: string, detail: string][] = [
   ["tag", "tag(name)"],
   ["set_header", "set_header(name, value)"],
   ["add_header", "add_header(name, value)"],
+  ["add_footer", "add_footer(text, html?)"],
   ["route", "route(stream)"],
   ["print", "print(...)"],
   ["on_mail", "function on_mail(m)"],

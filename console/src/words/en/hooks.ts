@@ -18,7 +18,7 @@ export const hooks = {
     timeout: "Wait at most (ms)",
     emptyTitle: "No hook yet",
     emptyHint:
-      "A rule blocks recipients, asks for a tag or caps the size without any code. A script in Luau can do more, and is tried out before it counts.",
+      "A rule blocks recipients, asks for a tag, caps the size or adds a footer without any code. A script in Luau can do more, and is tried out before it counts.",
     name: "Name",
     namePlaceholder: "No mail to our competitors",
     needName: "Enter a name",
@@ -98,6 +98,7 @@ export const hooks = {
       max_size: "Cap the size",
       max_recipients: "Cap the recipients",
       route: "Route to a stream",
+      add_footer: "Add a footer",
     },
     patterns: "Addresses and domains",
     patternsHint: "One a line: bob@example.com, @example.com for a domain, @.example.com for all below it.",
@@ -111,5 +112,9 @@ export const hooks = {
     stream: "Stream",
     text: "Text of the refusal",
     textHint: "Without one, the usual words.",
+    footer: "Footer",
+    footerHint: "Stands under the text of every message; in HTML too, where nothing is written below.",
+    footerHtml: "Footer in HTML",
+    footerHtmlHint: "Goes into the HTML as it is.",
   },
 } as const;

@@ -21,7 +21,7 @@ export const hooks: Shape<typeof english> = {
     timeout: "Attendre au plus (ms)",
     emptyTitle: "Rien encore",
     emptyHint:
-      "Une règle bloque des destinataires, exige une étiquette ou limite la taille sans code. Un script en Luau peut davantage, et s’essaie avant de compter.",
+      "Une règle bloque des destinataires, exige une étiquette, limite la taille ou ajoute un pied de page sans code. Un script en Luau peut davantage, et s’essaie avant de compter.",
     name: "Nom",
     namePlaceholder: "Pas de courrier aux concurrents",
     needName: "Entrez un nom",
@@ -101,6 +101,7 @@ export const hooks: Shape<typeof english> = {
       max_size: "Limiter la taille",
       max_recipients: "Limiter les destinataires",
       route: "Diriger vers un flux",
+      add_footer: "Ajouter un pied de page",
     },
     patterns: "Adresses et domaines",
     patternsHint:
@@ -115,5 +116,9 @@ export const hooks: Shape<typeof english> = {
     stream: "Flux",
     text: "Texte du refus",
     textHint: "Sans texte, les mots habituels.",
+    footer: "Pied de page",
+    footerHint: "Sous le texte de chaque message ; dans le HTML aussi, si rien n’est écrit ci-dessous.",
+    footerHtml: "Pied de page en HTML",
+    footerHtmlHint: "Mis dans le HTML tel quel.",
   },
 };
