@@ -11,10 +11,10 @@ export interface Stage {
   view: View;
 }
 
-export function stage(name: string): Stage {
+export function stage(name: string, environment: Record<string, string> = {}): Stage {
   const on = {} as Stage;
   beforeAll(async () => {
-    [on.server, on.browser] = await Promise.all([startServer(), launch()]);
+    [on.server, on.browser] = await Promise.all([startServer(environment), launch()]);
     on.view = await open(on.browser, on.server.url);
     await setUp(on.view, await on.server.token(), on.server.url);
     await settled(on.view.page);
