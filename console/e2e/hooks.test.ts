@@ -101,7 +101,7 @@ describe("event hooks in the console", () => {
     await page.goto("/app/hooks");
     await expect.poll(() => page.getByRole("row").count()).toBe(3);
     await page.getByRole("link", { name: "Not to them" }).click();
-    await page.getByText("It is asked").click();
+    await page.getByRole("switch", { name: "It is asked" }).click();
     await page.getByRole("button", { name: "Save" }).click();
     await expect.poll(() => send("Hello")).toBe(202);
   });
