@@ -4,6 +4,7 @@ pub mod accept;
 pub mod calls;
 pub mod capture;
 pub mod carry;
+pub mod csv;
 pub mod domains;
 pub mod feed;
 pub mod feedback;

@@ -9,7 +9,17 @@ use mail::time::Time;
 use store::search::{Conditions, containing};
 use store::{Id, Result, Row, Tx, Value};
 
-pub use sheet::{Line, MOST_LINES, Sheet, SheetError, heading, line, read as read_sheet, row};
+pub use sheet::{Line, MOST_LINES, Sheet, SheetError, heading, line, read as read_sheet};
+
+/// Characters of a note that somebody writes.
+const NOTE: usize = 200;
+
+/// A note as it is kept; none where it is no single line of at most 200 characters.
+pub fn note(text: &str) -> Option<String> {
+    let text = text.trim();
+    let fits = text.chars().count() <= NOTE && !text.chars().any(char::is_control);
+    fits.then(|| text.to_owned())
+}
 
 /// In place of a stream: every stream of the account.
 pub const EVERY_STREAM: &str = "";

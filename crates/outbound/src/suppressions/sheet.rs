@@ -3,6 +3,7 @@
 use mail::address::Address;
 
 use super::Suppression;
+use crate::csv::{bare, row};
 
 /// Lines of one import.
 pub const MOST_LINES: usize = 200_000;
@@ -10,8 +11,6 @@ pub const MOST_LINES: usize = 200_000;
 const SHOWN: usize = 120;
 /// Octets of a note.
 const NOTE: usize = 200;
-/// What makes a spreadsheet program take a cell for a formula.
-const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
 /// A line that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,14 +140,6 @@ fn rows(text: &str, separator: char) -> Result<Vec<(usize, Vec<String>)>, SheetE
     Ok(rows)
 }
 
-/// A cell without the quote that [`cell`] puts before what looks like a formula.
-fn bare(cell: &str) -> &str {
-    match cell.strip_prefix('\'') {
-        Some(rest) if rest.starts_with(FORMULA) => rest,
-        _ => cell,
-    }
-}
-
 fn cut(text: &str, most: usize) -> String {
     let mut cut = String::new();
     for sign in text.chars().filter(|sign| !sign.is_control()) {
@@ -169,25 +160,6 @@ pub fn heading() -> String {
 pub fn line(one: &Suppression) -> String {
     let since = one.created_at.rfc3339();
     row(&[&one.address, &one.stream, one.why.as_str(), &one.note, &since])
-}
-
-/// One line of a sheet, no cell of which a spreadsheet program takes for a formula.
-pub fn row(cells: &[&str]) -> String {
-    let cells: Vec<String> = cells.iter().map(|text| cell(text)).collect();
-    cells.join(",") + "\r\n"
-}
-
-fn cell(text: &str) -> String {
-    let text = if text.starts_with(FORMULA) {
-        format!("'{text}")
-    } else {
-        text.to_owned()
-    };
-    if text.contains(['"', ',', '\n', '\r', '\'']) || text.trim() != text {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text
-    }
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use axum::response::IntoResponse;
 use bytes::Bytes;
 use futures_util::stream;
 use outbound::Outbound;
+use outbound::csv::row;
 use outbound::history::{Exported, Filter, Summary};
-use outbound::suppressions::row;
 
 use super::messages::ListMessages;
 use crate::http::Parts;

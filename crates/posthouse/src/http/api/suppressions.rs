@@ -24,8 +24,6 @@ use crate::http::heavy::Heavy;
 use crate::http::json::{Body, Named, Params, cursor, id};
 use crate::http::paging::{Page, limit};
 
-/// Characters of a note.
-const NOTE: usize = 200;
 /// Entries that an export reads at once.
 const EXPORTED: u32 = 1_000;
 /// Lines with a mistake that a report lists; the others are counted.
@@ -401,14 +399,8 @@ fn stream_of(name: Option<String>) -> ApiResult<String> {
 }
 
 fn note_of(note: &str) -> ApiResult<String> {
-    let note = note.trim();
-    if note.chars().count() > NOTE || note.chars().any(char::is_control) {
-        return Err(ApiError::invalid(
-            "note",
-            "A note is one line of at most 200 characters.",
-        ));
-    }
-    Ok(note.to_owned())
+    suppressions::note(note)
+        .ok_or_else(|| ApiError::invalid("note", "A note is one line of at most 200 characters."))
 }
 
 fn full() -> ApiError {
