@@ -13,8 +13,8 @@ use mail::address::Address;
 use mail::time::Time;
 use store::{Id, Tx, Value};
 
-use crate::audit::{self, By};
-use crate::{Accounts, AccountsError, Principal, Result, Via, changes};
+use crate::audit::By;
+use crate::{Accounts, AccountsError, Principal, Result, Via};
 
 /// The name under which the key of the hashes is kept.
 const KEY: &str = "recipient_key";
@@ -304,32 +304,20 @@ impl Accounts {
 
     /// Gives an account limits in place of the configured ones. They count at once, for what is used of the day too.
     pub async fn limit_day(&self, account: Id, own: OwnLimits, by: &By) -> Result<()> {
-        let now = self.inner.clock.now();
-        let (line, by) = ((self.id(now), now), by.clone());
-        let done = self.inner.db.write("limit an account's day", move |tx| {
-            let there = tx.query_opt("SELECT 1 FROM accounts WHERE id = $1", &[account.into()])?;
-            if there.is_none() {
-                return Ok(false);
-            }
+        let said = format!(
+            "{} recipients a day, {} for the first time",
+            shown(own.recipients),
+            shown(own.first_time)
+        );
+        let line = ("limit an account's day", "account.limited", said);
+        self.choose(account, line, by, move |tx| {
             tx.run(
                 "INSERT INTO day_limits (account, recipients, first_time) VALUES ($1, $2, $3) ON CONFLICT (account) \
                  DO UPDATE SET recipients = excluded.recipients, first_time = excluded.first_time",
                 &[account.into(), own.recipients.into(), own.first_time.into()],
-            )?;
-            let said = format!(
-                "{} recipients a day, {} for the first time",
-                shown(own.recipients),
-                shown(own.first_time)
-            );
-            audit::note(tx, line, account, &by, "account.limited", "", &said)?;
-            changes::bump(tx, account)?;
-            Ok(true)
-        });
-        if !done.await? {
-            return Err(AccountsError::NotFound("account"));
-        }
-        self.refresh().await?;
-        Ok(())
+            )
+        })
+        .await
     }
 
     async fn day_limits_of(&self, principal: &Principal) -> Result<DayLimits> {

@@ -4,6 +4,9 @@ use std::collections::HashMap;
 
 use store::{Id, Tx};
 
+use crate::audit::{self, By};
+use crate::{Accounts, AccountsError, Result};
+
 /// Accounts whose last change is remembered one by one; with more, everything is looked at anew once.
 const MOST: usize = 10_000;
 
@@ -60,6 +63,38 @@ pub(crate) fn bump_ranges(tx: &mut Tx<'_>, account: Id) -> store::Result<()> {
         "UPDATE account_changes SET ranges = version WHERE account = $1",
         &[(&account).into()],
     )
+}
+
+impl Accounts {
+    /// Writes what somebody chose for an account, with its line in the audit log (action, detail). It counts at once.
+    pub(crate) async fn choose<F>(
+        &self,
+        account: Id,
+        (what, action, detail): (&'static str, &'static str, String),
+        by: &By,
+        write: F,
+    ) -> Result<()>
+    where
+        F: Fn(&mut Tx<'_>) -> store::Result<()> + Send + 'static,
+    {
+        let now = self.inner.clock.now();
+        let (line, by) = ((self.id(now), now), by.clone());
+        let done = self.inner.db.write(what, move |tx| {
+            let there = tx.query_opt("SELECT 1 FROM accounts WHERE id = $1", &[account.into()])?;
+            if there.is_none() {
+                return Ok(false);
+            }
+            write(tx)?;
+            audit::note(tx, line, account, &by, action, "", &detail)?;
+            bump(tx, account)?;
+            Ok(true)
+        });
+        if !done.await? {
+            return Err(AccountsError::NotFound("account"));
+        }
+        self.refresh().await?;
+        Ok(())
+    }
 }
 
 /// The last change of an account.

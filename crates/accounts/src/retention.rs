@@ -2,8 +2,8 @@
 
 use store::{Id, Tx};
 
-use crate::audit::{self, By};
-use crate::{Accounts, AccountsError, Result, changes};
+use crate::audit::By;
+use crate::{Accounts, Result};
 
 /// What an account chose, in days; nothing is as configured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,14 +31,14 @@ impl Accounts {
 
     /// Keeps the account's mail for so long from now on, what is there already too. The caller knows the bounds.
     pub async fn choose_retention(&self, account: Id, chosen: Retention, by: &By) -> Result<()> {
-        let now = self.inner.clock.now();
-        let (line, by) = ((self.id(now), now), by.clone());
+        let said = format!(
+            "content {}, messages {}",
+            shown(chosen.content),
+            shown(chosen.messages)
+        );
         let first = Id::from_bytes([0; 16]);
-        let done = self.inner.db.write("choose how long mail is kept", move |tx| {
-            let there = tx.query_opt("SELECT 1 FROM accounts WHERE id = $1", &[account.into()])?;
-            if there.is_none() {
-                return Ok(false);
-            }
+        let line = ("choose how long mail is kept", "retention.chosen", said);
+        self.choose(account, line, by, move |tx| {
             tx.run(
                 "INSERT INTO retention (account, content_days, message_days, behind) VALUES ($1, $2, $3, $4) \
                  ON CONFLICT (account) DO UPDATE SET content_days = excluded.content_days, \
@@ -49,21 +49,9 @@ impl Accounts {
                     chosen.messages.into(),
                     first.into(),
                 ],
-            )?;
-            let said = format!(
-                "content {}, messages {}",
-                shown(chosen.content),
-                shown(chosen.messages)
-            );
-            audit::note(tx, line, account, &by, "retention.chosen", "", &said)?;
-            changes::bump(tx, account)?;
-            Ok(true)
-        });
-        if !done.await? {
-            return Err(AccountsError::NotFound("account"));
-        }
-        self.refresh().await?;
-        Ok(())
+            )
+        })
+        .await
     }
 }
 
