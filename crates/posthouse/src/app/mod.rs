@@ -17,7 +17,7 @@ use outbound::tracking::Tracking;
 use outbound::webhooks::Webhooks;
 use outbound::{Outbound, OwnNames};
 use store::StoreError;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -158,11 +158,8 @@ impl Server {
 
     /// Serves until a signal says otherwise.
     async fn run(self, signals: &mut Signals) {
-        let (stop, tasks, reload) = (
-            CancellationToken::new(),
-            TaskTracker::new(),
-            Arc::new(Notify::new()),
-        );
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let (reload, hangup) = watch::channel(());
         let Self {
             config,
             rooms,
@@ -179,8 +176,9 @@ impl Server {
         tasks.spawn(
             certificates
                 .clone()
-                .watch(rooms.clock.clone(), Arc::clone(&reload), stop.clone()),
+                .watch(rooms.clock.clone(), hangup.clone(), stop.clone()),
         );
+        tasks.spawn(site.countries().watch(hangup, stop.clone()));
         tasks.spawn(
             certificates
                 .clone()

@@ -1,9 +1,7 @@
 //! What the system tells the process: stop, stop now, reload.
 
-use std::sync::Arc;
-
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 /// Listens from the moment it is made, so that no signal is lost between start and wait.
 pub struct Signals {
@@ -22,12 +20,12 @@ impl Signals {
     }
 
     /// Waits for SIGTERM or SIGINT; every SIGHUP until then rings `reload`.
-    pub async fn stop(&mut self, reload: &Arc<Notify>) {
+    pub async fn stop(&mut self, reload: &watch::Sender<()>) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => reload.notify_one(),
+                _ = self.hangup.recv() => reload.send_replace(()),
             }
         }
     }

@@ -300,8 +300,9 @@ settings! {
 
     /// Opens and clicks of tracked messages.
     tracking: Tracking {
-        /// A database of the countries of IP addresses in the MMDB format (`.mmdb`), read at the start. Unset: figures of opens
-        /// and clicks say nothing about countries. Addresses themselves are never kept.
+        /// A database of the countries of IP addresses in the MMDB format (`.mmdb`). A new file in its place is read within
+        /// half a minute, and at once on SIGHUP. Unset: figures of opens and clicks say nothing about countries. Addresses
+        /// themselves are never kept.
         geoip: Option<PathBuf> = "",
     }
 

@@ -42,7 +42,7 @@ pub use self::render::grouped;
 pub use self::theme::Color;
 
 use self::brand::Legal;
-use self::countries::Countries;
+pub use self::countries::Countries;
 use self::help::Help;
 use self::probe::Probe;
 use self::reference::Reference;
@@ -92,6 +92,11 @@ pub struct Site {
 }
 
 impl Site {
+    /// Where addresses are, as far as the operator gives a file that says so.
+    pub fn countries(&self) -> Countries {
+        self.countries.clone()
+    }
+
     /// Reads what the operator configured and renders every article; a mistake in either is found here.
     pub fn open(config: &Config, http: &HttpSettings) -> Result<Self, SiteError> {
         let facts = Facts::of(config, http);

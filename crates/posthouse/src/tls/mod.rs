@@ -18,7 +18,7 @@ use rustls::ServerConfig;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use store::Clock;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -195,14 +195,17 @@ impl Certificates {
     }
 
     /// Watches the files until told to stop; `hangup` is rung by SIGHUP.
-    pub async fn watch(self, clock: Clock, hangup: Arc<Notify>, stop: CancellationToken) {
+    pub async fn watch(self, clock: Clock, mut hangup: watch::Receiver<()>, stop: CancellationToken) {
         let mut look = tokio::time::interval(LOOK_EVERY);
         let mut age = tokio::time::interval(AGE_EVERY);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = look.tick() => {}
-                () = hangup.notified() => {
+                rung = hangup.changed() => {
+                    if rung.is_err() {
+                        return;
+                    }
                     info!("asked to reload");
                     *self.0.seen.lock() = None;
                     self.0.again.notify_one();
