@@ -105,6 +105,41 @@ describe("tracked mail", () => {
     await picture(page, "message-opened");
   });
 
+  it("is switched off for a domain, and for the account over all", async () => {
+    const { page } = on.view;
+    await page.goto("/app/domains");
+    await page.getByRole("button", { name: "Add a domain" }).click();
+    await page.getByRole("dialog").getByLabel("Domain").fill("shop.invalid");
+    await page.getByRole("button", { name: "Add the domain" }).click();
+    await page.getByRole("heading", { level: 1, name: "shop.invalid" }).waitFor();
+    for (const kind of ["RSA", "Ed25519"]) {
+      const record = page.getByRole("article", { name: `DKIM signature, ${kind}` });
+      await record.getByText("one of the two is enough").waitFor();
+    }
+    const tracking = page.getByRole("region", { name: "Tracking" });
+    const opens = tracking.getByRole("switch", { name: "Opens may be tracked" });
+    await expect.poll(() => opens.isChecked()).toBe(true);
+    await opens.click();
+    await page.getByText("Tracking of shop.invalid is changed").waitFor();
+    await page.reload();
+    await expect.poll(() => opens.isChecked()).toBe(false);
+    await expect
+      .poll(() => tracking.getByRole("switch", { name: "Clicks may be tracked" }).isChecked())
+      .toBe(true);
+    await settled(page);
+    await picture(page, "domain-tracking");
+    const domain = page.url();
+    await page.goto("/app/account");
+    const all = page.getByRole("switch", { name: "Mail of this account may be tracked" });
+    await expect.poll(() => all.isChecked()).toBe(true);
+    await all.click();
+    await page.getByText("Nothing is tracked any more").waitFor();
+    await settled(page);
+    await picture(page, "account-tracking");
+    await page.goto(domain);
+    await tracking.getByText(/The account has switched tracking off/).waitFor();
+  });
+
   it("looks right in every width", async () => {
     await everywhere(on.browser, on.server.url, on.view.context, { tracking: "/app/tracking" });
   }, 600_000);

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use mail::address::{Address, Domain};
 use mail::dkim::Signer;
@@ -18,10 +18,14 @@ use crate::ranges::RangeTable;
 use crate::retention::{self, Retention};
 use crate::smtp_credentials::{self, Active};
 use crate::state::AccountState;
+use crate::tracking::MayTrack;
 use crate::{
     Accounts, Hook, Principal, Result, Role, Stream, Validity, Via, api_keys, domains, hooks, second_step,
     senders, streams,
 };
+
+/// How long, in microseconds, a look at changes counts for whoever does not have to know of each at once.
+const LOOK_EVERY: i64 = 1_000_000;
 
 /// The password side of a login.
 pub(crate) struct LoginSecret {
@@ -46,6 +50,10 @@ struct View {
     holds: bool,
     /// Whether it ever suppressed an address.
     suppresses: bool,
+    /// Whether anything of its mail may be tracked.
+    tracks: bool,
+    /// What may be tracked of mail from domains that do not leave it to messages and streams.
+    may_track: HashMap<Domain, MayTrack>,
     retention: Retention,
     /// Stamp and role of each login.
     logins: HashMap<Id, (i64, Role)>,
@@ -72,6 +80,8 @@ pub(crate) struct Directory {
     answered: tokio::sync::Mutex<u64>,
     secrets: Cache<String, (Epoch, Option<Arc<LoginSecret>>)>,
     views: Cache<Id, (Epoch, Option<Arc<View>>)>,
+    /// When whoever does not ask for each change looked last, in microseconds.
+    looked: AtomicI64,
     ranges: RwLock<Option<(Epoch, Arc<RangeTable<Principal>>)>>,
     /// By the domain signed for and the ids of its keys; what a key id stands for never changes.
     signers: Cache<(Domain, Vec<Id>), Arc<[Signer]>>,
@@ -85,6 +95,7 @@ impl Directory {
             answered: tokio::sync::Mutex::default(),
             secrets: Cache::new(20_000),
             views: Cache::new(20_000),
+            looked: AtomicI64::new(0),
             ranges: RwLock::new(None),
             signers: Cache::new(5_000),
         }
@@ -213,6 +224,38 @@ impl Accounts {
 
     pub(crate) async fn view_suppresses(&self, account: Id) -> Result<bool> {
         Ok(self.view(account).await?.is_some_and(|view| view.suppresses))
+    }
+
+    pub(crate) async fn view_tracks(&self, account: Id) -> Result<bool> {
+        Ok(self.view(account).await?.is_none_or(|view| view.tracks))
+    }
+
+    pub(crate) async fn view_may_track(&self, account: Id, domain: &Domain) -> Result<MayTrack> {
+        Ok(match self.view(account).await? {
+            Some(view) if !view.tracks => MayTrack::NOTHING,
+            Some(view) => view.may_track.get(domain).copied().unwrap_or(MayTrack::ALL),
+            None => MayTrack::ALL,
+        })
+    }
+
+    /// Whether the account is suspended, as of a second ago at most: however often it is asked, that costs one look a second. Where
+    /// the database does not answer, what was known counts.
+    pub async fn is_suspended(&self, account: Id) -> Result<bool> {
+        let now = self.inner.clock.now();
+        let looked = &self.inner.directory.looked;
+        let before = looked.load(Ordering::Acquire);
+        let is_old = now.as_micros().saturating_sub(before) >= LOOK_EVERY;
+        // Of many who find it old, one looks.
+        if is_old
+            && looked
+                .compare_exchange(before, now.as_micros(), Ordering::AcqRel, Ordering::Acquire)
+                .is_ok()
+            && let Err(error) = self.refresh().await
+        {
+            tracing::debug!(%error, "whether accounts changed was not looked at");
+        }
+        let view = self.view(account).await?;
+        Ok(view.is_some_and(|view| matches!(view.state, AccountState::Suspended(_))))
     }
 
     pub(crate) async fn view_retention(&self, account: Id) -> Result<Retention> {
@@ -426,7 +469,7 @@ fn read_secret(tx: &mut Tx<'_>, login_key: &str) -> store::Result<Option<LoginSe
 
 fn read_view(tx: &mut Tx<'_>, account: Id, host: domains::Host<'_>) -> store::Result<Option<View>> {
     let Some(row) = tx.query_opt(
-        "SELECT state, state_reason, sandbox, holds, suppresses FROM accounts WHERE id = $1",
+        "SELECT state, state_reason, sandbox, holds, suppresses, tracks FROM accounts WHERE id = $1",
         &[(&account).into()],
     )?
     else {
@@ -436,6 +479,7 @@ fn read_view(tx: &mut Tx<'_>, account: Id, host: domains::Host<'_>) -> store::Re
     let sandbox = row.bool(2)?;
     let holds = row.bool(3)?;
     let suppresses = row.bool(4)?;
+    let tracks = row.bool(5)?;
     let mut logins = HashMap::new();
     let mut senders = HashSet::new();
     let mut no_smtp_password = HashSet::new();
@@ -460,6 +504,8 @@ fn read_view(tx: &mut Tx<'_>, account: Id, host: domains::Host<'_>) -> store::Re
         limits: allowance::own(tx, account)?,
         holds,
         suppresses,
+        tracks,
+        may_track: domains::held_back(tx, account)?,
         retention: retention::own(tx, account)?,
         logins,
         keys,

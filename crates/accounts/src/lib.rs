@@ -11,6 +11,7 @@ pub mod retention;
 pub mod smtp_credentials;
 pub mod streams;
 pub mod suppressing;
+pub mod tracking;
 
 mod allowance;
 mod api_keys;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use accounts::{
     Allowance, Epoch, Hook, LimitOf, Principal, Reached, Stream, StreamFault, StreamKind, Terms, Validity,
-    Via, streams,
+    Via, streams, tracking::MayTrack,
 };
 use bytes::Bytes;
 use mail::address::Address;
@@ -56,6 +56,8 @@ struct Checked {
     /// The account has suppressed addresses.
     suppresses: bool,
     stream: Arc<Stream>,
+    /// What the account, and the domain it is from, leave to message and stream.
+    may_track: MayTrack,
     /// It is kept here and reaches nobody.
     sandboxed: bool,
     /// The hook that wants it sent to nobody.
@@ -147,7 +149,7 @@ impl Door {
             new.keep_until = checked
                 .keep_content
                 .map(|kept| new.send_at().unwrap_or(now).plus(kept));
-            new.message.wants = asks.wants(&checked.stream);
+            new.message.wants = asks.wants(&checked.stream, checked.may_track);
             // In a task of its own: a client that goes away in the middle must not leave a stored message nobody delivers.
             let door = self.clone();
             let storing = tokio::spawn(async move { door.store(new, checked, now).await });
@@ -360,6 +362,7 @@ impl Door {
         }
         let allowance = accounts.allowance(principal, recipients()).await;
         let suppresses = accounts.suppresses(principal.account).await;
+        let may_track = accounts.may_track(principal.account, authors.from.domain()).await;
         let own = accounts.retention(principal.account).await;
         let own = own.map_err(|error| unavailable(&error))?.content;
         let kept = own.map_or(self.parts.settings.keep_content, |days| DAY * days);
@@ -373,6 +376,7 @@ impl Door {
             // The same text to nobody and to somebody, or by another stream, is not the same message.
             key: asks.key.clone().map(|key| key.of(sandboxed, &stream.slug)),
             stream,
+            may_track: may_track.map_err(|error| unavailable(&error))?,
             sandboxed,
             discarded: asks.discarded.clone(),
             // Our own mail holds links that open something; nobody is to find one in the history.
@@ -576,8 +580,8 @@ fn refusal(mut asked: Asked) -> Result<Asked, Reply> {
 
 impl Asks {
     /// What the message wants: what it says, else what its stream does, else nothing. Whoever says no to the link keeps its name
-    /// in the text as it is, but for marketing, whose readers have a way out in any case.
-    fn wants(&self, stream: &Stream) -> Wants {
+    /// in the text as it is, but for marketing, whose readers have a way out in any case. What may not be tracked is not.
+    fn wants(&self, stream: &Stream, may_track: MayTrack) -> Wants {
         if self.ours {
             return Wants::default();
         }
@@ -591,8 +595,8 @@ impl Asks {
         let track = self.steering.track;
         Wants {
             unsubscribe,
-            track_opens: track.map_or(stream.track_opens, |track| track.opens),
-            track_clicks: track.map_or(stream.track_clicks, |track| track.clicks),
+            track_opens: may_track.opens && track.map_or(stream.track_opens, |track| track.opens),
+            track_clicks: may_track.clicks && track.map_or(stream.track_clicks, |track| track.clicks),
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::schedule::Parts;
 use crate::settle::{self, Jitter, Settlement, Standing};
 use crate::simulator::{self, Known, Told};
 use crate::spool::{NewMessage, Place, Settled};
-use crate::tracking;
+use crate::tracking::{self, Source};
 
 /// A message that is settled with its storing.
 pub struct Kept {
@@ -34,7 +34,12 @@ impl Kept {
         if let Some(targets) = settlement.copies.as_ref().map(Copies::targets)
             && !targets.is_empty()
         {
-            tracking::keep(tx, settlement.message.id, targets)?;
+            let of = Source {
+                message: settlement.message.id,
+                account: settlement.message.account,
+                test: true,
+            };
+            tracking::keep(tx, &of, targets)?;
         }
         settle::record(tx, settlement)?;
         self.complaints.iter().try_for_each(|recipient| {

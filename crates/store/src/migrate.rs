@@ -181,6 +181,11 @@ const TREE: &[Migration] = &[
         name: "links",
         text: include_str!("../migrations/0034_links.sql"),
     },
+    Migration {
+        version: 35,
+        name: "tracking switches",
+        text: include_str!("../migrations/0035_tracking_switches.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

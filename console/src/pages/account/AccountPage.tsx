@@ -19,6 +19,7 @@ import { DayFacts } from "../accounts/DayLimits";
 import { GuardFacts } from "../accounts/Guarded";
 import classes from "./Account.module.css";
 import { Retention } from "./Retention";
+import { TrackingSwitch } from "./TrackingSwitch";
 
 export function Component() {
   const { t } = useTranslation();
@@ -35,6 +36,7 @@ export function Component() {
       )}
       {query.data && <Sending />}
       {query.data && <Retention />}
+      {query.data && <TrackingSwitch />}
       {me && !me.impersonation && <Password email={me.login.email} />}
     </Page>
   );

@@ -25,6 +25,7 @@ import { Page, Section } from "../../parts/Page";
 import { State } from "../../parts/State";
 import { Ago, When } from "../../parts/Time";
 import classes from "./Domain.module.css";
+import { DomainTracking } from "./DomainTracking";
 
 const route = getRouteApi("/frame/domains/$id");
 
@@ -116,6 +117,7 @@ function Loaded({ domain, back }: { domain: Domain; back: { to: "/domains"; labe
         {domain.records.length === 0 && <Text c="dimmed">{t("domain.none")}</Text>}
         <Records records={domain.records} />
       </Section>
+      <DomainTracking domain={domain} />
       <Removing domain={domain} opened={removing} close={dialog.close} />
     </Page>
   );
@@ -132,6 +134,8 @@ function Records({ records }: { records: DomainRecord[] }) {
         spf: t("domain.inBoth"),
       }
     : {};
+  const keys = records.filter((record) => record.need === "one_of" && record.stage === "in_use");
+  const alternatives = { n: keys.length, found: keys.some((record) => record.ok === true) };
   let told = "";
   return (
     <div className={classes.records}>
@@ -141,7 +145,7 @@ function Records({ records }: { records: DomainRecord[] }) {
         return (
           <Fragment key={`${record.purpose}${record.name}`}>
             {heading && <p className="quiet">{heading}</p>}
-            <OneRecord record={record} />
+            <OneRecord record={record} keys={alternatives} />
           </Fragment>
         );
       })}
@@ -177,7 +181,13 @@ const PURPOSES = [
   "bimi",
 ] as const;
 
-function OneRecord({ record }: { record: DomainRecord }) {
+/** The records of which one is enough: how many there are, and whether one is found. */
+interface Keys {
+  n: number;
+  found: boolean;
+}
+
+function OneRecord({ record, keys }: { record: DomainRecord; keys: Keys }) {
   const { t } = useTranslation();
   const purpose = PURPOSES.find((one) => one === record.purpose);
   return (
@@ -188,9 +198,9 @@ function OneRecord({ record }: { record: DomainRecord }) {
       <header className={classes.head}>
         <h3>{purpose ? t(`domain.purpose.${purpose}`) : record.purpose}</h3>
         <span className="quiet">
-          <Wanted record={record} />
+          <Wanted record={record} keys={keys} />
         </span>
-        <Verdict record={record} />
+        <Verdict record={record} keys={keys} />
       </header>
       <dl className={classes.parts}>
         <dt>{t("domain.type")}</dt>
@@ -227,7 +237,7 @@ function OneRecord({ record }: { record: DomainRecord }) {
 }
 
 /** How much the record is needed, and until when. */
-function Wanted({ record }: { record: DomainRecord }) {
+function Wanted({ record, keys }: { record: DomainRecord; keys: Keys }) {
   const { t } = useTranslation();
   if (record.stage === "next") return t("domain.next");
   if (record.needed_until) {
@@ -237,21 +247,19 @@ function Wanted({ record }: { record: DomainRecord }) {
       </>
     );
   }
-  if (record.purpose === "bimi") return t("domain.optional");
-  return record.required ? t("domain.required") : t("domain.recommended");
+  if (record.need !== "one_of") return t(`domain.need.${record.need}`);
+  if (keys.found && record.ok === false) return t("domain.enough");
+  return keys.n === 2 ? t("domain.oneOfTwo") : t("domain.oneOf", { n: keys.n });
 }
 
-function Verdict({ record }: { record: DomainRecord }) {
+function Verdict({ record, keys }: { record: DomainRecord; keys: Keys }) {
   const { t } = useTranslation();
+  const lacking = record.need !== "one_of" ? "amber" : keys.found ? "grey" : "red";
   const [tone, Icon, word] =
     record.ok === true
       ? (["green", IconCircleCheck, t("domain.found")] as const)
       : record.ok === false
-        ? ([
-            record.required ? "red" : "amber",
-            IconCircleX,
-            record.found.length > 0 ? t("domain.wrong") : t("domain.missing"),
-          ] as const)
+        ? ([lacking, IconCircleX, record.found.length > 0 ? t("domain.wrong") : t("domain.missing")] as const)
         : (["grey", IconHelpCircle, t("domain.notChecked")] as const);
   return (
     <span className={classes.verdict} data-tone={tone}>

@@ -326,7 +326,7 @@ export const sending = {
     verifiedOperator: "Verified by the operator",
     verifiedIntro: "You may send from any address of this domain.",
     pendingIntro:
-      "Publish these records at the domain's DNS provider. Mail from this domain is refused until one of the required ones is found.",
+      "Publish these records at the domain's DNS provider. Mail from this domain is refused until one of the DKIM records is found.",
     remove: "Remove the domain",
     removeTitle: "Remove {{name}}?",
     removeText:
@@ -354,9 +354,10 @@ export const sending = {
     renewText:
       "You publish the records of a new pair of keys beside the present ones. As soon as one is found, the new key signs. The old record can go a week later.",
     renewed: "New keys are made. Publish their records, then check.",
-    required: "required",
-    recommended: "recommended",
-    optional: "optional",
+    need: { recommended: "recommended", optional: "optional" },
+    oneOfTwo: "one of the two is enough",
+    oneOf: "one of these {{n}} is enough",
+    enough: "not needed, another one is found",
     byAlias:
       "Lead to the keys of this service with these two records: when keys are renewed, you have nothing to do.",
     byOwnKey: "Or publish keys of the domain’s own, and renew them yourself. One of the two ways is enough.",

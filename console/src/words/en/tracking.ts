@@ -1,5 +1,21 @@
-/** Opens and clicks. */
+/** Opens and clicks, and what may be tracked. */
 export const tracking = {
+  mayTrack: {
+    title: "Tracking",
+    hint: "A message asks for what is tracked of it, else its stream does. Its domain and the account only ever take away, of mail that is accepted from then on.",
+    help: "How tracking works",
+    account: "Mail of this account may be tracked",
+    accountHint: "Switched off, nothing is tracked, whatever messages, streams and domains say.",
+    accountOn: "Messages, streams and domains decide what is tracked",
+    accountOff: "Nothing is tracked any more",
+    domainHint:
+      "A message asks for what is tracked of it, else its stream does. What is switched off here is not tracked in mail from this domain, whoever asks.",
+    domainHintOff:
+      "The account has switched tracking off, so nothing is tracked. What is chosen here counts when it is switched on again.",
+    opens: "Opens may be tracked",
+    clicks: "Clicks may be tracked",
+    domainChanged: "Tracking of {{name}} is changed",
+  },
   tracking: {
     title: "Opens and clicks",
     intro:

@@ -335,7 +335,7 @@ export const sending: Shape<typeof english> = {
     verifiedOperator: "Vérifié par l’exploitant",
     verifiedIntro: "Vous pouvez envoyer depuis toute adresse de ce domaine.",
     pendingIntro:
-      "Publiez ces enregistrements chez l’hébergeur DNS du domaine. Les messages de ce domaine sont refusés tant qu’aucun des enregistrements requis n’est trouvé.",
+      "Publiez ces enregistrements chez l’hébergeur DNS du domaine. Les messages de ce domaine sont refusés tant qu’aucun des enregistrements DKIM n’est trouvé.",
     remove: "Retirer le domaine",
     removeTitle: "Retirer {{name}} ?",
     removeText:
@@ -364,9 +364,10 @@ export const sending: Shape<typeof english> = {
     renewText:
       "Vous publiez les enregistrements d’une nouvelle paire de clés à côté des clés actuelles. Dès que l’un d’eux est trouvé, la nouvelle clé signe. L’ancien enregistrement peut disparaître une semaine plus tard.",
     renewed: "Les nouvelles clés sont créées. Publiez leurs enregistrements, puis vérifiez.",
-    required: "requis",
-    recommended: "recommandé",
-    optional: "facultatif",
+    need: { recommended: "recommandé", optional: "facultatif" },
+    oneOfTwo: "l’un des deux suffit",
+    oneOf: "l’un de ces {{n}} suffit",
+    enough: "pas nécessaire, un autre est trouvé",
     byAlias:
       "Menez aux clés de ce service par ces deux enregistrements : quand les clés sont renouvelées, vous n’avez rien à faire.",
     byOwnKey:

@@ -1,8 +1,24 @@
-/** The words about opens and clicks, in French. */
+/** The words about opens and clicks, and what may be tracked, in French. */
 import type { Shape } from "..";
 import type { tracking as english } from "../en/tracking";
 
 export const tracking: Shape<typeof english> = {
+  mayTrack: {
+    title: "Suivi",
+    hint: "Un message demande ce qui en est suivi, sinon son flux le fait. Son domaine et le compte ne font que retirer, pour le courrier accepté ensuite.",
+    help: "Comment fonctionne le suivi",
+    account: "Le courrier de ce compte peut être suivi",
+    accountHint: "Désactivé, rien n’est suivi, quoi que disent les messages, les flux et les domaines.",
+    accountOn: "Les messages, les flux et les domaines décident de ce qui est suivi",
+    accountOff: "Plus rien n’est suivi",
+    domainHint:
+      "Un message demande ce qui en est suivi, sinon son flux le fait. Ce qui est désactivé ici n’est pas suivi dans le courrier de ce domaine, qui que ce soit qui le demande.",
+    domainHintOff:
+      "Le compte a désactivé le suivi ; rien n’est donc suivi. Ce qui est choisi ici comptera quand il sera réactivé.",
+    opens: "Les ouvertures peuvent être suivies",
+    clicks: "Les clics peuvent être suivis",
+    domainChanged: "Le suivi de {{name}} est modifié",
+  },
   tracking: {
     title: "Ouvertures et clics",
     intro:

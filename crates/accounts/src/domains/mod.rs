@@ -5,6 +5,7 @@ mod delegation;
 mod keys;
 mod records;
 mod rotation;
+mod tracking;
 pub mod zone;
 
 use std::collections::HashMap;
@@ -20,6 +21,7 @@ use self::keys::{Pair, StoredKey};
 use self::records::StagedKey;
 use crate::audit::{self, By};
 use crate::changes::{self, bump};
+use crate::tracking::MayTrack;
 use crate::{Accounts, AccountsError, Result};
 
 /// Whether the account `a` of a statement has a verified domain.
@@ -29,6 +31,7 @@ pub(crate) const HAS_VERIFIED: &str =
 pub use checks::{Due, Looked, OVERLAP};
 pub use delegation::{DelegatedKey, Place};
 pub use records::{Algorithm, Answer, Findings, Host, Kind, PublicKey, Purpose, Question, Record, Stage};
+pub(crate) use tracking::held_back;
 
 /// The most domains of one account.
 pub const MOST_DOMAINS: i64 = 1_000;
@@ -65,6 +68,8 @@ pub struct SendingDomain {
     pub resolver: String,
     /// Since when no DKIM record of a verified domain is found any more.
     pub missing_since: Option<Time>,
+    /// What may be tracked of its mail.
+    pub may_track: MayTrack,
     /// What to publish, with what the last check found.
     pub records: Vec<Record>,
 }
@@ -80,6 +85,7 @@ struct Stored {
     checked_at: Option<Time>,
     resolver: String,
     missing_since: Option<Time>,
+    may_track: MayTrack,
     findings: Findings,
     /// From the oldest to the newest.
     keys: Vec<StoredKey>,
@@ -137,6 +143,7 @@ impl Stored {
             checked_at: self.checked_at,
             resolver: self.resolver,
             missing_since: self.missing_since,
+            may_track: self.may_track,
             records,
         }
     }
@@ -437,7 +444,7 @@ fn read_domains(tx: &mut Tx<'_>, account: Id, host: Host<'_>, only: &Only) -> st
     }
     let sql = format!(
         "SELECT d.id, d.account, d.name, d.state, d.verified_by, d.verified_at, d.created_at, d.checked_at, d.findings, \
-         d.resolver, d.missing_since FROM domains d WHERE d.account = $1{condition} ORDER BY d.name"
+         d.resolver, d.missing_since, d.track_opens, d.track_clicks FROM domains d WHERE d.account = $1{condition} ORDER BY d.name"
     );
     let rows = tx.query(&sql, &values)?;
     rows.iter()
@@ -450,8 +457,12 @@ fn read_domains(tx: &mut Tx<'_>, account: Id, host: Host<'_>, only: &Only) -> st
         .collect()
 }
 
+/// A name as the database has it.
+fn stored_name(name: &str) -> store::Result<Domain> {
+    Domain::parse(name).map_err(|error| store::StoreError::other("read a stored domain name", error))
+}
+
 fn stored_of(row: &Row) -> store::Result<Stored> {
-    let name = row.text(2)?;
     let verified_by = match row.text(4)?.as_str() {
         "dns" => Some(VerifiedBy::Dns),
         "operator" => Some(VerifiedBy::Operator),
@@ -460,14 +471,17 @@ fn stored_of(row: &Row) -> store::Result<Stored> {
     Ok(Stored {
         id: row.id(0)?,
         account: row.id(1)?,
-        name: Domain::parse(&name)
-            .map_err(|error| store::StoreError::other("read a stored domain name", error))?,
+        name: stored_name(&row.text(2)?)?,
         verified: verified_by.zip(row.opt_time(5)?),
         created_at: row.time(6)?,
         checked_at: row.opt_time(7)?,
         findings: serde_json::from_str(&row.text(8)?).unwrap_or_default(),
         resolver: row.text(9)?,
         missing_since: row.opt_time(10)?,
+        may_track: MayTrack {
+            opens: row.bool(11)?,
+            clicks: row.bool(12)?,
+        },
         keys: Vec::new(),
         delegated: Vec::new(),
     })

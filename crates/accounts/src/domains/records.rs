@@ -145,8 +145,8 @@ pub struct Record {
     /// The full owner name without the final dot.
     pub name: String,
     pub value: String,
-    /// One of the required records is enough to verify the domain.
-    pub required: bool,
+    /// It is one of those of which one is enough to verify the domain.
+    pub verifies: bool,
     pub found: Vec<String>,
     /// `None` until the name was looked up.
     pub ok: Option<bool>,
@@ -187,13 +187,13 @@ pub fn records(
     });
     let mut records: Vec<Record> = delegated
         .map(|record| Record {
-            required: true,
+            verifies: true,
             ..record
         })
         .collect();
     let own = keys.iter().map(|staged| Record {
         stage: staged.stage,
-        required: !matches!(staged.stage, Stage::Leaving(_)),
+        verifies: !matches!(staged.stage, Stage::Leaving(_)),
         ..dkim_record(domain, &staged.key, findings)
     });
     records.extend(own);
@@ -453,14 +453,14 @@ fn enforces(domain: &Domain, findings: &Findings) -> bool {
 }
 
 impl Record {
-    fn unchecked(purpose: Purpose, name: String, value: String, required: bool) -> Self {
+    fn unchecked(purpose: Purpose, name: String, value: String, verifies: bool) -> Self {
         Self {
             purpose,
             kind: Kind::Txt,
             stage: Stage::InUse,
             name,
             value,
-            required,
+            verifies,
             found: Vec::new(),
             ok: None,
             problem: None,

@@ -19,7 +19,7 @@ pub fn zone(domain: &SendingDomain) -> String {
 
 /// One record. RFC 1035 section 5.1
 pub fn line(record: &Record) -> String {
-    let remark = match (record.stage, record.required) {
+    let remark = match (record.stage, record.verifies) {
         (Stage::Leaving(until), _) => format!("  ; can go after {}", until.rfc3339()),
         (_, false) => "  ; recommended".to_owned(),
         (_, true) => String::new(),

@@ -69,7 +69,7 @@ both_engines! {
         let account = room.account("a@example.com").await;
         let domain = room.accounts.add_domain(account.id, "shop.example", false, &By::system()).await.unwrap();
         let aliases: Vec<_> = domain.records.iter().filter(|one| one.purpose == Purpose::DkimDelegated).collect();
-        assert_eq!((aliases.len(), aliases[0].kind, aliases[0].required), (2, Kind::Cname, true));
+        assert_eq!((aliases.len(), aliases[0].kind, aliases[0].verifies), (2, Kind::Cname, true));
         assert_eq!(aliases[0].value, format!("{}.s1.dkim.example.net", domain.id));
 
         let of_another = {

@@ -201,7 +201,7 @@ both_engines! {
         let leaves = Stage::Leaving(room.clock.now().plus(OVERLAP));
         let staged = [("ph2611r", leaves), ("ph2611e", leaves), ("ph2611r2", Stage::InUse), ("ph2611e2", Stage::InUse)];
         assert_eq!(stages(&replaced), staged);
-        assert!(replaced.records[..2].iter().all(|record| !record.required));
+        assert!(replaced.records[..2].iter().all(|record| !record.verifies));
         let refused = room.accounts.renew_domain_keys(account.id, id, &by).await.unwrap_err();
         assert!(matches!(refused, AccountsError::KeysLeave(..)), "never more than two pairs: {refused}");
         room.hand.advance(OVERLAP.checked_sub(Duration::from_secs(1)).unwrap());

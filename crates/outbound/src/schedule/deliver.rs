@@ -8,7 +8,7 @@ use bytes::Bytes;
 use mail::address::Address;
 use mail::notify::{Notify, Ret};
 use mail::reply::Enhanced;
-use store::{ErrorKind, Id, StoreError, Tx};
+use store::{ErrorKind, StoreError, Tx};
 
 use super::caught::{self, caught};
 use super::connection::lesson;
@@ -21,9 +21,10 @@ use crate::model::{
 use crate::personal::{Copies, Pattern};
 use crate::return_path;
 use crate::settle::{self, Jitter, Recorded, Settlement, Standing};
+use crate::simulator;
 use crate::spool::{self, Settled};
 use crate::token::About;
-use crate::tracking;
+use crate::tracking::{self, Source};
 
 /// A lease seen longer ago than this is looked at again before anything is sent under it.
 const LEASE_TRUSTED: Duration = Duration::from_secs(5);
@@ -151,9 +152,7 @@ impl Core {
             Arc::new(made.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())))
         });
         let pattern = Arc::clone(pattern.await);
-        let numbers = shared
-            .numbers
-            .get_or_try_init(|| self.keep_links(message.id, &pattern));
+        let numbers = shared.numbers.get_or_try_init(|| self.keep_links(job, &pattern));
         let numbers = Arc::clone(numbers.await?);
         let places = self.parts.places(message).await?;
         let to = (&self.parts.accounts, Arc::new(places));
@@ -162,14 +161,21 @@ impl Core {
     }
 
     /// Stores where the links lead, before anybody can follow them.
-    async fn keep_links(&self, message: Id, pattern: &Pattern) -> Result<Arc<[u16]>, AccountsError> {
+    async fn keep_links(&self, job: &Job, pattern: &Pattern) -> Result<Arc<[u16]>, AccountsError> {
         if pattern.targets().is_empty() {
             return Ok(Arc::new([]));
         }
         let targets: Arc<[String]> = pattern.targets().into();
+        let hostname = &self.parts.settings.hostname;
+        let is_test = |one: &JobRecipient| simulator::is_domain(one.address.domain(), hostname);
+        let of = Source {
+            message: job.message.id,
+            account: job.message.account,
+            test: job.recipients.iter().any(is_test),
+        };
         // Tried once: a lease does not wait for a database that comes back.
         let kept = self.parts.db.write("keep where links lead", move |tx| {
-            tracking::keep(tx, message, &targets)
+            tracking::keep(tx, &of, &targets)
         });
         Ok(Arc::from(kept.await?))
     }

@@ -223,13 +223,14 @@ impl Core {
                 let dated = spool::date_anew(tx, &keeping)?;
                 let bodies = spool::bodies(tx, &keeping, now, PURGE_STEP)?;
                 let captured = capture::purge(tx, oldest, inbox, PURGE_STEP)?;
-                // Events go with their messages; this is for what has none any more.
+                // Events, and what readers did, go with their messages; this is for what has none any more.
                 let longest =
                     retention::longest(tx)?.map_or(keeping.messages, |days| keeping.messages.max(DAY * days));
-                let events = events::prune(tx, now.minus(longest + LEFT_LATE), i64::from(PURGE_STEP))?;
+                let nobodys = now.minus(longest + LEFT_LATE);
+                let events = events::prune(tx, nobodys, i64::from(PURGE_STEP))?;
                 let keys = idempotency::prune(tx, now, PURGE_STEP)?;
                 let said = spool::transcripts::purge(tx, now, PURGE_STEP)?;
-                let tracked = tracking::prune(tx, oldest, now, PURGE_STEP)?;
+                let tracked = tracking::prune(tx, nobodys, now, PURGE_STEP)?;
                 Ok(u64::from(dated) + bodies + captured + events + keys + said + tracked)
             };
             if self.parts.db.write("remove what is old", step).await? == 0 {

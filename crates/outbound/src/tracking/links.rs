@@ -11,12 +11,31 @@ use crate::spool::first_id_at;
 /// Octets of targets that stay in memory.
 const REMEMBERED: u64 = 16 << 20;
 
+/// The message that links are in.
+#[derive(Clone, Copy, Debug)]
+pub struct Source {
+    pub message: Id,
+    pub account: Id,
+    /// It reaches nobody.
+    pub test: bool,
+}
+
+/// Where the links of a message lead, and whose they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Links {
+    pub(super) targets: Vec<String>,
+    /// None where the message was gone when this began to be kept.
+    pub(super) account: Option<Id>,
+    pub(super) test: bool,
+}
+
 /// Stores where the links lead, and says the number that each has in its copies. Those that were stored before keep theirs,
 /// whatever another version of this program finds in the message.
-pub fn keep(tx: &mut Tx<'_>, message: Id, targets: &[String]) -> Result<Vec<u16>> {
+pub fn keep(tx: &mut Tx<'_>, of: &Source, targets: &[String]) -> Result<Vec<u16>> {
+    let message = of.message;
     let fresh = tx.execute(
-        "INSERT INTO tracked_links (message, targets) VALUES ($1, $2) ON CONFLICT (message) DO NOTHING",
-        &[message.into(), (&text(targets)).into()],
+        "INSERT INTO tracked_links (message, targets, account, test) VALUES ($1, $2, $3, $4) ON CONFLICT (message) DO NOTHING",
+        &[message.into(), (&text(targets)).into(), of.account.into(), of.test.into()],
     )?;
     if fresh == 1 {
         return Ok((0..=u16::MAX).take(targets.len()).collect());
@@ -26,7 +45,7 @@ pub fn keep(tx: &mut Tx<'_>, message: Id, targets: &[String]) -> Result<Vec<u16>
         "UPDATE tracked_links SET targets = targets WHERE message = $1",
         &[message.into()],
     )?;
-    let mut known = read(tx, message)?.unwrap_or_default();
+    let mut known = read(tx, message)?.map_or_else(Vec::new, |links| links.targets);
     let before = known.len();
     let numbers = targets
         .iter()
@@ -52,13 +71,18 @@ fn text(targets: &[String]) -> String {
 }
 
 /// Where they lead; none where nothing is stored.
-pub(super) fn read(tx: &mut Tx<'_>, message: Id) -> Result<Option<Vec<String>>> {
+pub(super) fn read(tx: &mut Tx<'_>, message: Id) -> Result<Option<Links>> {
     tx.query_opt(
-        "SELECT targets FROM tracked_links WHERE message = $1",
+        "SELECT targets, account, test FROM tracked_links WHERE message = $1",
         &[message.into()],
     )?
     .map(|row| {
-        serde_json::from_str(&row.text(0)?).map_err(|error| StoreError::other("read where links lead", error))
+        let targets = serde_json::from_str(&row.text(0)?);
+        Ok(Links {
+            targets: targets.map_err(|error| StoreError::other("read where links lead", error))?,
+            account: row.opt_id(1)?,
+            test: row.bool(2)?,
+        })
     })
     .transpose()
 }
@@ -72,12 +96,12 @@ pub(super) fn prune(tx: &mut Tx<'_>, before: Time, limit: u32) -> Result<u64> {
 }
 
 /// What was looked up lately: people follow links of the same messages.
-pub(super) struct Known(Cache<Id, Arc<Vec<String>>>);
+pub(super) struct Known(Cache<Id, Arc<Links>>);
 
 impl Default for Known {
     fn default() -> Self {
-        let weight = |_: &Id, targets: &Arc<Vec<String>>| {
-            let octets: usize = targets.iter().map(|one| one.len() + 64).sum();
+        let weight = |_: &Id, links: &Arc<Links>| {
+            let octets: usize = links.targets.iter().map(|one| one.len() + 64).sum();
             u32::try_from(octets + 64).unwrap_or(u32::MAX)
         };
         Self(Cache::builder().max_capacity(REMEMBERED).weigher(weight).build())
@@ -85,13 +109,13 @@ impl Default for Known {
 }
 
 impl Known {
-    pub(super) fn of(&self, message: Id) -> Option<Arc<Vec<String>>> {
+    pub(super) fn of(&self, message: Id) -> Option<Arc<Links>> {
         self.0.get(&message)
     }
 
-    pub(super) fn remember(&self, message: Id, targets: Vec<String>) -> Arc<Vec<String>> {
-        let targets = Arc::new(targets);
-        self.0.insert(message, Arc::clone(&targets));
-        targets
+    pub(super) fn remember(&self, message: Id, links: Links) -> Arc<Links> {
+        let links = Arc::new(links);
+        self.0.insert(message, Arc::clone(&links));
+        links
     }
 }

@@ -20,11 +20,11 @@ use store::{Clock, Db, Id, Result, Tx};
 use tokio::time::sleep;
 
 pub use counts::{Count, Counts, Dimension, Figures, Range, figures};
-pub use links::keep;
+pub use links::{Source, keep};
 pub use record::{Engaged, of_message};
 
 use self::journal::{Entry, Journal};
-use self::links::Known;
+use self::links::{Known, Links};
 use crate::token::{self, About, Purpose};
 
 /// What comes within this time is written together.
@@ -41,6 +41,19 @@ pub struct Request {
     pub ip: IpAddr,
     /// ISO 3166 code of the country that the address is in, where that is known.
     pub country: Option<String>,
+}
+
+/// What becomes of whoever follows a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Leads {
+    To(String),
+    /// There, but it is told and not led to: a test costs its sender nothing and nobody receives it, so its links are good for
+    /// nothing but to hide behind our name where they lead.
+    AsTest(String),
+    /// Nowhere any more: who sent it is suspended.
+    Stopped,
+    /// The token is nobody's or too old, or its message forgotten.
+    Nowhere,
 }
 
 /// Why nobody can be led on.
@@ -84,30 +97,41 @@ impl Tracking {
         Ok(())
     }
 
-    /// Where the link of this token leads, and notes that it was followed; none for a token that nobody made, that is too old,
-    /// or whose message is forgotten.
-    pub async fn clicked(&self, text: &str, request: &Request) -> Result<Option<String>, LinkError> {
+    /// Where the link of this token leads, and notes that it was followed.
+    pub async fn clicked(&self, text: &str, request: &Request) -> Result<Leads, LinkError> {
         let key = self.0.accounts.signing_key().await?;
         let Some((about, link)) = token::read_click(&key, text, self.0.clock.now()) else {
-            return Ok(None);
+            return Ok(Leads::Nowhere);
         };
-        let target = self.target(about.message, link).await?;
-        if target.is_some() {
-            self.note(about, Some(link), request);
+        let Some(links) = self.links(about.message).await? else {
+            return Ok(Leads::Nowhere);
+        };
+        let Some(target) = links.targets.get(usize::from(link)).cloned() else {
+            return Ok(Leads::Nowhere);
+        };
+        if let Some(account) = links.account
+            && self.0.accounts.is_suspended(account).await?
+        {
+            return Ok(Leads::Stopped);
         }
-        Ok(target)
+        self.note(about, Some(link), request);
+        Ok(if links.test {
+            Leads::AsTest(target)
+        } else {
+            Leads::To(target)
+        })
     }
 
-    async fn target(&self, message: Id, link: u16) -> Result<Option<String>> {
+    async fn links(&self, message: Id) -> Result<Option<Arc<Links>>> {
         let known = match self.0.known.of(message) {
             None => {
                 let read = move |tx: &mut Tx<'_>| links::read(tx, message);
                 let stored = self.0.db.peek("look where a link leads", read).await?;
-                stored.map(|targets| self.0.known.remember(message, targets))
+                stored.map(|links| self.0.known.remember(message, links))
             }
             known => known,
         };
-        Ok(known.and_then(|targets| targets.get(usize::from(link)).cloned()))
+        Ok(known)
     }
 
     fn note(&self, about: About, link: Option<u16>, request: &Request) {
@@ -175,7 +199,7 @@ pub fn forget(tx: &mut Tx<'_>, message: Id) -> Result<()> {
     record::forget(tx, message)
 }
 
-/// Forgets what was kept for the messages before `oldest`, and counters and links that are older than any link counts: at most
+/// Forgets what was kept for the messages before `oldest`, of which none is there any more, and counters and links that are older than any link counts: at most
 /// `limit` rows of each.
 pub fn prune(tx: &mut Tx<'_>, oldest: Time, now: Time, limit: u32) -> Result<u64> {
     let expired = now.minus(Duration::from_hours(24 * Purpose::Click.days().unsigned_abs()));

@@ -83,7 +83,10 @@ fn targets(tx: &mut Tx<'_>, news: &[News]) -> Result<HashMap<Id, Vec<String>>> {
     for ((message, _), entries) in news {
         let followed = entries.keys().any(|entry| entry.link.is_some());
         if followed && !targets.contains_key(message) {
-            targets.insert(*message, links::read(tx, *message)?.unwrap_or_default());
+            targets.insert(
+                *message,
+                links::read(tx, *message)?.map_or_else(Vec::new, |links| links.targets),
+            );
         }
     }
     Ok(targets)

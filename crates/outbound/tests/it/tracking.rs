@@ -6,7 +6,7 @@ use mail::time::Time;
 use outbound::Outbound;
 use outbound::route::Route;
 use outbound::token::{self, About, Purpose};
-use outbound::tracking::{self, Count, Engaged, Figures, Range, Request, Tracking};
+use outbound::tracking::{self, Count, Engaged, Figures, Leads, Range, Request, Source, Tracking};
 use serde_json::{Value, json};
 use store::{Clock, Hand, Id, both_engines, events};
 
@@ -63,11 +63,13 @@ impl Reader {
     }
 
     async fn keep(&self, targets: &[&str]) -> Vec<u16> {
-        let (message, targets) = (
-            self.message,
-            targets.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        );
-        let keep = move |tx: &mut store::Tx<'_>| tracking::keep(tx, message, &targets);
+        let of = Source {
+            message: self.message,
+            account: self.world.principal.account,
+            test: false,
+        };
+        let targets: Vec<_> = targets.iter().map(ToString::to_string).collect();
+        let keep = move |tx: &mut store::Tx<'_>| tracking::keep(tx, &of, &targets);
         self.world.test.db.write("keep", keep).await.unwrap()
     }
 
@@ -81,7 +83,10 @@ impl Reader {
     async fn click(&self, ordinal: u32, link: u16, request: &Request) -> Option<String> {
         let key = self.world.accounts.signing_key().await.unwrap();
         let token = token::make_click(&key, self.about(ordinal), link, self.clock.now()).unwrap();
-        self.tracking.clicked(&token, request).await.unwrap()
+        match self.tracking.clicked(&token, request).await.unwrap() {
+            Leads::To(target) => Some(target),
+            _ => None,
+        }
     }
 
     async fn open(&self, ordinal: u32, request: &Request) {
@@ -197,7 +202,7 @@ both_engines! {
         for paths in &seen {
             for (path, target) in paths.iter().zip(["https://shop.example/?a=1&b=2", "http://shop.example/b#c"]) {
                 let token = path.strip_prefix("c/").unwrap();
-                assert_eq!(tracking.clicked(token, &request(FIREFOX)).await.unwrap().as_deref(), Some(target));
+                assert_eq!(tracking.clicked(token, &request(FIREFOX)).await.unwrap(), Leads::To(target.to_owned()));
             }
         }
         let plain = format!("X-Posthouse-Track: none\r\n{fields}\r\n{html}");
@@ -216,13 +221,13 @@ both_engines! {
         }
         assert_eq!(reader.click(1, 4, &person).await, None);
         for token in ["", "x", "https://evil.example/", &"a".repeat(52), &"a".repeat(10_000)] {
-            assert_eq!(reader.tracking.clicked(token, &person).await.unwrap(), None, "{token}");
+            assert_eq!(reader.tracking.clicked(token, &person).await.unwrap(), Leads::Nowhere, "{token}");
             reader.tracking.opened(token, &person).await.unwrap();
         }
         let key = reader.world.accounts.signing_key().await.unwrap();
         let nobodys = About { message: Id::from_bytes([9; 16]), ordinal: 0 };
         let token = token::make_click(&key, nobodys, 0, reader.clock.now()).unwrap();
-        assert_eq!(reader.tracking.clicked(&token, &person).await.unwrap(), None);
+        assert_eq!(reader.tracking.clicked(&token, &person).await.unwrap(), Leads::Nowhere);
         let token = token::make(&key, Purpose::Open, nobodys, reader.clock.now()).unwrap();
         reader.tracking.opened(&token, &person).await.unwrap();
         assert_eq!(reader.told().await.len(), 4);

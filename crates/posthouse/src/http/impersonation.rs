@@ -12,12 +12,13 @@ use super::error::{ApiError, ApiResult};
 
 /// All that may be asked for, by GET: what an account's people see, without the content of messages, and without what
 /// is about how they sign in. A new operation is shut until it stands here.
-const OPEN: [&str; 23] = [
+const OPEN: [&str; 24] = [
     "/account",
     "/account/announcements",
     "/account/credits",
     "/account/limits",
     "/account/retention",
+    "/account/tracking",
     "/domains",
     "/domains/{id}",
     "/domains/{id}/zone",

@@ -8,7 +8,8 @@ use std::time::Duration;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use outbound::tracking::Request;
+use minijinja::context;
+use outbound::tracking::{Leads, Request};
 use tokio::time::timeout;
 
 use super::Public;
@@ -60,7 +61,7 @@ pub async fn opened(
     (in_common(), own, PICTURE.as_slice()).into_response()
 }
 
-/// Leads on to the stored target; an address that nobody made leads nowhere.
+/// Leads on to the stored target; an address that nobody made leads nowhere, one of a suspended account nowhere any more.
 pub async fn clicked(
     State(public): State<Public>,
     visit: Visit,
@@ -70,11 +71,16 @@ pub async fn clicked(
 ) -> Response {
     let request = request(&public, &client, &method, &headers);
     let answer = match timeout(PATIENCE, public.parts.tracking.clicked(&token, &request)).await {
-        Ok(Ok(Some(target))) => match location(&target) {
+        Ok(Ok(Leads::To(target))) => match location(&target) {
             Some(target) => (StatusCode::FOUND, [(header::LOCATION, target)]).into_response(),
             None => public.message(StatusCode::NOT_FOUND, &visit, "link"),
         },
-        Ok(Ok(None)) => public.message(StatusCode::NOT_FOUND, &visit, "link"),
+        Ok(Ok(Leads::AsTest(target))) => {
+            let values = context! { which => "link_of_a_test", quoted => target };
+            public.answer(StatusCode::OK, "message.html", &visit, values)
+        }
+        Ok(Ok(Leads::Stopped)) => public.message(StatusCode::GONE, &visit, "link_stopped"),
+        Ok(Ok(Leads::Nowhere)) => public.message(StatusCode::NOT_FOUND, &visit, "link"),
         Ok(Err(error)) => {
             tracing::error!(%error, "it was not found where a link leads");
             public.message(StatusCode::SERVICE_UNAVAILABLE, &visit, "busy")

@@ -131,6 +131,35 @@ both_engines! {
         until(&server, &id, ALICE, (false, false));
     }
 
+    fn what_readers_did_is_known_as_long_as_their_message(engine) {
+        let sink = Sink::start();
+        let mut server = Posthouse::on(engine).route_to(&sink).moving_clock().start();
+        server.create_account(ALICE);
+        let alice = signed_in(&server, ALICE);
+        alice.request("PUT", RETENTION, Some(&json!({"content_days": 1, "message_days": 200}))).expect(200);
+        let id = send(&alice, ALICE, &json!({"html": "<p>Hello</p>", "track": {"opens": true, "clicks": false}}));
+        delivered(&alice, &id);
+        server.pass(Duration::from_mins(10));
+        let copy = sink.wait_for_recipient("zoe@example.net").text();
+        let begin = copy.find("/t/o/").unwrap();
+        let path: String = copy[begin..].chars().take_while(|sign| *sign != '"').collect();
+        let mut reader = server.http();
+        reader.headers.push(("user-agent".to_owned(), "Mozilla/5.0 (X11; Linux x86_64; rv:121.0) Gecko/20100101 Firefox/121.0".to_owned()));
+        reader.get(&path).expect(200);
+        let opens = |http: &Http| http.get(&format!("/api/v1/messages/{id}")).expect(200).json()["recipients"][0]["opens"].clone();
+        eventually("the opening is noted", || (opens(&alice) == 1).then_some(()));
+        // Far longer than this installation keeps messages for who did not choose.
+        after(&mut server, DAY * 120);
+        until(&server, &id, ALICE, (true, false));
+        let alice = signed_in(&server, ALICE);
+        // A message that is gone shows that the look for what is old is over.
+        let witness = send(&alice, ALICE, &json!({}));
+        delivered(&alice, &witness);
+        after(&mut server, DAY * 2);
+        until(&server, &witness, ALICE, (true, false));
+        assert_eq!(opens(&signed_in(&server, ALICE)), 1);
+    }
+
     fn who_decides_and_within_which_bounds(engine) {
         let mut server = Posthouse::on(engine).moving_clock().set("storage.content_at_most", "\"5d\"").start();
         server.create_account(ALICE);

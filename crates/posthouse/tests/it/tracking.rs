@@ -8,7 +8,8 @@ use crate::both_engines;
 use crate::dkim::{add_domain, judged_by_dkimpy};
 use crate::harness::dns::Dns;
 use crate::harness::http::{Answer, Http};
-use crate::harness::{Engine, Posthouse, Receiver, Sink, eventually};
+use crate::harness::server::signal;
+use crate::harness::{Engine, PASSWORD, Posthouse, Receiver, Sink, eventually};
 
 const ALICE: &str = "alice@example.com";
 const BOB: &str = "bob@example.net";
@@ -216,6 +217,20 @@ both_engines! {
         let until = server.now().rfc3339();
         let figures = http.get(&format!("/api/v1/tracking?until={until}")).expect(200).json();
         assert_eq!(figures["countries"][0]["name"], "FR");
+        // The operator puts a newer file in its place, which a first time is none.
+        std::fs::write(&file, "half a download").unwrap();
+        signal(server.pid(), "HUP");
+        server.wait_for_log("the changed database of addresses is not used");
+        let opened_in = |count: usize| {
+            server.pass(Duration::from_mins(1));
+            reader(&server, "Mozilla/5.0 (Windows NT 10.0; rv:121.0) Gecko/20100101 Firefox/121.0").get(&path).expect(200);
+            events(&http, "opened", count)[count - 1]["data"]["country"].clone()
+        };
+        assert_eq!(opened_in(2), "FR");
+        std::fs::write(&file, everything_is_in("DE")).unwrap();
+        signal(server.pid(), "HUP");
+        server.wait_for_log("database of addresses loaded");
+        assert_eq!(opened_in(3), "DE");
     }
 
     fn links_have_a_name_of_their_senders_domain_once_it_leads_here_and_nothing_else_is_there(engine) {
@@ -288,6 +303,106 @@ both_engines! {
         }
         http.get(&format!("/t/c/{}", token.to_uppercase())).expect(302);
         http.get(&format!("/t/o/{token}")).expect(200);
+    }
+
+    fn what_account_and_domain_do_not_allow_is_not_tracked_whoever_asks(engine) {
+        let sink = Sink::start();
+        let (server, http) = server(engine, &sink);
+        server.cli(&["domain", "add", "shop.example", "--account", ALICE], "");
+        http.request("PATCH", "/api/v1/streams/transactional", Some(&json!({"track_opens": true, "track_clicks": true}))).expect(200);
+        let mut n = 0;
+        let mut tracked = |from: &str, fields: &str| {
+            n += 1;
+            let to = format!("r{n}@example.net");
+            let message = format!(
+                "From: {from}\r\nTo: {to}\r\nSubject: Hello\r\nMIME-Version: 1.0\r\n{fields}Content-Type: text/html; charset=utf-8\r\n\
+                 Content-Transfer-Encoding: 8bit\r\n\r\n{HTML}"
+            );
+            server.signed_in(ALICE).submit(ALICE, &[&to], message.as_bytes()).expect("250");
+            let copy = String::from_utf8(sink.wait_for_recipient(&to).body().to_vec()).unwrap();
+            let paths = paths(&copy);
+            if paths.is_empty() {
+                assert_eq!(copy, HTML);
+            }
+            let of = |kind: &str| paths.iter().filter(|path| path.starts_with(kind)).count();
+            (of("/t/o/"), of("/t/c/"))
+        };
+        const BOTH: &str = "X-Posthouse-Track: opens, clicks\r\n";
+        let info = "info@shop.example";
+        assert_eq!(tracked(info, ""), (1, 3));
+        // The message says less than its stream.
+        assert_eq!(tracked(info, "X-Posthouse-Track: clicks\r\n"), (0, 3));
+        // The domain takes away, from its own mail only.
+        let domains = http.get("/api/v1/domains").expect(200).json();
+        let path = format!("/api/v1/domains/{}", domains["items"][0]["id"].as_str().unwrap());
+        assert_eq!(http.get(&path).expect(200).json()["tracking"], json!({"opens": true, "clicks": true}));
+        let switched = http.request("PUT", &format!("{path}/tracking"), Some(&json!({"opens": false, "clicks": true}))).expect(200).json();
+        assert_eq!(switched["tracking"], json!({"opens": false, "clicks": true}));
+        assert_eq!(tracked(info, BOTH), (0, 3));
+        assert_eq!(tracked(info, "X-Posthouse-Track: opens\r\n"), (0, 0));
+        assert_eq!(tracked(ALICE, BOTH), (1, 3));
+        // A domain that is not verified speaks for a single address all the same.
+        let pending = http.post("/api/v1/domains", &json!({"name": "example.com"})).expect(201).json();
+        let its = format!("/api/v1/domains/{}/tracking", pending["id"].as_str().unwrap());
+        http.request("PUT", &its, Some(&json!({"opens": false, "clicks": false}))).expect(200);
+        assert_eq!(tracked(ALICE, BOTH), (0, 0));
+        http.request("PUT", &its, Some(&json!({"opens": true, "clicks": true}))).expect(200);
+        assert_eq!(tracked(ALICE, BOTH), (1, 3));
+        // The account takes all away.
+        const ACCOUNT: &str = "/api/v1/account/tracking";
+        assert_eq!(http.get(ACCOUNT).expect(200).json(), json!({"allowed": true}));
+        http.request("PUT", ACCOUNT, Some(&json!({"allowed": false}))).expect(200);
+        assert_eq!(http.get(ACCOUNT).expect(200).json(), json!({"allowed": false}));
+        assert_eq!(tracked(ALICE, BOTH), (0, 0));
+        assert_eq!(tracked(info, ""), (0, 0));
+        http.request("PUT", ACCOUNT, Some(&json!({"allowed": true}))).expect(200);
+        assert_eq!(tracked(info, ""), (0, 3));
+        http.request("PUT", ACCOUNT, Some(&json!({"allowed": "yes"}))).expect(400);
+        let log = http.get("/api/v1/account/audit").expect(200).text;
+        for line in ["tracking.switched", "domain.tracking", "opens off, clicks as messages and streams say"] {
+            assert!(log.contains(line), "{line}: {log}");
+        }
+        // Another account finds neither switch.
+        server.create_account(BOB);
+        let mut bob = server.http();
+        bob.sign_in(BOB, PASSWORD);
+        bob.request("PUT", &format!("{path}/tracking"), Some(&json!({"opens": true, "clicks": true}))).expect(404);
+    }
+
+    fn the_links_of_a_suspended_account_lead_on_no_more_and_those_of_a_test_never(engine) {
+        let sink = Sink::start();
+        let (server, http) = server(engine, &sink);
+        let submit = |to: &str, fields: &str| {
+            let message = format!(
+                "From: {ALICE}\r\nTo: {to}\r\nSubject: Hello\r\nMIME-Version: 1.0\r\nX-Posthouse-Track: clicks\r\n{fields}\
+                 Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{HTML}"
+            );
+            server.signed_in(ALICE).submit(ALICE, &[to], message.as_bytes()).expect("250");
+        };
+        submit(BOB, "");
+        let link = paths(&sink.wait_for_recipient(BOB).text()).remove(0);
+        let person = reader(&server, "Mozilla/5.0 (X11; Linux x86_64; rv:121.0) Gecko/20100101 Firefox/121.0");
+        person.get(&link).expect(302);
+        server.cli(&["account", "suspend", ALICE, "--reason", "phishing"], "");
+        server.pass(Duration::from_secs(2));
+        let stopped = person.get(&link).expect(410);
+        is_discreet(&stopped);
+        assert_eq!(stopped.header("location"), None);
+        assert!(stopped.text.contains("does not lead on any more") && !stopped.text.contains("shop.example"), "{}", stopped.text);
+        server.cli(&["account", "resume", ALICE], "");
+        server.pass(Duration::from_secs(2));
+        assert_eq!(person.get(&link).expect(302).header("location"), Some(TARGETS[0]));
+        submit(CAROL, "X-Posthouse-Sandbox: on\r\n");
+        let kept = eventually("the test is in the inbox", || {
+            let page = http.get("/api/v1/inbox").expect(200).json();
+            page["items"].as_array().unwrap().first().map(|one| one["id"].as_str().unwrap().to_owned())
+        });
+        let copy = http.get(&format!("/api/v1/inbox/{kept}/source")).expect(200).text;
+        let link = paths(&copy).remove(0);
+        let shown = person.get(&link).expect(200);
+        is_discreet(&shown);
+        assert_eq!(shown.header("location"), None);
+        assert!(shown.text.contains("<code>https://shop.example/offer?id=7&amp;x=y#top</code>"), "{}", shown.text);
     }
 
     fn a_link_that_nobody_made_leads_nowhere_and_its_picture_comes_all_the_same(engine) {

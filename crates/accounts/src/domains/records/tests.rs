@@ -241,7 +241,7 @@ fn spf_and_dmarc_are_recommended_not_required() {
     assert!(
         with("example.com", &[])
             .iter()
-            .all(|r| r.required == r.purpose.as_str().starts_with("dkim"))
+            .all(|r| r.verifies == r.purpose.as_str().starts_with("dkim"))
     );
 }
 

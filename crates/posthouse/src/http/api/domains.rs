@@ -1,7 +1,8 @@
 //! Sending domains and the DNS records that vouch for them.
 
 use accounts::Scope;
-use accounts::domains::{Record, SendingDomain, Stage, zone};
+use accounts::domains::{Purpose, Record, SendingDomain, Stage, zone};
+use accounts::tracking::MayTrack;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -23,6 +24,7 @@ pub fn routes() -> OpenApiRouter<Parts> {
         .routes(routes!(list, add))
         .routes(routes!(read, remove))
         .routes(routes!(check))
+        .routes(routes!(switch_tracking))
         .routes(routes!(renew_keys))
         .routes(routes!(zone_file))
 }
@@ -52,8 +54,16 @@ struct DomainView {
     missing_since: Option<String>,
     #[schema(format = DateTime)]
     created_at: String,
+    tracking: DomainTracking,
     /// What to publish, and what was found in its place.
     records: Vec<RecordView>,
+}
+
+/// What may be tracked of mail from a domain. What is false is not tracked, whatever messages and streams say.
+#[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
+struct DomainTracking {
+    opens: bool,
+    clicks: bool,
 }
 
 /// Whether the account may send from a domain.
@@ -92,6 +102,16 @@ enum RecordStage {
     Leaving,
 }
 
+/// How much a record is needed.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum RecordNeed {
+    /// One of the records that say so is enough to verify the domain, whichever it is.
+    OneOf,
+    Recommended,
+    Optional,
+}
+
 /// One DNS record to publish.
 #[derive(Serialize, ToSchema)]
 #[schema(as = DomainRecord)]
@@ -108,8 +128,7 @@ struct RecordView {
     #[schema(example = "ph2611r._domainkey.shop.example")]
     name: String,
     value: String,
-    /// One of the required records is enough to verify the domain.
-    required: bool,
+    need: RecordNeed,
     /// What the last check found under the name.
     found: Vec<String>,
     /// Null until the first check.
@@ -122,7 +141,6 @@ struct RecordView {
 
 impl From<Record> for RecordView {
     fn from(record: Record) -> Self {
-        use accounts::domains::Purpose;
         Self {
             purpose: match record.purpose {
                 Purpose::DkimRsa => RecordPurpose::DkimRsa,
@@ -146,7 +164,13 @@ impl From<Record> for RecordView {
             },
             name: record.name,
             value: record.value,
-            required: record.required,
+            need: if record.verifies {
+                RecordNeed::OneOf
+            } else if record.purpose == Purpose::Bimi {
+                RecordNeed::Optional
+            } else {
+                RecordNeed::Recommended
+            },
             found: record.found,
             ok: record.ok,
             problem: record.problem,
@@ -170,6 +194,10 @@ impl From<SendingDomain> for DomainView {
             resolver: domain.resolver,
             missing_since: domain.missing_since.map(mail::time::Time::rfc3339),
             created_at: domain.created_at.rfc3339(),
+            tracking: DomainTracking {
+                opens: domain.may_track.opens,
+                clicks: domain.may_track.clicks,
+            },
             records: domain.records.into_iter().map(RecordView::from).collect(),
         }
     }
@@ -312,6 +340,39 @@ async fn check(
             })?
             .into(),
     ))
+}
+
+/// Say what may be tracked of mail from a domain
+///
+/// It counts for messages with a From of this very domain that are accepted from now on, whether or not the domain is verified. Where the
+/// account does not allow tracking, nothing is tracked all the same.
+#[utoipa::path(
+    put, path = "/domains/{id}/tracking", tag = "domains", operation_id = "switchDomainTracking",
+    params(("id" = String, Path, description = "The domain")), request_body = DomainTracking,
+    responses(
+        (status = 200, description = "The domain after the change", body = DomainView),
+        (status = 404, description = "The account has none of this id", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("key" = ["domains"]), ("session" = [])),
+)]
+async fn switch_tracking(
+    State(parts): State<Parts>,
+    caller: Caller,
+    Named(domain): Named<String>,
+    Body(asked): Body<DomainTracking>,
+) -> ApiResult<Json<DomainView>> {
+    caller.needs(Scope::Domains)?;
+    let domain = id(&domain, "domain")?;
+    let may = MayTrack {
+        opens: asked.opens,
+        clicks: asked.clicks,
+    };
+    let switched = parts
+        .accounts
+        .switch_domain_tracking(caller.account_id(), domain, may, &caller.by())
+        .await?;
+    tracing::info!(%domain, account = %caller.account_id(), "tracking of a domain switched");
+    Ok(Json(switched.into()))
 }
 
 /// Make new keys for a domain

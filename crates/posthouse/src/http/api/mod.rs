@@ -1,6 +1,7 @@
 //! The API, version 1: one file a group of operations, and the OpenAPI text that describes them.
 
 mod account;
+mod account_tracking;
 mod accounts;
 mod announcements;
 mod attempts;
@@ -128,6 +129,7 @@ fn operations() -> OpenApiRouter<Parts> {
         .merge(live::routes())
         .merge(events::routes())
         .merge(tracking::routes())
+        .merge(account_tracking::routes())
         .merge(webhooks::routes())
         .merge(webhook_deliveries::routes())
         .merge(hooks::routes())
