@@ -16,6 +16,8 @@ mod rooms;
 mod say;
 mod send;
 mod serve;
+mod stream;
+mod suppression;
 mod table;
 mod users;
 mod voucher;
@@ -88,6 +90,12 @@ enum Command {
     /// Event hooks: list them, read one and its runs, try one out.
     #[command(subcommand)]
     Hook(hook::Action),
+    /// What the mail of an account is sorted into.
+    #[command(subcommand, alias = "streams")]
+    Stream(stream::Action),
+    /// Whom an account does not write to.
+    #[command(subcommand, alias = "suppressions")]
+    Suppression(suppression::Action),
     /// What waits for delivery: list it, try it now, give it up, let a destination rest.
     #[command(subcommand)]
     Queue(queue::Action),
@@ -157,6 +165,8 @@ impl Command {
             | Self::Queue(_)
             | Self::Credential(_)
             | Self::Domain(_)
+            | Self::Stream(_)
+            | Self::Suppression(_)
             | Self::Voucher(_) => true,
             Self::Hook(action) => action.needs_a_database(),
             Self::Account(action) => !matches!(action, account::Action::Create(_)),
@@ -212,6 +222,12 @@ fn execute(common: &Common, command: Command) -> Result<ExitCode, Failure> {
         Command::Voucher(action) => with_rooms(common, async |_, rooms| voucher::run(rooms, action).await)?,
         Command::Dkim(action) => with_rooms(common, async |_, rooms| dkim::run(rooms, action).await)?,
         Command::Domain(action) => with_rooms(common, async |_, rooms| domain::run(rooms, action).await)?,
+        Command::Stream(action) => with_rooms(common, async |_, rooms| stream::run(rooms, action).await)?,
+        Command::Suppression(action) => {
+            with_rooms(common, async |config, rooms| {
+                suppression::run(config, rooms, action).await
+            })?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,5 +4,6 @@ mod accounts;
 mod backup;
 mod check;
 mod hook;
+mod lists;
 mod queue;
 mod send;
