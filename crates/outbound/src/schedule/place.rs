@@ -128,7 +128,7 @@ impl Core {
                         Err(domain) => match state.look_up_later(&domain, part, now) {
                             Ok(true) => lookups.push(domain),
                             Ok(false) => {}
-                            Err(wait) => waits.push(wait),
+                            Err(wait) => waits.push(*wait),
                         },
                     }
                 }
@@ -269,12 +269,12 @@ impl State {
     }
 
     /// Keeps a job until its domain's lane is known; true when nobody is asking yet.
-    fn look_up_later(&mut self, domain: &Domain, job: Job, now: Time) -> Result<bool, (Job, Wait)> {
+    fn look_up_later(&mut self, domain: &Domain, job: Job, now: Time) -> Result<bool, Box<(Job, Wait)>> {
         let waiting = self.looking_up.entry(domain.clone()).or_default();
         if waiting.iter().map(|job| job.recipients.len()).sum::<usize>() >= LOOK_UP_QUEUE {
             let until = now.plus(Duration::from_mins(1));
             let reason = format!("waiting: the servers for {domain} are being looked up");
-            return Err((job, Wait { until, reason }));
+            return Err(Box::new((job, Wait { until, reason })));
         }
         waiting.push(job);
         Ok(waiting.len() == 1)

@@ -22,7 +22,7 @@ use crate::harness::{Act, Engine, PASSWORD, Posthouse, Sink, Smtp, Verb, eventua
 const ALICE: &str = "alice@example.com";
 const SESSIONS: usize = 6;
 /// How long a run is where nobody asks for a longer one.
-const SECONDS: u64 = 8;
+const SECONDS: u64 = 5;
 /// One message in so many goes to nobody.
 const BOUNCES: usize = 40;
 /// A client whose server is away waits so long.
@@ -361,11 +361,11 @@ both_engines! {
             })
             .collect();
         let mut chamber = Chamber { server, sink, disk, load, dice: Dice(seed), faults: Faults::default(), clock: (0, 0) };
-        let mut seen = Seen::default();
+        let mut receiver = Seen::default();
         let begun = Instant::now();
         while begun.elapsed().as_secs() < seconds {
             chamber.one_fault();
-            seen.take(&chamber.sink);
+            receiver.take(&chamber.sink);
         }
         let load = Arc::clone(&chamber.load);
         load.over.store(true, Ordering::SeqCst);
@@ -374,16 +374,16 @@ both_engines! {
         }
         chamber.relent();
         let accepted = load.accepted.lock().unwrap().clone();
-        let mut missing = seen.missing(&accepted);
+        let mut missing = receiver.missing(&accepted);
         while missing > 0 {
             missing = eventually(&format!("{missing} of {} settle (seed {seed})", accepted.len()), || {
-                seen.take(&chamber.sink);
-                let left = seen.missing(&accepted);
+                receiver.take(&chamber.sink);
+                let left = receiver.missing(&accepted);
                 (left < missing).then_some(left)
             });
         }
         chamber.server.stop();
-        seen.take(&chamber.sink);
+        receiver.take(&chamber.sink);
         let books = books(&chamber.server.database());
         assert_eq!(books.balance, books.granted - books.used, "{books:?} (seed {seed})");
         assert_eq!(books.used, books.recipients, "{books:?} (seed {seed})");
@@ -395,7 +395,7 @@ both_engines! {
             accepted.len(),
             accepted.len() - bounced,
             load.refused.load(Ordering::SeqCst),
-            seen.doubled(),
+            receiver.doubled(),
         );
     }
 }
