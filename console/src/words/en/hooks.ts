@@ -3,7 +3,7 @@ export const hooks = {
   hooks: {
     title: "Event hooks",
     intro:
-      "Scripts and rules that have a say in what you send: refuse, discard, tag, change headers, route to a stream.",
+      "Scripts and rules that have a say in what you send: refuse, discard, tag, change headers, add a footer, route to a stream.",
     introAll: "Hooks of the operator. They are asked for every account, before its own.",
     help: "Functions and examples",
     ofAccount: "This account",

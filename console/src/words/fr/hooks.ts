@@ -6,7 +6,7 @@ export const hooks: Shape<typeof english> = {
   hooks: {
     title: "Règles et scripts",
     intro:
-      "Des scripts et des règles qui ont leur mot à dire sur vos envois : refuser, jeter, étiqueter, changer des en-têtes, choisir un flux.",
+      "Des scripts et des règles qui ont leur mot à dire sur vos envois : refuser, jeter, étiqueter, changer des en-têtes, ajouter un pied de page, choisir un flux.",
     introAll: "Ceux de l’exploitant. Ils sont consultés pour chaque compte, avant les siens.",
     help: "Fonctions et exemples",
     ofAccount: "Ce compte",
