@@ -242,20 +242,32 @@ pub fn advance(tx: &mut Tx<'_>, consumer: &str, to: Cursor) -> Result<()> {
 /// Forgets events from before `before`, at most `limit` in one go; returns how many. The newest event always stays,
 /// so that a sequence number is never given twice.
 pub fn prune(tx: &mut Tx<'_>, before: Time, limit: i64) -> Result<u64> {
-    tx.execute(
-        // Only the oldest are looked at: `at` has no index, and the log grows in its order.
-        "DELETE FROM events WHERE seq IN (SELECT seq FROM (SELECT seq, at FROM events ORDER BY seq LIMIT $2) oldest \
-         WHERE at < $1 AND seq < (SELECT max(seq) FROM events))",
-        &[before.into(), limit.into()],
-    )
+    // Only the oldest are looked at: `at` has no index, and the log grows in the order of its key.
+    let sql = match tx.engine() {
+        Engine::Sqlite => {
+            "DELETE FROM events WHERE seq IN (SELECT seq FROM (SELECT seq, at FROM events ORDER BY seq LIMIT $2) oldest \
+             WHERE at < $1 AND seq < (SELECT max(seq) FROM events))"
+        }
+        // The key begins with the transaction: by its second column alone everything would be read.
+        Engine::Postgres => {
+            "DELETE FROM events WHERE (tx, seq) IN (SELECT tx, seq FROM \
+             (SELECT tx, seq, at FROM events ORDER BY tx, seq LIMIT $2) oldest WHERE at < $1 AND (tx, seq) < \
+             (SELECT tx, seq FROM events ORDER BY tx DESC, seq DESC LIMIT 1))"
+        }
+    };
+    tx.execute(sql, &[before.into(), limit.into()])
 }
 
 /// Forgets what happened to one message, but for the newest event of all: see [`prune`].
 pub fn forget(tx: &mut Tx<'_>, message: Id) -> Result<()> {
-    tx.run(
-        "DELETE FROM events WHERE message = $1 AND seq < (SELECT max(seq) FROM events)",
-        &[message.into()],
-    )
+    let sql = match tx.engine() {
+        Engine::Sqlite => "DELETE FROM events WHERE message = $1 AND seq < (SELECT max(seq) FROM events)",
+        Engine::Postgres => {
+            "DELETE FROM events WHERE message = $1 AND (tx, seq) < \
+             (SELECT tx, seq FROM events ORDER BY tx DESC, seq DESC LIMIT 1)"
+        }
+    };
+    tx.run(sql, &[message.into()])
 }
 
 fn logged(row: &Row) -> Result<Logged> {
