@@ -2,6 +2,7 @@
 
 mod clock;
 mod flood;
+mod history;
 mod message;
 mod meter;
 mod relay;
@@ -33,6 +34,8 @@ enum Command {
     Flood(flood::Options),
     /// Measures how a flood of refused sign-ins slows signed-in mail
     Siege(siege::Options),
+    /// Measures how quickly lists and searches are answered over many months of mail
+    History(history::Options),
     /// Measures relays between a source and a sink and writes a table
     Run(run::Options),
 }
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Command::Sink(options) => on_one_thread(sink::command(options)),
         Command::Flood(options) => on_one_thread(flood::command(options)),
         Command::Siege(options) => siege::command(&options),
+        Command::History(options) => history::command(&options),
         Command::Run(options) => run::command(&options),
     };
     match done {

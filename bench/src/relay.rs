@@ -102,7 +102,7 @@ impl Drop for Relay {
 }
 
 /// Runs a command to its end; its output is part of the error.
-fn run(command: &mut Command, stdin: &str) -> io::Result<String> {
+pub fn run(command: &mut Command, stdin: &str) -> io::Result<String> {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -123,7 +123,7 @@ fn run(command: &mut Command, stdin: &str) -> io::Result<String> {
     )))
 }
 
-fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> io::Result<T> {
+pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> io::Result<T> {
     let deadline = Instant::now() + Duration::from_secs(30);
     while Instant::now() < deadline {
         if let Some(found) = ask() {
@@ -192,7 +192,7 @@ fn posthouse(place: &Place, database: Option<&str>) -> io::Result<Relay> {
     Ok(relay)
 }
 
-fn listening(log: &Path, listener: &str) -> Option<SocketAddr> {
+pub fn listening(log: &Path, listener: &str) -> Option<SocketAddr> {
     let text = fs::read_to_string(log).ok()?;
     let lines = text
         .lines()
