@@ -24,6 +24,9 @@ const TARGETS: [&str; 3] = [
     "https://shop.example/c",
 ];
 
+const BOTH: &str = "X-Posthouse-Track: opens, clicks\r\n";
+const ACCOUNT: &str = "/api/v1/account/tracking";
+
 /// Nobody keeps the answer, lists it, or tells others where it was.
 #[track_caller]
 fn is_discreet(answer: &Answer) {
@@ -327,7 +330,6 @@ both_engines! {
             let of = |kind: &str| paths.iter().filter(|path| path.starts_with(kind)).count();
             (of("/t/o/"), of("/t/c/"))
         };
-        const BOTH: &str = "X-Posthouse-Track: opens, clicks\r\n";
         let info = "info@shop.example";
         assert_eq!(tracked(info, ""), (1, 3));
         // The message says less than its stream.
@@ -349,7 +351,6 @@ both_engines! {
         http.request("PUT", &its, Some(&json!({"opens": true, "clicks": true}))).expect(200);
         assert_eq!(tracked(ALICE, BOTH), (1, 3));
         // The account takes all away.
-        const ACCOUNT: &str = "/api/v1/account/tracking";
         assert_eq!(http.get(ACCOUNT).expect(200).json(), json!({"allowed": true}));
         http.request("PUT", ACCOUNT, Some(&json!({"allowed": false}))).expect(200);
         assert_eq!(http.get(ACCOUNT).expect(200).json(), json!({"allowed": false}));
