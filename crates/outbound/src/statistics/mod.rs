@@ -75,8 +75,8 @@ pub async fn keep(db: Db, clock: store::Clock, stop: impl Future<Output = ()>) {
         let now = clock.now();
         if !more && tidied.is_none_or(|at| now.since(at) >= TIDY_EVERY) {
             tidied = Some(now);
-            if let Err(error) = forget(&db, now.day() - KEPT_DAYS).await {
-                tracing::debug!(%error, "old counters were not removed");
+            if let Err(error) = tidy(&db, now.day()).await {
+                tracing::debug!(%error, "old counters were not tidied");
             }
         }
         let pause = if more { Duration::ZERO } else { EVERY };
@@ -203,6 +203,18 @@ fn add(grown: &mut Grown, account: Id, told: &Told, author: Option<&str>) {
 
 fn domain_of(address: &str) -> Option<&str> {
     address.rsplit_once('@').map(|(_, domain)| domain)
+}
+
+/// Folds the days that ended lately, and removes those that were kept long enough. Idempotent.
+pub async fn tidy(db: &Db, today: i64) -> Result<()> {
+    // What happens at the end of a day is counted a moment later, on another clock perhaps.
+    for day in [today - 2, today - 1] {
+        while db
+            .write("fold the counters of a day", move |tx| table::fold(tx, day))
+            .await?
+        {}
+    }
+    forget(db, today - KEPT_DAYS).await
 }
 
 async fn forget(db: &Db, before: i64) -> Result<()> {

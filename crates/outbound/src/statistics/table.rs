@@ -1,14 +1,15 @@
 //! The counters: grown by many at once, read by a range of days.
 
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use store::{Id, Result, Tx};
 
 use super::Key;
 
-/// Names that a dimension of one account has on one day; what comes beyond is counted together.
-const MOST_NAMES: usize = 30;
+/// Names that a dimension of one account has on a day that is not over; what comes beyond is counted together.
+const MOST_NAMES: i64 = 1_000;
+/// Names that stay of a day that is over, those with most; the others are counted together.
+pub(super) const KEPT_NAMES: usize = 30;
 /// What all names beyond are counted as. No stream and no domain is called so.
 pub const OTHER: &str = "*";
 
@@ -70,49 +71,123 @@ pub struct Item {
 
 /// Grows the counters.
 pub(super) fn grow(tx: &mut Tx<'_>, grown: &[(Key, u64)]) -> Result<()> {
-    let mut known: HashMap<(Id, By, i64), HashSet<String>> = HashMap::new();
+    let mut known: HashMap<(Id, By, i64), Names> = HashMap::new();
     for (key, many) in grown {
         let mut name = key.name.as_str();
         if matches!(key.by, By::Domain | By::Provider) {
             let place = (key.account, key.by, key.day);
-            let known = match known.entry(place) {
-                Entry::Occupied(there) => there.into_mut(),
-                Entry::Vacant(unknown) => unknown.insert(names(tx, place)?),
-            };
-            if !known.contains(name) {
-                if known.len() >= MOST_NAMES {
-                    name = OTHER;
-                } else {
-                    known.insert(name.to_owned());
-                }
+            if !known.entry(place).or_default().has_room_for(tx, place, name)? {
+                name = OTHER;
             }
         }
-        tx.run(
-            "INSERT INTO statistics (account, dimension, day, name, kind, class, seen) VALUES ($1, $2, $3, $4, $5, $6, $7) \
-             ON CONFLICT (account, dimension, day, name, kind, class) DO UPDATE SET seen = statistics.seen + excluded.seen",
-            &[
-                key.account.into(),
-                key.by.as_str().into(),
-                key.day.into(),
-                name.into(),
-                key.kind.into(),
-                (&key.class).into(),
-                (*many as i64).into(),
-            ],
-        )?;
+        let place = (key.account, key.by.as_str(), key.day);
+        grow_one(tx, place, (name, key.kind, &key.class), *many as i64)?;
     }
     Ok(())
 }
 
-fn names(tx: &mut Tx<'_>, (account, by, day): (Id, By, i64)) -> Result<HashSet<String>> {
-    let rows = tx.query(
-        "SELECT DISTINCT name FROM statistics WHERE account = $1 AND dimension = $2 AND day = $3",
-        &[account.into(), by.as_str().into(), day.into()],
-    )?;
-    rows.iter().map(|row| row.text(0)).collect()
+fn grow_one(
+    tx: &mut Tx<'_>,
+    (account, dimension, day): (Id, &str, i64),
+    (name, kind, class): (&str, &str, &str),
+    many: i64,
+) -> Result<()> {
+    tx.run(
+        "INSERT INTO statistics (account, dimension, day, name, kind, class, seen) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+         ON CONFLICT (account, dimension, day, name, kind, class) DO UPDATE SET seen = statistics.seen + excluded.seen",
+        &[
+            account.into(),
+            dimension.into(),
+            day.into(),
+            name.into(),
+            kind.into(),
+            class.into(),
+            many.into(),
+        ],
+    )
 }
 
-/// What was counted of an account in these days: each day with something in it, or each name, those with most first.
+/// The names of one day, as far as they were looked at.
+#[derive(Default)]
+struct Names {
+    known: HashSet<String>,
+    /// How many there are, once somebody had to know.
+    there: Option<i64>,
+}
+
+impl Names {
+    /// Whether a name is counted by itself: because it has been so far, or because there is room for one more.
+    fn has_room_for(
+        &mut self,
+        tx: &mut Tx<'_>,
+        (account, by, day): (Id, By, i64),
+        name: &str,
+    ) -> Result<bool> {
+        if self.known.contains(name) {
+            return Ok(true);
+        }
+        let place = [account.into(), by.as_str().into(), day.into(), name.into()];
+        let counted = tx.query_opt(
+            "SELECT 1 FROM statistics WHERE account = $1 AND dimension = $2 AND day = $3 AND name = $4 LIMIT 1",
+            &place,
+        )?;
+        if counted.is_none() {
+            let there = if let Some(there) = self.there {
+                there
+            } else {
+                let row = tx.query_opt(
+                    "SELECT COUNT(DISTINCT name) FROM statistics WHERE account = $1 AND dimension = $2 AND day = $3",
+                    &place[..3],
+                )?;
+                row.map_or(Ok(0), |row| row.int(0))?
+            };
+            let fits = there < MOST_NAMES;
+            self.there = Some(there + i64::from(fits));
+            if !fits {
+                return Ok(false);
+            }
+        }
+        self.known.insert(name.to_owned());
+        Ok(true)
+    }
+}
+
+/// Leaves of a day that is over the names with most, and counts the others together; true where there may be more to do.
+pub(super) fn fold(tx: &mut Tx<'_>, day: i64) -> Result<bool> {
+    let crowded = tx.query_opt(
+        "SELECT account, dimension FROM statistics WHERE day = $1 AND dimension IN ('domain', 'provider') AND name <> $2 \
+         GROUP BY account, dimension HAVING COUNT(DISTINCT name) > $3 ORDER BY account, dimension LIMIT 1",
+        &[day.into(), OTHER.into(), (KEPT_NAMES as i64).into()],
+    )?;
+    let Some(row) = crowded else { return Ok(false) };
+    let (account, dimension) = (row.id(0)?, row.text(1)?);
+    let place = (account, dimension.as_str(), day);
+    let names = tx.query(
+        "SELECT name FROM statistics WHERE account = $1 AND dimension = $2 AND day = $3 AND name <> $4 \
+         GROUP BY name ORDER BY SUM(seen) DESC, name",
+        &[account.into(), place.1.into(), day.into(), OTHER.into()],
+    )?;
+    for row in names.iter().skip(KEPT_NAMES) {
+        let name = row.text(0)?;
+        let key = [account.into(), place.1.into(), day.into(), name.as_str().into()];
+        let counters = tx.query(
+            "SELECT kind, class, seen FROM statistics WHERE account = $1 AND dimension = $2 AND day = $3 AND name = $4",
+            &key,
+        )?;
+        for counter in &counters {
+            let (kind, class) = (counter.text(0)?, counter.text(1)?);
+            grow_one(tx, place, (OTHER, &kind, &class), counter.int(2)?)?;
+        }
+        tx.run(
+            "DELETE FROM statistics WHERE account = $1 AND dimension = $2 AND day = $3 AND name = $4",
+            &key,
+        )?;
+    }
+    Ok(true)
+}
+
+/// What was counted of an account in these days: each day with something in it; or the names with most, and after them all others
+/// together.
 pub fn read(tx: &mut Tx<'_>, account: Id, by: By, days: Range) -> Result<Vec<Item>> {
     let what = if by == By::Day { "day" } else { "name" };
     let rows = tx.query(
@@ -152,7 +227,31 @@ pub fn read(tx: &mut Tx<'_>, account: Id, by: By, days: Range) -> Result<Vec<Ite
             (item.name.as_deref() == Some(OTHER), std::cmp::Reverse(seen))
         });
     }
+    if matches!(by, By::Domain | By::Provider) {
+        gather(&mut items);
+    }
     Ok(items)
+}
+
+/// Counts what stands behind the first names together.
+fn gather(items: &mut Vec<Item>) {
+    if items.len() <= KEPT_NAMES {
+        return;
+    }
+    let mut others = Counts::default();
+    for item in items.drain(KEPT_NAMES..) {
+        for (kind, many) in item.counts.kinds {
+            *others.kinds.entry(kind).or_default() += many;
+        }
+        for (class, many) in item.counts.bounces {
+            *others.bounces.entry(class).or_default() += many;
+        }
+    }
+    items.push(Item {
+        day: None,
+        name: Some(OTHER.to_owned()),
+        counts: others,
+    });
 }
 
 /// Removes up to `limit` counters of days before this one.

@@ -14,6 +14,7 @@ mod recovery;
 mod reports;
 mod route;
 mod sink;
+mod statistics;
 mod suppressions;
 mod tracking;
 mod world;

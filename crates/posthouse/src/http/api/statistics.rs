@@ -98,7 +98,7 @@ struct Statistics {
     #[schema(format = Date, example = "2026-11-30")]
     to: String,
     by: Dimension,
-    /// Every day in order; or every name, those with most first and last `*`: all beyond the first 30 domains or providers of a day.
+    /// Every day in order; or every name, those with most first and last `*`: all but the 30 domains or providers with most.
     items: Vec<StatisticsItem>,
     total: StatisticsCounts,
 }

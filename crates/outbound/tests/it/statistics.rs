@@ -1,0 +1,47 @@
+//! The names with most are shown, whenever in the day they came.
+
+use outbound::Outbound;
+use outbound::route::Route;
+use outbound::statistics::{self, By, Range};
+use store::both_engines;
+use store::events::{self, Event};
+
+use crate::world::World;
+
+both_engines! {
+    async fn the_providers_with_most_are_told_and_the_others_together(test: TestDb) {
+        let world = World::new(test).await;
+        let outbound = Outbound::idle(world.parts(&Route::Capture));
+        let (message, account) = (world.accept(&outbound, &["b@there.example"]).await.id, world.principal.account);
+        let now = world.clock.now();
+        // Forty providers, and the last that are heard of take the most mail.
+        world.test.db.write("deliver", move |tx| {
+            for n in 1..=40 {
+                let data = format!("{{\"host\":\"mx.p{n}.example\"}}");
+                for _ in 0..n {
+                    let event = Event { at: now, account, message: Some(message), ordinal: Some(0), kind: "delivered", data: &data };
+                    events::append(tx, &event)?;
+                }
+            }
+            Ok(())
+        })
+        .await
+        .unwrap();
+        while statistics::count(&world.test.db).await.unwrap() {}
+        let today = now.day();
+        let told = async || {
+            let days = Range { from: today, to: today };
+            let items = outbound.statistics(account, By::Provider, days).await.unwrap();
+            let one = |item: &statistics::Item| (item.name.clone().unwrap(), item.counts.kinds["delivered"]);
+            items.iter().map(one).collect::<Vec<_>>()
+        };
+        let before = told().await;
+        assert_eq!((before.len(), &before[0], &before[29]), (31, &("p40.example".to_owned(), 40), &("p11.example".to_owned(), 11)));
+        assert_eq!(before[30], ("*".to_owned(), (1..=10).sum()), "the last one is all the others");
+        // When the day is over the others are counted together for good.
+        statistics::tidy(&world.test.db, today + 1).await.unwrap();
+        assert_eq!(told().await, before);
+        let names = "SELECT COUNT(DISTINCT name) FROM statistics WHERE dimension = 'provider'";
+        assert_eq!(world.count(names).await, 31);
+    }
+}
