@@ -1,5 +1,6 @@
 //! Measures Posthouse beside its peers: a load generator, a sink, and the runner that puts a relay between them.
 
+mod api;
 mod clock;
 mod flood;
 mod history;
@@ -11,6 +12,7 @@ mod siege;
 mod sink;
 mod source;
 mod table;
+mod webhooks;
 mod wire;
 
 use std::process::ExitCode;
@@ -28,6 +30,8 @@ struct Arguments {
 enum Command {
     /// Sends mail over many sessions and prints what was accepted, as JSON
     Source(source::Options),
+    /// Sends mail by the API in batches and prints what was accepted, as JSON
+    Batch(api::Options),
     /// Takes all mail as fast as it can; a connection to the control port gets the counts, as JSON
     Sink(sink::Options),
     /// Guesses passwords from many networks until its input ends, and prints how that was answered, as JSON
@@ -36,6 +40,8 @@ enum Command {
     Siege(siege::Options),
     /// Measures how quickly lists and searches are answered over many months of mail
     History(history::Options),
+    /// Measures how fast webhooks tell of mail while it is delivered
+    Webhooks(webhooks::Options),
     /// Measures relays between a source and a sink and writes a table
     Run(run::Options),
 }
@@ -43,10 +49,12 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Source(options) => on_one_thread(source::command(options)),
+        Command::Batch(options) => api::command(&options),
         Command::Sink(options) => on_one_thread(sink::command(options)),
         Command::Flood(options) => on_one_thread(flood::command(options)),
         Command::Siege(options) => siege::command(&options),
         Command::History(options) => history::command(&options),
+        Command::Webhooks(options) => webhooks::command(&options),
         Command::Run(options) => run::command(&options),
     };
     match done {

@@ -45,6 +45,8 @@ pub struct Relay {
     pub address: SocketAddr,
     /// Takes mail with AUTH under TLS, where the relay has that.
     pub submissions: Option<SocketAddr>,
+    /// Where its API is, where it has one.
+    pub api: Option<SocketAddr>,
     /// The processes whose trees are the relay.
     pub roots: Vec<u32>,
     children: Vec<Child>,
@@ -78,6 +80,7 @@ impl Relay {
         Self {
             address,
             submissions: None,
+            api: None,
             roots: Vec::new(),
             children: Vec::new(),
             stop: Vec::new(),
@@ -148,7 +151,8 @@ fn posthouse(place: &Place, database: Option<&str>) -> io::Result<Relay> {
          smtp.submissions = [\"127.0.0.1:0\"]\n\
          smtp.inbound = []\n\
          delivery.route = \"smtp://{}\"\n\
-         log.format = \"json\"\n",
+         log.format = \"json\"\n\
+         webhooks.allow_private = true\n",
         place.work.join("data").display(),
         place.sink
     );
@@ -189,6 +193,7 @@ fn posthouse(place: &Place, database: Option<&str>) -> io::Result<Relay> {
     relay.children.push(child);
     relay.address = wait_for("Posthouse listens", || listening(&log, "submission"))?;
     relay.submissions = Some(wait_for("Posthouse listens", || listening(&log, "submissions"))?);
+    relay.api = Some(wait_for("Posthouse listens", || listening(&log, "http"))?);
     Ok(relay)
 }
 

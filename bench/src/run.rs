@@ -59,9 +59,19 @@ pub struct Workload {
     pub recipients: u64,
     pub source: &'static [&'static str],
     pub dkim: bool,
-    /// AUTH under TLS instead of the credential of the address range.
-    pub signs_in: bool,
+    pub by: By,
     pub relays: &'static [Kind],
+}
+
+/// How the load comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// SMTP with the credential of the address range.
+    Address,
+    /// SMTP with AUTH under TLS.
+    SignIn,
+    /// The API, in batches.
+    Api,
 }
 
 const WITH_PEERS: &[Kind] = &[Kind::Nothing, Kind::Posthouse, Kind::Postfix];
@@ -74,7 +84,7 @@ const WORKLOADS: &[Workload] = &[
         recipients: 1,
         source: &["--size", "4096"],
         dkim: false,
-        signs_in: false,
+        by: By::Address,
         relays: WITH_PEERS,
     },
     Workload {
@@ -84,7 +94,7 @@ const WORKLOADS: &[Workload] = &[
         recipients: 1,
         source: &["--size", "4096"],
         dkim: true,
-        signs_in: false,
+        by: By::Address,
         relays: &[Kind::Posthouse, Kind::Postfix],
     },
     Workload {
@@ -94,7 +104,7 @@ const WORKLOADS: &[Workload] = &[
         recipients: 1,
         source: &["--size", "65536"],
         dkim: false,
-        signs_in: false,
+        by: By::Address,
         relays: WITH_PEERS,
     },
     Workload {
@@ -104,7 +114,7 @@ const WORKLOADS: &[Workload] = &[
         recipients: 1,
         source: &["--size", "65536"],
         dkim: true,
-        signs_in: false,
+        by: By::Address,
         relays: &[Kind::Posthouse, Kind::Postfix],
     },
     Workload {
@@ -114,7 +124,7 @@ const WORKLOADS: &[Workload] = &[
         recipients: 1,
         source: &["--size", "4096", "--per-connection", "10"],
         dkim: false,
-        signs_in: true,
+        by: By::SignIn,
         relays: &[Kind::Posthouse],
     },
     Workload {
@@ -124,7 +134,7 @@ const WORKLOADS: &[Workload] = &[
         recipients: 1,
         source: &["--size", "4096", "--per-connection", "1"],
         dkim: false,
-        signs_in: false,
+        by: By::Address,
         relays: WITH_PEERS,
     },
     Workload {
@@ -134,8 +144,66 @@ const WORKLOADS: &[Workload] = &[
         recipients: 10,
         source: &["--size", "4096", "--recipients", "10", "--domains", "10"],
         dkim: false,
-        signs_in: false,
+        by: By::Address,
         relays: WITH_PEERS,
+    },
+    Workload {
+        name: "100k-dkim",
+        says: "100 KB x 2,000, DKIM signed",
+        messages: 2_000,
+        recipients: 1,
+        source: &["--size", "100000"],
+        dkim: true,
+        by: By::Address,
+        relays: &[Kind::Posthouse, Kind::Postfix],
+    },
+    Workload {
+        name: "auth-tls-each",
+        says: "4 KiB x 5,000, AUTH and TLS 1.3 for each message, full handshakes",
+        messages: 5_000,
+        recipients: 1,
+        source: &["--size", "4096", "--per-connection", "1"],
+        dkim: false,
+        by: By::SignIn,
+        relays: &[Kind::Posthouse],
+    },
+    Workload {
+        name: "html",
+        says: "30 KiB of HTML x 5,000, as it came",
+        messages: 5_000,
+        recipients: 1,
+        source: &["--size", "30720", "--html", "--header", "X-Posthouse-Track: off"],
+        dkim: false,
+        by: By::Address,
+        relays: &[Kind::Posthouse],
+    },
+    Workload {
+        name: "html-links",
+        says: "the same with opens and clicks tracked and a link to unsubscribe",
+        messages: 5_000,
+        recipients: 1,
+        source: &[
+            "--size",
+            "30720",
+            "--html",
+            "--header",
+            "X-Posthouse-Track: opens, clicks",
+            "--header",
+            "X-Posthouse-Unsubscribe: on",
+        ],
+        dkim: false,
+        by: By::Address,
+        relays: &[Kind::Posthouse],
+    },
+    Workload {
+        name: "batch",
+        says: "4 KiB x 20,000 by the API in batches of 500, four requests at a time; latency is that of a batch",
+        messages: 20_000,
+        recipients: 1,
+        source: &["--size", "4096"],
+        dkim: false,
+        by: By::Api,
+        relays: &[Kind::Posthouse],
     },
     Workload {
         name: "postgres",
@@ -144,7 +212,7 @@ const WORKLOADS: &[Workload] = &[
         recipients: 1,
         source: &["--size", "4096"],
         dkim: false,
-        signs_in: false,
+        by: By::Address,
         relays: &[Kind::PosthousePostgres],
     },
 ];
@@ -248,14 +316,14 @@ impl SinkProcess {
         }
     }
 
-    fn counts(&self) -> io::Result<Counts> {
+    pub fn counts(&self) -> io::Result<Counts> {
         let mut text = String::new();
         TcpStream::connect(self.control)?.read_to_string(&mut text)?;
         serde_json::from_str(&text).map_err(io::Error::other)
     }
 
     /// Waits until that many recipients were served, or nothing moved for half a minute.
-    fn wait_for(&self, recipients: u64) -> io::Result<Counts> {
+    pub fn wait_for(&self, recipients: u64) -> io::Result<Counts> {
         let mut moved = Instant::now();
         let mut before = 0;
         loop {
@@ -346,22 +414,22 @@ fn trouble(workload: &Workload, kind: Kind, sent: &Sent, warm_up: u64, after: &C
 }
 
 pub fn source(workload: &Workload, relay: &Relay, first: u64, messages: u64) -> io::Result<Sent> {
+    let nowhere = || io::Error::other("the relay does not take mail in this way");
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg("source").args(workload.source);
+    let (verb, server) = match workload.by {
+        By::Address => ("source", relay.address),
+        By::SignIn => ("source", relay.submissions.ok_or_else(nowhere)?),
+        By::Api => ("batch", relay.api.ok_or_else(nowhere)?),
+    };
+    command.arg(verb).args(workload.source);
     command.args(["--first", &first.to_string(), "--messages", &messages.to_string()]);
-    if let (true, Some(submissions)) = (workload.signs_in, relay.submissions) {
-        command.args([
-            "--tls",
-            "implicit",
-            "--user",
-            relay::USER,
-            "--password",
-            relay::PASSWORD,
-        ]);
-        command.arg(submissions.to_string());
-    } else {
-        command.arg(relay.address.to_string());
+    if workload.by == By::SignIn {
+        command.args(["--tls", "implicit", "--user", relay::USER]);
+        command.args(["--password", relay::PASSWORD]);
     }
-    let output = command.stderr(Stdio::inherit()).output()?;
+    let output = command
+        .arg(server.to_string())
+        .stderr(Stdio::inherit())
+        .output()?;
     serde_json::from_slice(&output.stdout).map_err(io::Error::other)
 }

@@ -11,7 +11,7 @@ use crate::clock;
 use crate::flood::Answered;
 use crate::meter;
 use crate::relay::{Kind, Place, Relay};
-use crate::run::{SinkProcess, Workload, source};
+use crate::run::{By, SinkProcess, Workload, source};
 
 /// Signed-in mail: a new connection with TLS and AUTH for every ten messages.
 const MAIL: Workload = Workload {
@@ -21,7 +21,7 @@ const MAIL: Workload = Workload {
     recipients: 1,
     source: &["--size", "4096", "--per-connection", "10"],
     dkim: false,
-    signs_in: true,
+    by: By::SignIn,
     relays: &[Kind::Posthouse],
 };
 

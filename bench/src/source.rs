@@ -37,6 +37,12 @@ pub struct Options {
     /// Octets a message, headers included
     #[arg(long, default_value_t = 4096)]
     pub size: usize,
+    /// An HTML newsletter with a link in each paragraph instead of plain text
+    #[arg(long)]
+    pub html: bool,
+    /// A header field of each message, such as "X-Posthouse-Track: clicks"
+    #[arg(long)]
+    pub header: Vec<String>,
     /// Sessions at the same time
     #[arg(long, default_value_t = 50)]
     pub sessions: usize,
@@ -63,7 +69,7 @@ pub struct Options {
 }
 
 /// What the source saw.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Sent {
     pub accepted: u64,
     pub refused: u64,
@@ -99,7 +105,7 @@ pub async fn command(options: Options) -> io::Result<()> {
 
 async fn run(options: Options) -> Sent {
     let load = Rc::new(Load {
-        template: Template::new(&options.from, options.size),
+        template: Template::new(&options.from, options.size, options.html, &options.header),
         connector: connector(),
         next: Cell::new(options.first),
         accepted: Cell::new(0),
@@ -116,26 +122,34 @@ async fn run(options: Options) -> Sent {
         sessions.spawn_local(async move { load.session().await });
     }
     sessions.await;
-    let ended = clock::now();
-    let mut latencies = load.latencies.take();
-    latencies.sort_unstable();
-    let at = |share: f64| {
-        let place = (latencies.len() as f64 * share) as usize;
-        latencies
-            .get(place.min(latencies.len().saturating_sub(1)))
-            .copied()
-            .map_or(0, u64::from)
-    };
     Sent {
         accepted: load.accepted.get(),
         refused: load.refused.get(),
         broken_connections: load.broken.get(),
-        started,
-        ended,
-        latency_p50: at(0.5),
-        latency_p99: at(0.99),
-        latency_max: at(1.0),
         first_trouble: load.trouble.take(),
+        ..Sent::timed(started, clock::now(), load.latencies.take())
+    }
+}
+
+impl Sent {
+    /// With the latencies of what was sent, in microseconds.
+    pub fn timed(started: u64, ended: u64, mut latencies: Vec<u32>) -> Self {
+        latencies.sort_unstable();
+        let at = |share: f64| {
+            let place = (latencies.len() as f64 * share) as usize;
+            latencies
+                .get(place.min(latencies.len().saturating_sub(1)))
+                .copied()
+                .map_or(0, u64::from)
+        };
+        Self {
+            started,
+            ended,
+            latency_p50: at(0.5),
+            latency_p99: at(0.99),
+            latency_max: at(1.0),
+            ..Self::default()
+        }
     }
 }
 
