@@ -60,11 +60,12 @@ impl Api {
     /// The answer, and the cookie that came with it.
     fn ask(&self, path: &str, body: &Value) -> io::Result<(Value, Option<String>)> {
         let request = self.agent.post(format!("{}{path}", self.base));
-        let request = request.header("Origin", &self.base).header("Cookie", &self.cookie);
+        let request = request
+            .header("Origin", &self.base)
+            .header("Cookie", &self.cookie);
         let mut answer = request.send_json(body).map_err(io::Error::other)?;
         let cookie = answer.headers().get("set-cookie");
-        let cookie = cookie
-            .and_then(|cookie| cookie.to_str().ok()?.split(';').next().map(str::to_owned));
+        let cookie = cookie.and_then(|cookie| cookie.to_str().ok()?.split(';').next().map(str::to_owned));
         let status = answer.status();
         let text = answer.body_mut().read_to_string().map_err(io::Error::other)?;
         if !status.is_success() {

@@ -12,6 +12,7 @@ mod siege;
 mod sink;
 mod source;
 mod table;
+mod waiting;
 mod webhooks;
 mod wire;
 
@@ -42,6 +43,8 @@ enum Command {
     History(history::Options),
     /// Measures how fast webhooks tell of mail while it is delivered
     Webhooks(webhooks::Options),
+    /// Measures a queue of a million: starting over it, and new mail beside it
+    Waiting(waiting::Options),
     /// Measures relays between a source and a sink and writes a table
     Run(run::Options),
 }
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Command::Siege(options) => siege::command(&options),
         Command::History(options) => history::command(&options),
         Command::Webhooks(options) => webhooks::command(&options),
+        Command::Waiting(options) => waiting::command(&options),
         Command::Run(options) => run::command(&options),
     };
     match done {

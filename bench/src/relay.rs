@@ -59,6 +59,8 @@ pub struct Place<'a> {
     pub sources: &'a Path,
     pub work: &'a Path,
     pub sink: SocketAddr,
+    /// Settings that say where mail goes, instead of the sink as a smarthost.
+    pub route: Option<&'a str>,
     pub dkim: bool,
 }
 
@@ -85,6 +87,18 @@ impl Relay {
             children: Vec::new(),
             stop: Vec::new(),
         }
+    }
+}
+
+impl Relay {
+    /// Ends it as a power cut would.
+    pub fn kill(&mut self) -> io::Result<()> {
+        for child in &mut self.children {
+            child.kill()?;
+            child.wait()?;
+        }
+        self.children.clear();
+        Ok(())
     }
 }
 
@@ -143,6 +157,8 @@ fn free_port() -> io::Result<u16> {
 
 fn posthouse(place: &Place, database: Option<&str>) -> io::Result<Relay> {
     let config = place.work.join("posthouse.toml");
+    let smarthost = format!("delivery.route = \"smtp://{}\"", place.sink);
+    let route = place.route.unwrap_or(&smarthost);
     let mut text = format!(
         "server.hostname = \"relay.example\"\n\
          server.data_dir = \"{}\"\n\
@@ -150,11 +166,10 @@ fn posthouse(place: &Place, database: Option<&str>) -> io::Result<Relay> {
          smtp.submission = [\"127.0.0.1:0\"]\n\
          smtp.submissions = [\"127.0.0.1:0\"]\n\
          smtp.inbound = []\n\
-         delivery.route = \"smtp://{}\"\n\
+         {route}\n\
          log.format = \"json\"\n\
          webhooks.allow_private = true\n",
         place.work.join("data").display(),
-        place.sink
     );
     if let Some(url) = database {
         text.extend(["database.url = \"", url, "\"\n"]);
@@ -180,6 +195,12 @@ fn posthouse(place: &Place, database: Option<&str>) -> io::Result<Relay> {
     if place.dkim {
         cli(&["domain", "add", DOMAIN, "--account", USER], "")?;
     }
+    serve(place)
+}
+
+/// Starts the server over what is in the work directory.
+pub fn serve(place: &Place) -> io::Result<Relay> {
+    let config = place.work.join("posthouse.toml");
     let log = place.work.join("log");
     let child = Command::new(place.posthouse)
         .args(["serve", "--config"])

@@ -298,8 +298,12 @@ pub struct SinkProcess {
 
 impl SinkProcess {
     pub fn start() -> io::Result<Self> {
+        Self::on("127.0.0.1:0")
+    }
+
+    pub fn on(address: &str) -> io::Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
-            .arg("sink")
+            .args(["sink", "--listen", address])
             .stdout(Stdio::piped())
             .spawn()?;
         let mut line = String::new();
@@ -355,6 +359,7 @@ fn measure(options: &Options, workload: &Workload, kind: Kind) -> io::Result<Fig
         sources: &std::path::absolute(&options.sources)?,
         work: &work,
         sink: sink.mail,
+        route: None,
         dkim: workload.dkim,
     };
     let relay = Relay::start(kind, &place)?;

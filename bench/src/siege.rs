@@ -101,6 +101,7 @@ fn measure(options: &Options, rate: Option<u32>) -> io::Result<Seen> {
         sources: &std::path::absolute(".")?,
         work: &work,
         sink: sink.mail,
+        route: None,
         dkim: false,
     };
     let relay = Relay::start(Kind::Posthouse, &place)?;

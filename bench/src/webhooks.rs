@@ -3,7 +3,6 @@
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -75,6 +74,7 @@ fn measure(options: &Options, webhooks: u64, out: &mut impl io::Write) -> io::Re
         sources: &std::path::absolute(".")?,
         work: &work,
         sink: sink.mail,
+        route: None,
         dkim: false,
     };
     let relay = Relay::start(Kind::Posthouse, &place)?;
@@ -130,10 +130,9 @@ fn receive(told: Arc<AtomicU64>) -> io::Result<SocketAddr> {
         let sessions = LocalSet::new();
         sessions.block_on(&runtime, async {
             let listener = TcpListener::from_std(listener)?;
-            let told = Rc::new(told);
             loop {
                 let (stream, _) = listener.accept().await?;
-                tokio::task::spawn_local(session(stream, Rc::clone(&told)));
+                tokio::task::spawn_local(session(stream, Arc::clone(&told)));
             }
             #[expect(unreachable_code, reason = "says what the block's errors are")]
             io::Result::Ok(())
@@ -142,7 +141,7 @@ fn receive(told: Arc<AtomicU64>) -> io::Result<SocketAddr> {
     Ok(address)
 }
 
-async fn session(mut stream: TcpStream, told: Rc<Arc<AtomicU64>>) -> io::Result<()> {
+async fn session(mut stream: TcpStream, told: Arc<AtomicU64>) -> io::Result<()> {
     let mut read = Vec::new();
     loop {
         while let Some(head) = memmem::find(&read, b"\r\n\r\n") {

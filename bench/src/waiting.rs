@@ -1,0 +1,169 @@
+//! A queue that waits: what a start over it takes, and whether new mail to a healthy domain feels it.
+
+use std::io::{self, Write as _};
+use std::net::{SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::thread;
+
+use clap::Args;
+use tokio::time::Instant;
+
+use crate::clock;
+use crate::meter::{self, MemoryWatch};
+use crate::relay::{self, Kind, Place, Relay};
+use crate::run::{By, SinkProcess, Workload, source};
+
+/// All but the first of these domains have nobody who listens.
+const DOMAINS: &str = "10000";
+const BACKLOG: Workload = Workload {
+    name: "backlog",
+    says: "1 KiB, 1 recipient, 10,000 domains",
+    messages: 0,
+    recipients: 1,
+    source: &["--size", "1024", "--domains", DOMAINS],
+    dkim: false,
+    by: By::Address,
+    relays: &[Kind::Posthouse],
+};
+const HEALTHY: Workload = Workload {
+    name: "healthy",
+    says: "4 KiB, 1 recipient, one domain that takes it",
+    source: &["--size", "4096"],
+    ..BACKLOG
+};
+
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// The posthouse binary, a release build
+    #[arg(long, default_value = "target/release/posthouse")]
+    posthouse: PathBuf,
+    /// Where the relay keeps its files: on the disk that is meant
+    #[arg(long, default_value = "target/bench")]
+    work: PathBuf,
+    /// Messages that wait
+    #[arg(long, default_value_t = 1_000_000)]
+    waiting: u64,
+    /// Messages to the healthy domain a measurement
+    #[arg(long, default_value_t = 20_000)]
+    messages: u64,
+}
+
+/// Mail to the healthy domain.
+struct Seen {
+    accepted_per_second: f64,
+    end_to_end_per_second: f64,
+}
+
+pub fn command(options: &Options) -> io::Result<()> {
+    // Port 25 of every domain is a port of this machine: the healthy one's at 127.0.0.2, where the sink is.
+    let sink = SinkProcess::on("127.0.0.2:0")?;
+    let resolver = resolve()?;
+    let route = format!(
+        "delivery.route = \"mx\"\ndelivery.resolver = [\"{resolver}\"]\ndelivery.port = {}\ndelivery.allow_private = true",
+        sink.mail.port()
+    );
+    let work = std::path::absolute(options.work.join("relay"))?;
+    let place = Place {
+        posthouse: &std::path::absolute(&options.posthouse)?,
+        sources: &std::path::absolute(".")?,
+        work: &work,
+        sink: sink.mail,
+        route: Some(&route),
+        dkim: false,
+    };
+    let mut out = io::stdout();
+    writeln!(
+        out,
+        "{} messages wait for {DOMAINS} domains of which one takes mail, on {}; load average {} before the start.",
+        options.waiting,
+        meter::machine()?,
+        meter::load()
+    )?;
+    let mut relay = Relay::start(Kind::Posthouse, &place)?;
+    let mut first = 0;
+    healthy(options, &relay, &sink, &mut first)?;
+    let alone = healthy(options, &relay, &sink, &mut first)?;
+    let sent = source(&BACKLOG, &relay, first, options.waiting)?;
+    first += options.waiting;
+    writeln!(
+        out,
+        "- filled at {:.0} accepted/s; {} accepted",
+        sent.accepted as f64 / clock::seconds(sent.started, sent.ended),
+        sent.accepted
+    )?;
+
+    relay.kill()?;
+    let started = Instant::now();
+    relay = relay::serve(&place)?;
+    let listening = started.elapsed();
+    let memory = MemoryWatch::start(relay.roots.clone());
+    let before = sink.counts()?.recipients;
+    source(&HEALTHY, &relay, first, 1)?;
+    first += 1;
+    sink.wait_for(before + 1)?;
+    writeln!(
+        out,
+        "- after kill -9: listens after {:.1} s, a new message to the healthy domain arrives after {:.1} s",
+        listening.as_secs_f64(),
+        started.elapsed().as_secs_f64()
+    )?;
+    let beside = healthy(options, &relay, &sink, &mut first)?;
+    writeln!(
+        out,
+        "- mail to the healthy domain: alone {:.0} accepted/s and {:.0} end to end/s, beside the queue {:.0} and {:.0} ({:.0} % slower end to end)\n\
+         - peak memory after the start: {:.0} MiB",
+        alone.accepted_per_second,
+        alone.end_to_end_per_second,
+        beside.accepted_per_second,
+        beside.end_to_end_per_second,
+        100.0 * (1.0 - beside.end_to_end_per_second / alone.end_to_end_per_second),
+        memory.peak_mib(&relay.roots)
+    )
+}
+
+fn healthy(options: &Options, relay: &Relay, sink: &SinkProcess, first: &mut u64) -> io::Result<Seen> {
+    let before = sink.counts()?.recipients;
+    let sent = source(&HEALTHY, relay, *first, options.messages)?;
+    *first += options.messages;
+    let after = sink.wait_for(before + sent.accepted)?;
+    Ok(Seen {
+        accepted_per_second: sent.accepted as f64 / clock::seconds(sent.started, sent.ended),
+        end_to_end_per_second: sent.accepted as f64 / clock::seconds(sent.started, after.last),
+    })
+}
+
+/// A name server for which every name is a host of this machine and none has a mail exchanger.
+fn resolve() -> io::Result<SocketAddr> {
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    let address = socket.local_addr()?;
+    // Ends with the process: nothing is waited for.
+    thread::spawn(move || -> io::Result<()> {
+        let mut query = [0; 1500];
+        loop {
+            let (length, from) = socket.recv_from(&mut query)?;
+            if let Some(answer) = answer(&query[..length]) {
+                socket.send_to(&answer, from)?;
+            }
+        }
+    });
+    Ok(address)
+}
+
+/// RFC 1035, section 4.1: the question comes back, and with it one address where one was asked for.
+fn answer(query: &[u8]) -> Option<Vec<u8>> {
+    const HEAD: usize = 12;
+    let name = query.get(HEAD..)?.iter().position(|&octet| octet == 0)?;
+    let question = query.get(HEAD..HEAD + name + 5)?;
+    let asks_address = question[name + 1..] == [0, 1, 0, 1];
+    let mut answer = query[..2].to_vec();
+    // An authoritative answer, recursion wanted and available; one question, no or one answer.
+    answer.extend([0x85, 0x80, 0, 1, 0, u8::from(asks_address), 0, 0, 0, 0]);
+    answer.extend(question);
+    if asks_address {
+        let last = if question.starts_with(b"\x02d0") { 2 } else { 1 };
+        // The name of the question, an address of the Internet, an hour, four octets.
+        answer.extend([0xc0, HEAD as u8, 0, 1, 0, 1, 0, 0, 0x0e, 0x10, 0, 4]);
+        answer.extend([127, 0, 0, last]);
+    }
+    Some(answer)
+}
