@@ -20,8 +20,8 @@ use crate::smtp_credentials::{self, Active};
 use crate::state::AccountState;
 use crate::tracking::MayTrack;
 use crate::{
-    Accounts, Hook, Principal, Result, Role, Stream, Validity, Via, api_keys, domains, hooks, second_step,
-    senders, streams,
+    Accounts, AccountsError, Hook, Principal, Result, Role, Stream, Validity, Via, api_keys, domains, hooks,
+    second_step, senders, streams,
 };
 
 /// How long, in microseconds, a look at changes counts for whoever does not have to know of each at once.
@@ -372,12 +372,24 @@ impl Accounts {
         if !matches!(principal.via, Via::Credential(_) | Via::Key(_)) {
             return Ok(None);
         }
-        let view = self.view(principal.account).await?;
-        Ok(view.and_then(|view| match principal.via {
-            Via::Credential(id) => view.credentials.get(&id)?.terms.stream.clone(),
-            Via::Key(id) => view.keys.get(&id)?.clone(),
-            _ => None,
-        }))
+        // What was made a moment ago is not known here yet, and what is unknown is not unbound.
+        for fresh in [false, true] {
+            if fresh {
+                self.refresh().await?;
+            }
+            let Some(view) = self.view(principal.account).await? else {
+                continue;
+            };
+            let found = match principal.via {
+                Via::Credential(id) => view.credentials.get(&id).map(|one| one.terms.stream.clone()),
+                Via::Key(id) => view.keys.get(&id).cloned(),
+                _ => None,
+            };
+            if let Some(bound) = found {
+                return Ok(bound);
+            }
+        }
+        Err(AccountsError::NotFound("credential"))
     }
 
     async fn view(&self, account: Id) -> Result<Option<Arc<View>>> {

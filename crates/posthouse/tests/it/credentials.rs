@@ -56,6 +56,14 @@ fn only_message(http: &Http) -> Value {
     http.get(&format!("/api/v1/messages/{id}")).expect(200).json()
 }
 
+/// A client with a new API key.
+fn key(server: &Posthouse, http: &Http, wanted: &Value) -> Http {
+    let made = http.post("/api/v1/keys", wanted).expect(201).json();
+    let mut key = server.http();
+    key.bearer = made["key"].as_str().map(str::to_owned);
+    key
+}
+
 both_engines! {
     fn swaks_and_smtplib_send_with_a_named_credential(engine) {
         let sink = Sink::start();
@@ -157,6 +165,32 @@ both_engines! {
         reason(&http, "expired_credential");
         let past = json!({"name": "x", "expires_at": until.rfc3339()});
         alice(&server).post("/api/v1/smtp-credentials", &past).expect(422);
+    }
+
+    fn a_key_without_the_scope_to_send_lets_no_credential_send_more(engine) {
+        let server = Posthouse::on(engine).start();
+        server.create_account(ALICE);
+        let http = alice(&server);
+        let (id, password) = create(&http, &json!({"name": "Web shop", "networks": ["192.0.2.1/32"]}));
+        let key = key(&server, &http, &json!({"name": "k", "scopes": ["credentials"]}));
+        let path = format!("/api/v1/smtp-credentials/{id}");
+        let free = json!({"limits": {"networks": []}});
+        key.request("PATCH", &path, Some(&free)).expect(403);
+        server.smtp_from(HERE).auth_plain(ALICE, &password).expect("535 5.7.8");
+        key.request("PATCH", &path, Some(&json!({"name": "Shop"}))).expect(200);
+        http.request("PATCH", &path, Some(&free)).expect(200);
+        signed_in(&server, HERE, &password);
+    }
+
+    fn a_key_is_bound_to_its_stream_from_its_first_moment(engine) {
+        let server = Posthouse::on(engine).start();
+        server.create_account(ALICE);
+        let http = alice(&server);
+        for n in 0..5 {
+            let bound = json!({"name": format!("k{n}"), "scopes": ["credentials", "send"], "stream": "transactional"});
+            let key = key(&server, &http, &bound);
+            key.post("/api/v1/keys", &json!({"name": "m", "scopes": ["send"]})).expect(403);
+        }
     }
 
     fn recipients_beyond_the_rate_wait_and_nothing_is_lost(engine) {

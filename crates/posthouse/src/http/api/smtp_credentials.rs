@@ -214,7 +214,8 @@ struct NewLimits {
 
 /// Change an SMTP credential
 ///
-/// Its name and what it is bound to. It counts at once, for connections that are open too.
+/// Its name and what it is bound to; the latter needs the scope `send` too. It counts at once, for connections that are open
+/// too.
 #[utoipa::path(
     patch, path = "/smtp-credentials/{id}", tag = "smtp-credentials", operation_id = "changeSmtpCredential",
     params(("id" = String, Path, description = "The credential")), request_body = ChangeSmtpCredential,
@@ -233,6 +234,10 @@ async fn change(
 ) -> ApiResult<Json<CredentialView>> {
     caller.needs(Scope::Credentials)?;
     caller.needs_fresh()?;
+    if change.limits.is_some() {
+        // Whoever lets its password send more could as well make another.
+        caller.needs(Scope::Send)?;
+    }
     let credential = id(&credential, "SMTP credential")?;
     must_be_theirs(&parts, &caller, credential).await?;
     let limits = change
