@@ -165,13 +165,23 @@ fn minutes(wait: Duration) -> String {
     }
 }
 
-/// A credential has sent what it may within the hour.
-pub fn rate_reached(wait: Duration) -> Reply {
+const RATE_REACHED: &str = "The hourly limit of ";
+
+/// What may be sent within the hour is sent: by this credential, or whatever else `limit` says.
+pub fn rate_reached(limit: &str, wait: Duration) -> Reply {
     let reply = Reply::new(451, (4, 7, 1), "");
     reply.with_text(format!(
-        "The hourly limit of this credential is reached, try again in {}",
+        "{RATE_REACHED}{limit} is reached, try again in {}",
         minutes(wait)
     ))
+}
+
+/// How long [`rate_reached`] asks to wait; none for any other reply.
+pub fn rate_wait(reply: &Reply) -> Option<Duration> {
+    let said = reply.text.strip_prefix(RATE_REACHED)?;
+    let mut words = said.rsplit(' ');
+    let many = words.nth(1)?;
+    Some(Duration::from_mins(many.parse().unwrap_or(1)))
 }
 
 // What an event hook says.

@@ -169,7 +169,9 @@ impl Door {
                 }
                 Stored::Suspended => return Err(replies::ACCOUNT_SUSPENDED),
                 Stored::Limited(reached) => return Err(day_used_up(reached)),
-                Stored::TooFast(wait) => return Err(replies::rate_reached(wait)),
+                Stored::TooFast(reached) => {
+                    return Err(replies::rate_reached(reached.limit, reached.wait));
+                }
                 Stored::Stale => {
                     new = same;
                     epoch = self.refresh().await?;
@@ -510,7 +512,8 @@ impl Door {
         let places = places.map_err(|error| unavailable(&error))?;
         let to = (&self.parts.accounts, Arc::new(places));
         let copies = Copies::new((pattern, numbers), to, (new.message.id, now)).await;
-        copies.map(Some).map_err(|error| unavailable(&error))
+        let copies = copies.map_err(|error| unavailable(&error))?;
+        Ok(Some(copies.on_trial()))
     }
 }
 

@@ -35,9 +35,14 @@ pub struct Links<'a> {
 }
 
 impl<'a> Links<'a> {
-    /// None where the message has more recipients than there are numbers for.
-    pub fn of(places: &'a Places, key: &hmac::Key, about: About, now: Time) -> Option<Self> {
-        let token = token::make(key, Purpose::Unsubscribe, about, now)?;
+    /// Those that unsubscribe stand for `reader`. None where the message has more recipients than there are numbers for.
+    pub fn of(
+        places: &'a Places,
+        key: &hmac::Key,
+        (about, reader): (About, About),
+        now: Time,
+    ) -> Option<Self> {
+        let token = token::make(key, Purpose::Unsubscribe, reader, now)?;
         let mailto = places
             .mail
             .as_ref()
@@ -171,6 +176,8 @@ pub struct Copies {
     key: Arc<hmac::Key>,
     places: Arc<Places>,
     message: Id,
+    /// Nobody gets these copies: their links unsubscribe nobody and take nobody back.
+    trial: bool,
     at: Time,
 }
 
@@ -187,8 +194,15 @@ impl Copies {
             key: accounts.signing_key().await?,
             places,
             message,
+            trial: false,
             at,
         })
+    }
+
+    /// Copies that stay here, for their sender to look at: who has only them does not speak for the recipients.
+    #[must_use]
+    pub fn on_trial(self) -> Self {
+        Self { trial: true, ..self }
     }
 
     /// Where the links lead, by their numbers in a message that is stored with them.
@@ -202,7 +216,11 @@ impl Copies {
             message: self.message,
             ordinal,
         };
-        let Some(links) = Links::of(&self.places, &self.key, about, self.at) else {
+        let reader = About {
+            message: if self.trial { Id::NOBODY } else { self.message },
+            ordinal,
+        };
+        let Some(links) = Links::of(&self.places, &self.key, (about, reader), self.at) else {
             return raw.clone();
         };
         let click = |place: usize| {
@@ -236,6 +254,7 @@ mod tests {
             numbers: Arc::new([]),
             key: Arc::new(hmac::Key::new(hmac::HMAC_SHA256, b"key")),
             places: Arc::new(places),
+            trial: false,
             message: Id::from_bytes([7; 16]),
             at: NOW,
         };

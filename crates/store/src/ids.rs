@@ -19,6 +19,9 @@ pub struct Id([u8; 16]);
 pub struct NotAnId;
 
 impl Id {
+    /// Stands for nothing that was ever stored.
+    pub const NOBODY: Self = Self([0; 16]);
+
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }

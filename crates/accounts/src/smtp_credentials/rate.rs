@@ -22,10 +22,28 @@ const SANDBOX_OCTETS: Limit = Limit {
     most: 256 * 1024 * 1024,
     window: HOUR,
 };
+/// Recipients of an account within an hour that cost nothing because nothing is sent to them: suppressed, or discarded by a
+/// hook. Far more than lists that are kept have; what a script could write rows with all day long.
+const UNSENT: Limit = Limit {
+    what: "unsent",
+    most: 50_000,
+    window: HOUR,
+};
+
+/// An hourly limit that is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateReached {
+    /// Whose limit it is, to be read behind "the hourly limit of".
+    pub limit: &'static str,
+    /// Until there is room again.
+    pub wait: Duration,
+}
 
 /// What may still be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLeft {
+    /// Whose limit it is, to be read behind "the hourly limit of".
+    pub limit: &'static str,
     /// Recipients.
     pub left: u64,
     /// Until there are more again.
@@ -39,6 +57,7 @@ impl Accounts {
             account: principal.account,
             terms: Some(terms),
             sandbox: terms.sandbox,
+            unsent: 0,
         });
         if limits.is_empty() {
             return Ok(None);
@@ -49,7 +68,11 @@ impl Accounts {
             for (limit, who) in &limits {
                 let (left, wait) = limit.left(tx, who, now)?;
                 if least.is_none_or(|least| left < least.left) {
-                    least = Some(RateLeft { left, wait });
+                    least = Some(RateLeft {
+                        limit: called(limit),
+                        left,
+                        wait,
+                    });
                 }
             }
             Ok(least)
@@ -69,6 +92,8 @@ pub struct Draws<'a> {
     pub account: Id,
     pub terms: Option<&'a Terms>,
     pub sandbox: bool,
+    /// Recipients who are sent nothing.
+    pub unsent: u32,
 }
 
 /// Counts a message of so many recipients, each of so many octets, or counts nothing and says how long to wait. Belongs
@@ -78,12 +103,13 @@ pub fn charge(
     draws: Draws<'_>,
     (recipients, octets): (u64, u64),
     now: Time,
-) -> store::Result<Result<(), Duration>> {
+) -> store::Result<Result<(), RateReached>> {
     let wanted = wanted(draws, recipients, octets);
     for (place, (limit, who, many)) in wanted.iter().enumerate() {
         if let Err(wait) = limit.take(tx, who, *many, now)? {
             put_back(tx, &wanted[..place])?;
-            return Ok(Err(wait));
+            let limit = called(limit);
+            return Ok(Err(RateReached { limit, wait }));
         }
     }
     Ok(Ok(()))
@@ -122,6 +148,16 @@ fn wanted(draws: Draws<'_>, recipients: u64, octets: u64) -> Vec<(Limit, String,
     if draws.sandbox {
         let copies = octets.saturating_mul(recipients);
         wanted.push((SANDBOX_OCTETS, draws.account.to_string(), copies));
+    } else if draws.unsent > 0 {
+        wanted.push((UNSENT, draws.account.to_string(), draws.unsent.into()));
     }
     wanted
+}
+
+fn called(limit: &Limit) -> &'static str {
+    match limit.what {
+        "smtp-credential" => "this credential",
+        "unsent" => "recipients who are suppressed or discarded",
+        _ => "the sandbox",
+    }
 }

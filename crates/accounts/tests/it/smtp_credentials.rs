@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use accounts::smtp_credentials::{Draws, charge, give_back};
+use accounts::smtp_credentials::{Draws, RateReached, charge, give_back};
 use accounts::{
     AccountsError, Approach, AttemptFilter, By, CredentialChange, CredentialLimits, Door,
     MOST_SMTP_CREDENTIALS, NewSmtpCredential, Outcome, Principal, Terms, Validity, Via, WantedCredential,
@@ -76,7 +76,13 @@ fn draws(account: store::Id, terms: Option<&Terms>, sandbox: bool) -> Draws<'_> 
         account,
         terms,
         sandbox,
+        unsent: 0,
     }
+}
+
+fn of_credential(wait: Duration) -> RateReached {
+    let limit = "this credential";
+    RateReached { limit, wait }
 }
 
 both_engines! {
@@ -247,10 +253,10 @@ both_engines! {
             test.db.write("send", work).await.unwrap()
         };
         assert_eq!(left().await.left, 10);
-        assert_eq!(send(11).await, Err(Duration::from_hours(1)));
+        assert_eq!(send(11).await, Err(of_credential(Duration::from_hours(1))));
         assert_eq!(send(7).await, Ok(()));
         room.hand.advance(Duration::from_mins(20));
-        assert_eq!(send(4).await, Err(Duration::from_mins(40)));
+        assert_eq!(send(4).await, Err(of_credential(Duration::from_mins(40))));
         assert_eq!(send(3).await, Ok(()));
         assert_eq!((left().await.left, left().await.wait), (0, Duration::from_mins(40)));
         let (given, terms_again) = (account.id, (*terms).clone());
@@ -278,6 +284,23 @@ both_engines! {
         let asks = move |tx: &mut store::Tx<'_>| charge(tx, draws(account.id, None, true), (2, 1_000), now);
         let refused = test.db.write("send", asks).await.unwrap();
         assert!(refused.is_err(), "a message that asks for it by itself counts as well");
+    }
+
+    async fn what_is_sent_to_nobody_and_costs_nothing_has_a_limit_too(test: TestDb) {
+        let room = room(&test);
+        let account = room.account(ALICE).await;
+        let send = async |unsent: u32| {
+            let now = room.clock.now();
+            let drawn = Draws { account: account.id, terms: None, sandbox: false, unsent };
+            test.db.write("send", move |tx| charge(tx, drawn, (u64::from(unsent), 1_000), now)).await.unwrap()
+        };
+        assert_eq!(send(0).await, Ok(()));
+        assert_eq!(send(50_000).await, Ok(()));
+        let refused = send(1).await.unwrap_err();
+        assert_eq!(refused.limit, "recipients who are suppressed or discarded");
+        assert_eq!(send(0).await, Ok(()), "what pays goes on");
+        room.hand.advance(refused.wait);
+        assert_eq!(send(1).await, Ok(()));
     }
 
     async fn the_switch_keeps_the_password_off_smtp_and_lets_credentials_through(test: TestDb) {

@@ -1,10 +1,9 @@
 //! The transaction behind every 250: everything that is stored of a message, or nothing and why not.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
 
 use accounts::credits::{self, Charge};
-use accounts::smtp_credentials::Draws;
+use accounts::smtp_credentials::{Draws, RateReached};
 use accounts::{Allowance, Reached, Taking, Via, changes, smtp_credentials};
 use mail::time::Time;
 use store::events::{self, Event};
@@ -34,8 +33,7 @@ pub(super) enum Stored {
     },
     Suspended,
     Limited(Reached),
-    /// The credential's limit is reached, for so long.
-    TooFast(Duration),
+    TooFast(RateReached),
 }
 
 /// What is settled in the transaction that stores the message.
@@ -156,19 +154,26 @@ fn draw(
     suppressed: Option<&HashSet<usize>>,
 ) -> store::Result<Option<Stored>> {
     let (account, now) = (message.account, message.created_at);
+    let suppressions = suppressed.map_or(0, |places| places.len() as u32);
+    let discarded = checked.discarded.is_some();
     let draws = Draws {
         account,
         terms: checked.terms.as_deref(),
         sandbox: checked.sandboxed,
+        unsent: if discarded {
+            message.recipients
+        } else {
+            suppressions
+        },
     };
     // How much may come in does not depend on how much goes out.
     let mail = (u64::from(message.recipients), message.size);
-    if let Err(wait) = smtp_credentials::charge(tx, draws, mail, now)? {
-        return Ok(Some(Stored::TooFast(wait)));
+    if let Err(reached) = smtp_credentials::charge(tx, draws, mail, now)? {
+        return Ok(Some(Stored::TooFast(reached)));
     }
     // Who is not sent anything costs nothing, and what reaches nobody neither.
-    let paying = message.recipients - suppressed.map_or(0, |places| places.len() as u32);
-    if paying == 0 || checked.sandboxed || checked.discarded.is_some() {
+    let paying = message.recipients - suppressions;
+    if paying == 0 || checked.sandboxed || discarded {
         return Ok(None);
     }
     let allowance = match suppressed {

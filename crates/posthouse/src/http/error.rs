@@ -73,7 +73,7 @@ impl FieldError {
 }
 
 /// The help articles about kinds of problems that have one of their own; about the others there is a common one.
-const ARTICLES: [(&str, &str); 12] = [
+const ARTICLES: [(&str, &str); 13] = [
     ("impersonating", "operator-access"),
     ("impersonation-over", "operator-access"),
     ("sign-in-failed", "authentication-failed"),
@@ -82,6 +82,7 @@ const ARTICLES: [(&str, &str); 12] = [
     ("too-many-attempts", "authentication-failed"),
     ("out-of-credits", "credits"),
     ("day-used-up", "sending-limits"),
+    ("rate-reached", "sending-limits"),
     ("paused", "account-paused"),
     ("sandbox", "verify-a-domain"),
     ("too-large", "maximum-size"),
@@ -138,6 +139,8 @@ pub enum ApiError {
     OutOfCredits(String),
     #[error("{0}")]
     DayUsedUp(String, u64),
+    #[error("{0}")]
+    RateReached(String, u64),
     #[error("The account is paused: {0}")]
     Paused(String),
     #[error("The account is suspended: {0}")]
@@ -211,6 +214,11 @@ impl ApiError {
             Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Conflict"),
             Self::OutOfCredits(_) => (StatusCode::PAYMENT_REQUIRED, "out-of-credits", "Out of credits"),
             Self::DayUsedUp(..) => (StatusCode::TOO_MANY_REQUESTS, "day-used-up", "Day used up"),
+            Self::RateReached(..) => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "rate-reached",
+                "Hourly limit reached",
+            ),
             Self::Paused(_) => (StatusCode::FORBIDDEN, "paused", "Account paused"),
             Self::Suspended(_) => (StatusCode::FORBIDDEN, "suspended", "Account suspended"),
             Self::TooManyAttempts(_) => (
@@ -239,9 +247,10 @@ impl ApiError {
         let (status, kind, title) = self.parts();
         let detail = self.to_string();
         let retry_after = match &self {
-            Self::TooManyAttempts(seconds) | Self::TooOften(seconds) | Self::DayUsedUp(_, seconds) => {
-                Some(*seconds)
-            }
+            Self::TooManyAttempts(seconds)
+            | Self::TooOften(seconds)
+            | Self::DayUsedUp(_, seconds)
+            | Self::RateReached(_, seconds) => Some(*seconds),
             Self::Unavailable | Self::Busy | Self::ManyReaders | Self::ManyListeners => Some(5),
             _ => None,
         };

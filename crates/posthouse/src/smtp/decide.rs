@@ -213,7 +213,7 @@ impl Connection {
         let taken = self.session.recipients() as u64;
         if let Some(rate) = self.rate_left.filter(|rate| rate.left <= taken) {
             debug!(connection = self.id, account = %principal.account, "a credential has sent its limit");
-            return Ok(Verdict::Refuse(replies::rate_reached(rate.wait)));
+            return Ok(Verdict::Refuse(replies::rate_reached(rate.limit, rate.wait)));
         }
         let accounts = &self.shared.accounts;
         match simulator::tell(recipient, &self.shared.settings.hostname) {

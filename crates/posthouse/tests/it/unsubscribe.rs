@@ -115,6 +115,25 @@ fn gone(server: &Posthouse, path: &str) -> String {
 }
 
 both_engines! {
+    fn a_copy_that_its_sender_keeps_as_a_test_speaks_for_nobody(engine) {
+        let sink = Sink::start();
+        let (server, http) = started(setup(engine, &sink));
+        one_click(&server, &link(&newsletter(&server, &sink, BOB))).expect(200);
+        let listed = || http.get("/api/v1/suppressions").expect(200).json()["items"].as_array().unwrap().len();
+        assert_eq!(listed(), 1);
+        submit(&server, &[BOB], "X-Posthouse-Stream: marketing\r\nX-Posthouse-Sandbox: yes\r\n", "News.\r\n");
+        let kept = eventually("the copy is in the inbox", || {
+            let inbox = http.get("/api/v1/inbox").expect(200).json();
+            inbox["items"].as_array().unwrap().first().cloned()
+        });
+        let source = http.get(&format!("/api/v1/inbox/{}/source", kept["id"].as_str().unwrap())).expect(200).text;
+        let path = source.split(SITE).nth(1).unwrap().split('>').next().unwrap();
+        assert!(path.starts_with("/u/"), "{source}");
+        let back = provider(&server).submit(path, &[("do", "return"), ("stream", "marketing")]);
+        assert!([404, 410].contains(&back.status), "{} {}", back.status, back.text);
+        assert_eq!(listed(), 1);
+    }
+
     fn the_button_of_a_mail_program_unsubscribes_from_the_stream_and_nothing_else(engine) {
         let sink = Sink::start();
         let (server, http) = started(setup(engine, &sink));
