@@ -22,6 +22,7 @@ mod router;
 mod serve;
 mod setup;
 mod untaken;
+mod values;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

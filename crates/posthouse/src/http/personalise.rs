@@ -7,9 +7,9 @@ use std::sync::LazyLock;
 
 use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior};
-use serde_json::{Map, Value as Json};
 
 use super::error::{ApiError, ApiResult, FieldError, sentence};
+use super::values::Data;
 
 /// What rendering one part may cost: an instruction takes one, and so do 64 octets that it makes. This is room for a megabyte.
 const FUEL: u64 = 16_384;
@@ -78,8 +78,9 @@ impl Wording {
     }
 
     /// The same with `data` in the place of its variables.
-    pub fn fill(&self, data: &Map<String, Json>) -> ApiResult<Self> {
+    pub fn fill(&self, data: &Data) -> ApiResult<Self> {
         self.check()?;
+        let data = data.map();
         if data.contains_key(LATER) {
             return Err(ApiError::invalid(
                 "data",
@@ -137,7 +138,7 @@ mod tests {
             html: Some(source.to_owned()),
             ..Wording::default()
         };
-        match wording.fill(data.as_object().unwrap()) {
+        match wording.fill(&serde_json::from_value(data.clone()).unwrap()) {
             Ok(filled) => Ok(filled.html.unwrap()),
             Err(ApiError::Invalid(faults)) => Err(faults[0].message().to_owned()),
             Err(other) => panic!("{other}"),
@@ -152,7 +153,9 @@ mod tests {
             html: Some("<p>{{ name }}</p><a href=\"{{unsubscribe_url}}\">x</a>".to_owned()),
         };
         let data = serde_json::json!({"name": "<Ann> & \"Co\""});
-        let filled = wording.fill(data.as_object().unwrap()).unwrap();
+        let filled = wording
+            .fill(&serde_json::from_value(data.clone()).unwrap())
+            .unwrap();
         assert_eq!(filled.subject, "For <Ann> & \"Co\"");
         assert_eq!(
             filled.text.as_deref(),

@@ -5,9 +5,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use outbound::templates::{self, MOST, Template};
-use outbound::{Made, Wording as Kept};
+use outbound::{Made, Wording as Kept, off_the_workers};
 use serde::{Deserialize, Serialize};
-use serde_json::Map;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -18,6 +17,7 @@ use crate::http::error::{ApiError, ApiResult, Problem};
 use crate::http::json::{Body, Named};
 use crate::http::paging::Page;
 use crate::http::personalise::Wording;
+use crate::http::values::Data;
 
 pub fn routes() -> OpenApiRouter<Parts> {
     OpenApiRouter::new()
@@ -274,7 +274,7 @@ struct PreviewTemplate {
     /// What takes the place of the variables.
     #[serde(default)]
     #[schema(required = false, value_type = std::collections::BTreeMap<String, serde_json::Value>, example = json!({"name": "Bob", "order": "4711"}))]
-    data: Map<String, serde_json::Value>,
+    data: Data,
 }
 
 /// What a template makes of its data.
@@ -298,7 +298,8 @@ struct TemplatePreview {
 )]
 async fn preview(caller: Caller, Body(asked): Body<PreviewTemplate>) -> ApiResult<Json<TemplatePreview>> {
     caller.needs(Scope::Send)?;
-    let filled = asked.wording.wording().fill(&asked.data)?;
+    let filling = off_the_workers(usize::MAX, move || asked.wording.wording().fill(&asked.data));
+    let filled = filling.await.map_err(|error| ApiError::internal(&error))??;
     Ok(Json(TemplatePreview {
         subject: filled.subject,
         text: filled.text.unwrap_or_default(),

@@ -9,7 +9,7 @@ use axum::http::HeaderMap;
 use futures_util::{StreamExt as _, stream};
 use outbound::off_the_workers;
 use outbound::templates::Template;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -20,11 +20,14 @@ use crate::http::auth::Caller;
 use crate::http::error::{ApiError, ApiResult, Problem, sentence};
 use crate::http::heavy::Heavy;
 use crate::http::peer::Client;
+use crate::http::values;
 
 /// Messages in one request.
 const MOST: usize = 500;
 /// Different templates that they may name.
 const MOST_TEMPLATES: usize = 20;
+/// JSON values of all of them together: 500 messages with hundreds of recipients each.
+const MOST_VALUES: usize = 400_000;
 /// So many are on their way to the door together; their transactions share commits.
 const AT_ONCE: usize = 64;
 /// Bytes of a key that stands for all of them: each message gets its place behind it.
@@ -34,8 +37,13 @@ const KEY: usize = 240;
 #[derive(Deserialize, ToSchema)]
 pub(super) struct SendBatch {
     /// 1 to 500 messages, each as it is sent alone.
+    #[serde(deserialize_with = "messages")]
     #[schema(value_type = Vec<SendMessage>, min_items = 1, max_items = 500)]
     messages: Vec<Value>,
+}
+
+fn messages<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Value>, D::Error> {
+    values::list(deserializer, (MOST, MOST_VALUES), "messages")
 }
 
 /// What came of each message of a batch.
@@ -93,7 +101,7 @@ struct Batch {
 ///
 /// Up to 500 messages, each accepted or refused by itself, as if it had come alone: one that is refused holds up no other, and
 /// what is accepted is on disk before this answers. The whole request may be as large as one with a single message of the largest
-/// size. An `Idempotency-Key` (up to 240 bytes) stands for all messages that bring none of their own: sent again within 24 hours,
+/// size and holds up to 400,000 JSON values. An `Idempotency-Key` (up to 240 bytes) stands for all messages that bring none of their own: sent again within 24 hours,
 /// those that were accepted answer as the first time, and the others are tried. A batch may name up to 20 different templates.
 #[utoipa::path(
     post, path = "/messages/batch", tag = "send", operation_id = "sendBatch", request_body = SendBatch,

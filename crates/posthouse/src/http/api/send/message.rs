@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 
 use crate::http::error::{ApiError, ApiResult, FieldError, sentence};
 use crate::http::personalise::Wording;
+use crate::http::values::Data;
 
 /// A message to be sent.
 #[derive(Deserialize, Serialize, ToSchema)]
@@ -86,7 +87,7 @@ pub(super) struct SendMessage {
     /// template, each variable has to be in it; without either, nothing is looked for. `{{unsubscribe_url}}` is filled in later.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<BTreeMap<String, serde_json::Value>>, example = json!({"name": "Bob"}))]
-    data: Option<serde_json::Map<String, serde_json::Value>>,
+    data: Option<Data>,
 }
 
 /// What is tracked of a message.
@@ -137,17 +138,6 @@ pub(super) struct Composed {
     pub given: Given,
 }
 
-/// Octets of a value, about.
-fn weight(value: &serde_json::Value) -> usize {
-    use serde_json::Value;
-    match value {
-        Value::String(text) => text.len(),
-        Value::Array(all) => all.iter().map(weight).sum::<usize>() + all.len(),
-        Value::Object(fields) => fields.iter().map(|(name, one)| name.len() + weight(one)).sum(),
-        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
-    }
-}
-
 impl SendMessage {
     /// Octets of text and files, these in Base64.
     pub(super) fn size(&self) -> usize {
@@ -156,15 +146,13 @@ impl SendMessage {
         parts.chain(files).sum()
     }
 
-    /// Octets that composing it works on, about.
+    /// Octets that composing it works on, about. What is filled in may make much of little.
     pub(super) fn work(&self) -> usize {
-        self.size()
-            + self
-                .data
-                .iter()
-                .flat_map(|data| data.values())
-                .map(weight)
-                .sum::<usize>()
+        if self.data.is_some() || self.template.is_some() {
+            usize::MAX
+        } else {
+            self.size()
+        }
     }
 
     /// The name of the template that it asks for, as it is kept.
@@ -239,7 +227,7 @@ impl SendMessage {
             text: part(&template.text),
             html: part(&template.html),
         };
-        wording.fill(self.data.as_ref().unwrap_or(&serde_json::Map::new()))
+        wording.fill(self.data.as_ref().unwrap_or(&Data::default()))
     }
 
     /// Takes the idempotency key from the header of the request.
