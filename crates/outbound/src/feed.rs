@@ -10,8 +10,9 @@ use store::{Id, Result, Tx};
 use crate::spool::{self, Named};
 
 /// What events there are, as the log spells them.
-pub const KINDS: [&str; 14] = [
+pub const KINDS: [&str; 15] = [
     "accepted",
+    "scheduled",
     "queued",
     "deferred",
     "delivered",

@@ -186,6 +186,11 @@ const TREE: &[Migration] = &[
         name: "tracking switches",
         text: include_str!("../migrations/0035_tracking_switches.sql"),
     },
+    Migration {
+        version: 36,
+        name: "webhook turns",
+        text: include_str!("../migrations/0036_webhook_turns.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

@@ -35,6 +35,7 @@ export const KINDS = [
   "unsubscribed",
   "resubscribed",
   "held",
+  "scheduled",
   "queued",
   "cancelled",
 ] as const;

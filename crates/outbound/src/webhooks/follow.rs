@@ -152,6 +152,7 @@ pub fn delivery(webhook: Id, told: &Told, id: Id, now: Time) -> Delivery {
         payload: told.payload(),
         state: State::Waiting,
         attempts: 0,
+        before: 0,
         created_at: now,
         due_at: now,
         give_up_at: now.plus(GIVE_UP),

@@ -173,15 +173,20 @@ impl Webhooks {
     }
 
     pub async fn change(&self, account: Id, id: Id, change: EndpointChange, by: &By) -> Answer<Endpoint> {
-        let before = self.endpoint(account, id).await?;
-        let wanted = Wanted {
-            url: change.url.unwrap_or(before.url),
-            description: change.description.unwrap_or(before.description),
-            kinds: change.kinds.unwrap_or(before.kinds),
-            stream: change.stream.or(before.stream),
-        };
-        let wanted = wanted.checked(self.0.open)?;
+        let open = self.0.open;
         self.alter((account, id), by, "webhook.changed", move |tx, endpoint| {
+            // On what stands there now: two changes at once each keep what the other changed.
+            let change = change.clone();
+            let wanted = Wanted {
+                url: change.url.unwrap_or_else(|| endpoint.url.clone()),
+                description: change.description.unwrap_or_else(|| endpoint.description.clone()),
+                kinds: change.kinds.unwrap_or_else(|| endpoint.kinds.clone()),
+                stream: change.stream.or_else(|| endpoint.stream.clone()),
+            };
+            let wanted = match wanted.checked(open) {
+                Ok(wanted) => wanted,
+                Err(error) => return Ok(Err(error)),
+            };
             endpoint.url.clone_from(&wanted.url);
             endpoint.description.clone_from(&wanted.description);
             endpoint.kinds.clone_from(&wanted.kinds);
@@ -298,6 +303,7 @@ impl Webhooks {
             created_at: now,
             due_at: now,
             // There is one attempt.
+            before: 0,
             give_up_at: now,
         };
         let new = delivery.clone();

@@ -68,6 +68,8 @@ pub struct Delivery {
     pub payload: String,
     pub state: State,
     pub attempts: i64,
+    /// Those of them before it was sent once more: the pauses between attempts begin anew.
+    pub before: i64,
     pub created_at: Time,
     pub due_at: Time,
     pub give_up_at: Time,
@@ -92,7 +94,7 @@ pub struct DeliveryFilter {
     pub limit: u32,
 }
 
-const SELECT: &str = "SELECT id, webhook, event, kind, payload, state, attempts, created_at, due_at, give_up_at \
+const SELECT: &str = "SELECT id, webhook, event, kind, payload, state, attempts, created_at, due_at, give_up_at, before \
      FROM webhook_deliveries";
 
 fn delivery(row: &Row) -> Result<Delivery> {
@@ -107,6 +109,7 @@ fn delivery(row: &Row) -> Result<Delivery> {
         created_at: row.time(7)?,
         due_at: row.time(8)?,
         give_up_at: row.time(9)?,
+        before: row.int(10)?,
     })
 }
 
@@ -179,7 +182,7 @@ pub fn next(delivery: &Delivery, answered: &Answered, now: Time) -> Next {
     if answered.status == Some(410) || now >= delivery.give_up_at {
         return end(State::Failed);
     }
-    let number = usize::try_from(delivery.attempts - 1).unwrap_or(0);
+    let number = usize::try_from(delivery.attempts - delivery.before - 1).unwrap_or(0);
     let gap = GAPS[number.min(GAPS.len() - 1)];
     // Up to a tenth more or less, from the chance in the identifier, so that what failed together does not come back together.
     let chance = u32::from(delivery.id.as_bytes()[15]);
@@ -272,7 +275,7 @@ pub fn attempts(tx: &mut Tx<'_>, delivery: Id) -> Result<Vec<Attempt>> {
 /// Sends something that ended once more; false where it still waits.
 pub fn replay(tx: &mut Tx<'_>, id: Id, now: Time) -> Result<bool> {
     let changed = tx.execute(
-        "UPDATE webhook_deliveries SET state = 'waiting', due_at = $2, give_up_at = $3 \
+        "UPDATE webhook_deliveries SET state = 'waiting', due_at = $2, give_up_at = $3, before = attempts \
          WHERE id = $1 AND state <> 'waiting'",
         &[id.into(), now.into(), now.plus(GIVE_UP).into()],
     )?;
@@ -304,9 +307,10 @@ pub fn waiting(tx: &mut Tx<'_>, webhook: Option<Id>, most: i64) -> Result<i64> {
 /// What nobody could deliver in time, say because its endpoint is paused. What is due is left an hour for its last attempt.
 pub fn late(tx: &mut Tx<'_>, now: Time, limit: u32) -> Result<Vec<Id>> {
     let hour = now.minus(Duration::from_hours(1));
+    // Both by the index of what waits in the order of its end.
     let rows = tx.query(
-        "SELECT d.id FROM webhook_deliveries d WHERE d.state = 'waiting' AND (d.give_up_at <= $1 OR \
-         (d.give_up_at <= $2 AND d.webhook IN (SELECT w.id FROM webhooks w WHERE w.paused IS NOT NULL))) LIMIT $3",
+        "SELECT id FROM webhook_deliveries WHERE state = 'waiting' AND give_up_at <= $2 AND (give_up_at <= $1 OR \
+         webhook IN (SELECT w.id FROM webhooks w WHERE w.paused IS NOT NULL)) ORDER BY give_up_at LIMIT $3",
         &[hour.into(), now.into(), i64::from(limit).into()],
     )?;
     rows.iter().map(|row| row.id(0)).collect()
@@ -364,6 +368,7 @@ mod tests {
             payload: String::new(),
             state: State::Waiting,
             attempts,
+            before: 0,
             created_at: Time::EPOCH,
             due_at: Time::EPOCH,
             give_up_at: Time::EPOCH.plus(GIVE_UP),
