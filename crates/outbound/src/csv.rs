@@ -11,24 +11,38 @@ pub fn row(cells: &[&str]) -> String {
 }
 
 fn cell(text: &str) -> String {
-    let text = if text.starts_with(FORMULA) {
-        format!("'{text}")
+    let mut safe = String::with_capacity(text.len() + 2);
+    // Where a semicolon or a tab is the separator, as it is in some languages, a cell may begin behind one.
+    let mut begins = true;
+    for sign in text.chars() {
+        if begins && FORMULA.contains(&sign) {
+            safe.push('\'');
+        }
+        safe.push(sign);
+        begins = matches!(sign, ';' | '\t');
+    }
+    if safe.contains(['"', ',', ';', '\n', '\r', '\'']) || safe.trim() != safe {
+        format!("\"{}\"", safe.replace('"', "\"\""))
     } else {
-        text.to_owned()
-    };
-    if text.contains(['"', ',', '\n', '\r', '\'']) || text.trim() != text {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text
+        safe
     }
 }
 
-/// A cell that was read, without the quote that [`row`] puts before what looks like a formula.
-pub fn bare(cell: &str) -> &str {
-    match cell.strip_prefix('\'') {
-        Some(rest) if rest.starts_with(FORMULA) => rest,
-        _ => cell,
+/// A cell that was read, without the quotes that [`row`] puts before what looks like a formula.
+pub fn bare(cell: &str) -> String {
+    let mut bare = String::with_capacity(cell.len());
+    let mut begins = true;
+    let mut signs = cell.chars().peekable();
+    while let Some(sign) = signs.next() {
+        let quotes = begins && sign == '\'' && signs.peek().is_some_and(|next| FORMULA.contains(next));
+        if quotes {
+            begins = false;
+        } else {
+            bare.push(sign);
+            begins = matches!(sign, ';' | '\t');
+        }
     }
+    bare
 }
 
 #[cfg(test)]
@@ -44,6 +58,7 @@ mod tests {
             "a,\"b,c\",\"d\"\"e\",\" f\"\r\n"
         );
         assert_eq!(row(&["=1+1", "@x"]), "\"'=1+1\",\"'@x\"\r\n");
+        assert_eq!(row(&["x;=1+1;y", "a\t-1"]), "\"x;'=1+1;y\",\"a\t'-1\"\r\n");
     }
 
     proptest! {
@@ -53,9 +68,9 @@ mod tests {
             prop_assert!(!written.trim_start_matches('"').starts_with(FORMULA));
             let quoted = written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
             let read = quoted.map_or_else(|| written.clone(), |inner| inner.replace("\"\"", "\""));
-            // What begins with a quote and a formula's sign itself is read without the quote.
-            if !text.starts_with('\'') {
-                prop_assert_eq!(bare(&read), text.as_str());
+            // What has a quote before a formula's sign itself is read without the quote.
+            if bare(&text) == text {
+                prop_assert_eq!(bare(&read), text);
             }
         }
     }
