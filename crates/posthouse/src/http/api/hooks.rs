@@ -251,7 +251,7 @@ struct CreateHook {
     body: String,
     /// Without a word: it is.
     enabled: Option<bool>,
-    /// Without a word: `open`.
+    /// Without a word: `open`, and `closed` for one that counts for everybody.
     on_fault: Option<OnFault>,
 }
 
@@ -281,7 +281,11 @@ async fn create(
         name: new.name,
         kind,
         enabled: new.enabled.unwrap_or(true),
-        fail_open: new.on_fault != Some(OnFault::Closed),
+        // Who sends can break a script that looks at what he sends: an operator's holds unless he says otherwise.
+        fail_open: match new.on_fault {
+            Some(on_fault) => on_fault == OnFault::Open,
+            None => !whose.everybody,
+        },
         body,
         secret: (kind == HookKind::Http).then(|| parts.ids.secret(sign::SECRET_OCTETS)),
     };
