@@ -493,7 +493,8 @@ impl Core {
     {
         let mut pause = FIRST_PAUSE;
         loop {
-            match self.parts.db.peek(label, work.clone()).await {
+            // Not at once on this thread: it may load a whole message.
+            match self.parts.db.read(label, work.clone()).await {
                 Ok(value) => return Some(value),
                 Err(error) => Self::note_trouble(label, &error, pause),
             }
