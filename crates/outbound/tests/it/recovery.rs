@@ -244,7 +244,7 @@ both_engines! {
         world.test.db.write("break the results", |tx| tx.run("ALTER TABLE events RENAME TO lost", &[])).await.unwrap();
         let (scheduler, _) = scheduler(world.parts(&Route::Capture)).await;
         until("the result is tried in vain", async || scheduler.counters.snapshot().settle_retries > 1).await;
-        let looking = tokio::time::timeout(Duration::from_secs(10), scheduler.reconcile()).await;
+        let looking = tokio::time::timeout(Duration::from_mins(1), scheduler.reconcile()).await;
         assert_eq!(looking.expect("nobody waits for a result").unwrap(), 0);
         world.test.db.write("mend them", |tx| tx.run("ALTER TABLE lost RENAME TO events", &[])).await.unwrap();
         world.until_all(late.id, "expired").await;

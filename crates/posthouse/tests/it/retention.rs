@@ -121,7 +121,12 @@ both_engines! {
         delivered(&alice, &id);
         let chosen = json!({"content_days": 10, "message_days": 60});
         alice.request("PUT", RETENTION, Some(&chosen)).expect(200);
+        server.create_account(BOB);
+        let his = send(&signed_in(&server, BOB), BOB, &json!({}));
+        delivered(&signed_in(&server, BOB), &his);
         after(&mut server, DAY * 9);
+        // His goes by what is configured: when it has gone, old content was looked for.
+        until(&server, &his, BOB, (true, false));
         until(&server, &id, ALICE, (true, true));
         after(&mut server, DAY * 30);
         until(&server, &id, ALICE, (true, false));

@@ -69,7 +69,12 @@ both_engines! {
         ];
         assert_eq!(became(&http, &id), at_once);
         let happened = ["accepted", "bounced", "complained", "deferred", "delivered", "delivered"];
-        eventually("all of it is in the log", || (kinds(&http) == happened).then_some(()));
+        // On a busy machine the slow one may have taken it by now.
+        let later = [&happened[..], &["delivered"]].concat();
+        eventually("all of it is in the log", || {
+            let kinds = kinds(&http);
+            (kinds == happened || kinds == later).then_some(())
+        });
 
         server.pass(Duration::from_secs(31));
         eventually("the slow one takes it", || (became(&http, &id)[4].0 == "delivered").then_some(()));
