@@ -1,6 +1,6 @@
 //! A receiving mail server in the test's own process: keeps every byte, and answers as the test's script says.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -148,7 +148,7 @@ struct Shared {
     arrived: Mutex<Vec<Arrived>>,
     commands: Mutex<Vec<String>>,
     connections: AtomicUsize,
-    streams: Mutex<Vec<TcpStream>>,
+    streams: Mutex<HashMap<usize, TcpStream>>,
     stopped: AtomicBool,
 }
 
@@ -212,10 +212,14 @@ impl SinkSetup {
                 let shared = Arc::clone(&acceptor);
                 let offer = self.offer.clone();
                 thread::spawn(move || {
-                    shared.streams.lock().unwrap().extend(stream.try_clone());
                     let number = shared.connections.fetch_add(1, Ordering::SeqCst);
+                    if let Ok(same) = stream.try_clone() {
+                        shared.streams.lock().unwrap().insert(number, same);
+                    }
                     // The peer going away in the middle is part of the tests.
                     let _ = Conversation::new(&shared, offer, number, stream).run();
+                    // With it the connection ends: as long as it is held anywhere, it stays open.
+                    shared.streams.lock().unwrap().remove(&number);
                 });
             }
         });
@@ -278,7 +282,7 @@ impl Sink {
 
     /// Ends every connection that is open.
     pub fn hang_up(&self) {
-        for stream in self.shared.streams.lock().unwrap().drain(..) {
+        for (_, stream) in self.shared.streams.lock().unwrap().drain() {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
