@@ -18,8 +18,9 @@ const OPS: &str = "ops@example.com";
 const REASON: &str = "You asked why mail waits.";
 
 /// Everything that an operator in the place of an account may ask for.
-const OPEN: [&str; 21] = [
+const OPEN: [&str; 22] = [
     "getAccount",
+    "getAccountTracking",
     "getDomain",
     "getDomainZone",
     "getLedger",

@@ -13,16 +13,19 @@ both_engines! {
         // Behind the Postfix stands the server that does not know the mailbox.
         let behind = Sink::start();
         behind.always(Verb::Rcpt, "", Act::reply("550 5.1.1 no such user here"));
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // Held until our own server takes it: nobody else is given it meanwhile.
+        let reserved = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = reserved.local_addr().unwrap().port();
         let postfix = Postfix::start(&format!(
             "mydestination =\nrelay_domains = sink.example\nrelayhost = [127.0.0.1]:{port}\n\
              transport_maps = inline:{{sink.example=smtp:[127.0.0.1]:{}}}\n",
             behind.address().port()
         ));
-        let server = Posthouse::on(engine)
+        let setup = Posthouse::on(engine)
             .set("delivery.route", &format!("\"smtp://{}\"", postfix.address()))
-            .set("smtp.inbound", &format!("[\"127.0.0.1:{port}\"]"))
-            .start();
+            .set("smtp.inbound", &format!("[\"127.0.0.1:{port}\"]"));
+        drop(reserved);
+        let server = setup.start();
         server.create_account(ALICE);
         let message = b"From: <alice@example.com>\r\nSubject: hello\r\n\r\nhello\r\n";
         server.signed_in(ALICE).submit(ALICE, &["bob@sink.example"], message).expect("250 2.0.0");
