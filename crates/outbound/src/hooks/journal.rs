@@ -1,6 +1,6 @@
 //! How runs of hooks went: the last ones one by one, all of them in figures by the day. Written behind the mail, in bunches.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,8 +25,6 @@ const MOST_OF_HOOK: u64 = 50;
 const MOST_OF_BUNCH: usize = 2_000;
 /// Octets of one run's log that are kept.
 const LOG_OCTETS: usize = 4 * 1024;
-/// Rows that are forgotten by one bunch.
-const PURGE_STEP: u64 = 500;
 
 /// A run as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,13 +57,27 @@ pub struct Day {
     pub duration: i64,
 }
 
+impl Day {
+    fn add(&mut self, more: &Self) {
+        self.runs += more.runs;
+        self.rejected += more.rejected;
+        self.deferred += more.deferred;
+        self.discarded += more.discarded;
+        self.failed += more.failed;
+        self.duration += more.duration;
+    }
+}
+
+/// With how many of its runs are in the bunch.
+type Days = HashMap<(Id, i64), (Day, u64)>;
+/// What went wrong last with each that broke; two nodes lock them in one order.
+type Broken = BTreeMap<Id, String>;
+
 #[derive(Default)]
 struct Pending {
     runs: Vec<KeptRun>,
-    /// With how many of its runs are in the bunch.
-    days: HashMap<(Id, i64), (Day, u64)>,
-    /// What went wrong last with each that broke.
-    broken: HashMap<Id, String>,
+    days: Days,
+    broken: Broken,
     /// Somebody will write it.
     scheduled: bool,
 }
@@ -121,18 +133,19 @@ impl Journal {
 
     /// Writes what has gathered.
     pub async fn flush(&self, now: Time) {
-        let pending = std::mem::take(&mut *self.pending.lock());
-        if pending.days.is_empty() {
-            return;
-        }
         let Pending {
             runs, days, broken, ..
-        } = pending;
-        let ids = self.ids.clone();
+        } = std::mem::take(&mut *self.pending.lock());
+        if days.is_empty() {
+            return;
+        }
+        let gathered = Arc::new((runs, days, broken));
+        let (ids, writing) = (self.ids.clone(), Arc::clone(&gathered));
         let written = self
             .db
             .write("note runs of hooks", move |tx| {
-                for run in &runs {
+                let (runs, days, broken) = &*writing;
+                for run in runs {
                     insert(tx, run)?;
                 }
                 // Two nodes lock rows in one order.
@@ -140,16 +153,40 @@ impl Journal {
                 days.sort_unstable_by_key(|(key, _)| **key);
                 for ((hook, _), (day, _)) in days {
                     add(tx, *hook, day)?;
-                    trim(tx, *hook, now)?;
+                    trim(tx, *hook)?;
                 }
-                for (hook, fault) in &broken {
+                for (hook, fault) in broken {
                     tell_broken(tx, *hook, fault, &mut || ids.next(now), now)?;
                 }
-                forget(tx, now)
+                Ok(())
             })
             .await;
         if let Err(error) = written {
-            tracing::warn!(%error, "runs of hooks were not noted");
+            tracing::warn!(%error, "runs of hooks are not noted yet");
+            self.give_back(&gathered);
+        }
+    }
+
+    /// What could not be written waits for the next bunch, as far as there is room.
+    fn give_back(&self, (runs, days, broken): &(Vec<KeptRun>, Days, Broken)) {
+        let mut pending = self.pending.lock();
+        let room = MOST_OF_BUNCH.saturating_sub(pending.runs.len());
+        pending.runs.extend(runs.iter().take(room).cloned());
+        for (key, (day, kept)) in days {
+            let (waiting, of_bunch) = pending.days.entry(*key).or_insert_with(|| {
+                (
+                    Day {
+                        day: day.day,
+                        ..Day::default()
+                    },
+                    0,
+                )
+            });
+            waiting.add(day);
+            *of_bunch += kept;
+        }
+        for (hook, fault) in broken {
+            pending.broken.entry(*hook).or_insert_with(|| fault.clone());
         }
     }
 
@@ -273,25 +310,26 @@ fn add(tx: &mut Tx<'_>, hook: Id, day: &Day) -> store::Result<()> {
     )
 }
 
-/// Leaves the last ones of a hook, and the figures of its last days.
-fn trim(tx: &mut Tx<'_>, hook: Id, now: Time) -> store::Result<()> {
+/// Leaves the last ones of a hook.
+fn trim(tx: &mut Tx<'_>, hook: Id) -> store::Result<()> {
     let sql = format!(
         "DELETE FROM hook_runs WHERE hook = $1 AND id <= \
          (SELECT id FROM hook_runs WHERE hook = $1 ORDER BY id DESC LIMIT 1 OFFSET {MOST_RUNS})"
     );
-    tx.run(&sql, &[(&hook).into()])?;
-    tx.run(
-        "DELETE FROM hook_days WHERE hook = $1 AND day < $2",
-        &[(&hook).into(), now.minus(FIGURES_KEPT).day().into()],
-    )
+    tx.run(&sql, &[(&hook).into()])
 }
 
-/// Forgets runs that are too old, whosever they are.
-fn forget(tx: &mut Tx<'_>, now: Time) -> store::Result<()> {
-    let sql = format!(
-        "DELETE FROM hook_runs WHERE id IN (SELECT id FROM hook_runs WHERE at < $1 ORDER BY at LIMIT {PURGE_STEP})"
-    );
-    tx.run(&sql, &[now.minus(KEPT).into()])
+/// Removes up to `limit` runs that are too old, and figures, whosever they are: hooks that rest or are gone note nothing.
+pub fn prune(tx: &mut Tx<'_>, now: Time, limit: u32) -> store::Result<u64> {
+    let runs = tx.execute(
+        "DELETE FROM hook_runs WHERE id IN (SELECT id FROM hook_runs WHERE at < $1 ORDER BY at LIMIT $2)",
+        &[now.minus(KEPT).into(), limit.into()],
+    )?;
+    let days = tx.execute(
+        "DELETE FROM hook_days WHERE (hook, day) IN (SELECT hook, day FROM hook_days WHERE day < $1 LIMIT $2)",
+        &[now.minus(FIGURES_KEPT).day().into(), limit.into()],
+    )?;
+    Ok(runs + days)
 }
 
 fn run_of(row: &Row) -> store::Result<KeptRun> {

@@ -12,6 +12,6 @@ mod turns;
 pub use ask::{Asked, BodyError, Hooks, check, try_out};
 pub use facts::{Action, Facts, Fault, FaultKind, Run, Said, Stage};
 pub use http::{Receiver, ReceiverError};
-pub use journal::{Day, Journal, KeptRun};
+pub use journal::{Day, Journal, KeptRun, prune};
 pub use luau::LONGEST_SCRIPT;
 pub use rules::{Rule, RuleError};

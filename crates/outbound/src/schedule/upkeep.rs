@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::core::Core;
 use crate::spool::{self, Keeping, PurgePlace};
-use crate::{capture, idempotency, settle, tracking};
+use crate::{capture, hooks, idempotency, settle, tracking};
 
 /// Pause between two looks for what is old.
 const PURGE_EVERY: Duration = Duration::from_mins(1);
@@ -171,12 +171,11 @@ impl Core {
 
     /// Removes what is old, step by step, until nothing is.
     async fn purge(&self) {
-        let done = async {
-            self.purge_messages().await?;
-            self.purge_the_rest().await
-        };
-        if let Err(error) = done.await {
-            tracing::warn!(%error, "what is old could not be removed");
+        // Neither keeps the other from going on.
+        for done in [self.purge_messages().await, self.purge_the_rest().await] {
+            if let Err(error) = done {
+                tracing::warn!(%error, "what is old could not be removed");
+            }
         }
     }
 
@@ -231,7 +230,8 @@ impl Core {
                 let keys = idempotency::prune(tx, now, PURGE_STEP)?;
                 let said = spool::transcripts::purge(tx, now, PURGE_STEP)?;
                 let tracked = tracking::prune(tx, nobodys, now, PURGE_STEP)?;
-                Ok(u64::from(dated) + bodies + captured + events + keys + said + tracked)
+                let hooked = hooks::prune(tx, now, PURGE_STEP)?;
+                Ok(u64::from(dated) + bodies + captured + events + keys + said + tracked + hooked)
             };
             if self.parts.db.write("remove what is old", step).await? == 0 {
                 return Ok(());

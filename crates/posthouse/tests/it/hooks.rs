@@ -374,7 +374,7 @@ both_engines! {
 
     fn old_runs_and_figures_are_forgotten(engine) {
         let sink = Sink::start();
-        let (server, http) = server(engine, &sink);
+        let (mut server, http) = server(engine, &sink);
         let id = on_message(&http, "reject()");
         submit(&mut server.signed_in(ALICE), "");
         assert_eq!(runs(&http, &id, 1)[0]["detail"], "554 5.7.1 Rejected");
@@ -383,6 +383,17 @@ both_engines! {
         http.sign_in(ALICE, PASSWORD);
         let log = http.get(&format!("/api/v1/hooks/{id}/runs")).expect(200).json();
         assert_eq!((log["runs"].as_array().unwrap().len(), log["days"].as_array().unwrap().len()), (0, 1));
+        // Nothing runs any more, and what is old goes all the same.
+        change(&http, &id, &json!({"enabled": false}));
+        server.stop();
+        server.pass(Duration::from_hours(90 * 24));
+        server.start_again();
+        let mut http = server.http();
+        http.sign_in(ALICE, PASSWORD);
+        eventually("the figures go", || {
+            let log = http.get(&format!("/api/v1/hooks/{id}/runs")).expect(200).json();
+            log["days"].as_array().unwrap().is_empty().then_some(())
+        });
     }
 
     fn repeating_with_a_key_is_safe_whatever_a_hook_writes(engine) {
