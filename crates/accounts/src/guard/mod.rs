@@ -174,16 +174,21 @@ impl Accounts {
     /// Watches until told to stop.
     pub async fn keep_guard(self, stop: impl Future<Output = ()>) {
         let mut stop = std::pin::pin!(stop);
+        let mut failing = false;
         loop {
             let more = match self.watch().await {
                 Ok(watched) => {
+                    failing = false;
                     for (account, reason) in &watched.paused {
                         tracing::warn!(%account, reason, "an account was paused");
                     }
                     watched.more
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "what became of mail cannot be looked at");
+                    // Said once: nobody is paused for as long as it lasts.
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!(%error, "what became of mail cannot be looked at");
+                    }
                     false
                 }
             };

@@ -20,6 +20,7 @@ impl Core {
 
     pub(super) async fn measure_forever(self: Arc<Self>) {
         let give_up = self.parts.settings.retry.give_up;
+        let mut failing = false;
         loop {
             let began = tokio::time::Instant::now();
             match self
@@ -28,8 +29,15 @@ impl Core {
                 .read("measure the queue", move |tx| spool::depth(tx, give_up))
                 .await
             {
-                Ok(depth) => *self.depth.lock() = depth,
-                Err(error) => tracing::debug!(%error, "the queue was not measured"),
+                Ok(depth) => {
+                    failing = false;
+                    *self.depth.lock() = depth;
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!(%error, "the queue is not measured");
+                    }
+                }
             }
             let pause = EVERY.max(began.elapsed() * SHARE);
             tokio::select! {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mail::address::Domain;
-use store::{Result, StoreError, Tx};
+use store::{Result, Tx};
 
 use super::waiting;
 use crate::model::{Depth, DomainDepth};
@@ -19,8 +19,10 @@ pub fn depth(tx: &mut Tx<'_>, give_up: Duration) -> Result<Depth> {
         ),
         &[],
         |row| {
-            let domain = Domain::parse(&row.text(0)?)
-                .map_err(|error| StoreError::other("read a stored domain", error))?;
+            // One row that cannot be read is set aside when its turn comes; the others are counted.
+            let Ok(domain) = Domain::parse(&row.text(0)?) else {
+                return Ok(());
+            };
             let (count, oldest_at) = (row.int(2)? as u64, row.time(3)?.minus(give_up));
             if row.text(1)? == "queued" {
                 depth.queued += count;

@@ -64,11 +64,17 @@ pub(crate) struct Key {
 pub async fn keep(db: Db, clock: store::Clock, stop: impl Future<Output = ()>) {
     let mut stop = std::pin::pin!(stop);
     let mut tidied: Option<Time> = None;
+    let mut failing = false;
     loop {
         let more = match count(&db).await {
-            Ok(more) => more,
+            Ok(more) => {
+                failing = false;
+                more
+            }
             Err(error) => {
-                tracing::debug!(%error, "what became of mail cannot be counted");
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(%error, "what became of mail cannot be counted");
+                }
                 false
             }
         };
