@@ -133,7 +133,8 @@ settings! {
         /// The same with TLS from the first byte. In production `"*:465"`.
         submissions: Vec<Listen> = "*:2465",
         /// Where other mail servers deliver bounces and complaints; no sign-in is offered there. In production `"*:25"`. Where it
-        /// is set, each delivery gets a signed return path at `server.hostname`, and nothing but reports to these is taken.
+        /// is set, each delivery gets a signed return path at `server.hostname`, and nothing is taken but reports to these and mail
+        /// to addresses that unsubscribe.
         inbound: Vec<Listen> = "",
         /// The largest message as sent, that is with its attachments encoded.
         max_message_size: Size = "25 MiB",
@@ -268,8 +269,8 @@ settings! {
     guard: Guard {
         /// More than this share of the last 1,000 recipients refused for good, at least 50 of at least 200. `"0%"`: never.
         bounces: Percent = "8%",
-        /// More than this share of them complained, at least 4 of at least 200. This version collects no complaints yet; the key
-        /// takes effect when it does. `"0%"`: never.
+        /// More than this share of them complained, at least 4 of at least 200. Mailbox providers report them to
+        /// `smtp.inbound`, as mail to the signed return paths. `"0%"`: never.
         complaints: Percent = "0.3%",
         /// Whether owners and admins of a paused account may lift the pause themselves, once a day. Otherwise the operator decides.
         owner_resumes: bool = "false",

@@ -31,12 +31,16 @@ pub fn routes() -> OpenApiRouter<Parts> {
 /// - `deferred`: it did not for now; it is tried again.
 /// - `bounced`: it refused for good.
 /// - `expired`: it was given up because of its age.
-/// - `held`: it waits because the account is paused; `queued`: it goes on.
+/// - `scheduled`: what waits for its time was given another one.
+/// - `held`: it waits, because the account is paused or because its time passed while the server was away; `queued`: it goes on,
+///   or its time has come.
 /// - `cancelled`: somebody gave it up.
 /// - `suppressed`: it was not sent, because the recipient is suppressed.
 /// - `complained`: the recipient called it spam.
 /// - `opened`: its picture was fetched; `clicked`: a link was followed. `client`, `machine` and, where that is true, `why`;
-///   `link`, `url`, `country` and `count` where there are any. At most 30 events of one recipient are told.
+///   `link`, `url`, `country` and `count` where there are any. At most 30 events of one recipient are told, and 10 of
+///   machines.
+/// - `unsubscribed`, `resubscribed`: the recipient wants no more of a stream, or wants it again.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Event)]
 pub struct EventView {

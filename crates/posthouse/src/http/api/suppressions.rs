@@ -168,7 +168,8 @@ struct CreateSuppression {
 
 /// Suppress an address
 ///
-/// From the next message on it gets nothing, and costs nothing. What waits already is still sent.
+/// From the next message on it gets nothing, and costs nothing. What is being delivered already is still sent; what is scheduled
+/// is not.
 #[utoipa::path(
     post, path = "/suppressions", tag = "suppressions", operation_id = "createSuppression",
     request_body = CreateSuppression,
