@@ -441,6 +441,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_reached_rate_says_how_long_to_wait_and_nothing_else_does() {
+        for (minutes, said) in [(0, 1), (1, 1), (42, 42)] {
+            let reply = rate_reached("the sandbox", Duration::from_mins(minutes));
+            assert_eq!(rate_wait(&reply), Some(Duration::from_mins(said)), "{reply:?}");
+        }
+        assert_eq!(rate_wait(&sign_in_locked(Duration::from_mins(3))), None);
+    }
+
+    #[test]
     fn a_hook_refuses_in_its_own_words_and_in_one_line() {
         let pages = "https://us.example/help/";
         let line = |reply: &Reply| with_help(reply, pages).to_string();

@@ -145,6 +145,7 @@ mod tests {
         assert_eq!(stats.batch.counts, [1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1]);
         assert_eq!(stats.latency.counts, [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
     }
+
     #[test]
     fn a_database_refuses_writes_from_an_error_of_its_own_to_the_next_commit() {
         let counters = Counters::default();

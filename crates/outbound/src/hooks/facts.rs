@@ -6,7 +6,7 @@ use std::time::Duration;
 use accounts::Principal;
 use bytes::Bytes;
 use mail::address::Address;
-use mail::message::Footer;
+use mail::message::{Footer, Head};
 use mail::replies;
 use mail::reply::Reply;
 
@@ -75,6 +75,35 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// What is known of a message that somebody tries a hook on. At RCPT the last of `recipients` is the one that is being named; without
+    /// `from` the author sends.
+    pub fn of_trial(stage: Stage, from: Option<String>, mut recipients: Vec<String>, raw: Bytes) -> Self {
+        let author = || {
+            let head = Head::parse(&raw).ok()?;
+            let first = head.from_addresses().ok()?.into_iter().next()?;
+            Some(first.address)
+        };
+        let from = from.or_else(author);
+        let recipient = (stage == Stage::Rcpt).then(|| recipients.pop()).flatten();
+        let at_message = stage == Stage::Message;
+        Self {
+            stage,
+            account: String::new(),
+            login: from.clone(),
+            credential: None,
+            via: "test".to_owned(),
+            ip: None,
+            helo: None,
+            tls: None,
+            from,
+            recipients,
+            recipient,
+            stream: at_message.then(|| accounts::streams::DEFAULT.to_owned()),
+            tags: Vec::new(),
+            raw: if at_message { raw } else { Bytes::new() },
+        }
+    }
+
     /// What is known when somebody begins a message.
     pub fn begin(who: &Principal, origin: &Origin, from: Option<&Address>) -> Self {
         Self {
@@ -243,4 +272,16 @@ impl Run {
     pub fn changes(&self) -> bool {
         self.fault.is_none() && matches!(self.said, Said::Nothing | Said::Accept)
     }
+}
+
+/// A message as somebody pastes it or keeps it in a file, with the line ends of mail.
+pub fn with_crlf(message: &[u8]) -> Bytes {
+    let mut out = Vec::with_capacity(message.len() + message.len() / 32);
+    for (place, &octet) in message.iter().enumerate() {
+        if octet == b'\n' && (place == 0 || message[place - 1] != b'\r') {
+            out.push(b'\r');
+        }
+        out.push(octet);
+    }
+    out.into()
 }

@@ -10,7 +10,7 @@ mod rules;
 mod turns;
 
 pub use ask::{Asked, BodyError, Hooks, check, try_out};
-pub use facts::{Action, Facts, Fault, FaultKind, Run, Said, Stage};
+pub use facts::{Action, Facts, Fault, FaultKind, Run, Said, Stage, with_crlf};
 pub use http::{Receiver, ReceiverError};
 pub use journal::{Day, Journal, KeptRun, prune};
 pub use luau::LONGEST_SCRIPT;

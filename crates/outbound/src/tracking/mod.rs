@@ -199,8 +199,8 @@ pub fn forget(tx: &mut Tx<'_>, message: Id) -> Result<()> {
     record::forget(tx, message)
 }
 
-/// Forgets what was kept for the messages before `oldest`, of which none is there any more, and counters and links that are older than any link counts: at most
-/// `limit` rows of each.
+/// Forgets what was kept for the messages before `oldest`, of which none is there any more, and counters and links that are older
+/// than any link counts: at most `limit` rows of each.
 pub fn prune(tx: &mut Tx<'_>, oldest: Time, now: Time, limit: u32) -> Result<u64> {
     let expired = now.minus(Duration::from_hours(24 * Purpose::Click.days().unsigned_abs()));
     let readers = record::prune(tx, oldest, limit)?;

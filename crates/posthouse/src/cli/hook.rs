@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use accounts::{Hook, HookKind, HooksOf};
-use bytes::Bytes;
 use clap::{Args, Subcommand, ValueEnum};
-use mail::message::Head;
 use outbound::Outbound;
 use outbound::hooks::{self, Action as Change, Facts, Run, Stage};
 
@@ -225,7 +223,15 @@ async fn test(config: &Config, asked: Test) -> Result<(), Failure> {
     let (kind, body, _) = judged(config, &asked.file)?;
     let message = std::fs::read(&asked.message)
         .map_err(|error| Failure::text(format!("{} cannot be read: {error}", asked.message.display())))?;
-    let facts = facts(asked, with_crlf(&message));
+    let facts = Facts {
+        tags: asked.tags,
+        ..Facts::of_trial(
+            asked.stage.into(),
+            asked.from,
+            asked.to,
+            hooks::with_crlf(&message),
+        )
+    };
     let run = hooks::try_out(kind, body, &facts, sending::script_limits(config))
         .await
         .ok_or_else(|| Failure::text("a receiver is tried out in the console, where its secret is"))?;
@@ -236,35 +242,6 @@ async fn test(config: &Config, asked: Test) -> Result<(), Failure> {
             printable(&fault.to_string())
         ))),
         None => Ok(()),
-    }
-}
-
-fn facts(asked: Test, raw: Bytes) -> Facts {
-    let head = Head::parse(&raw).ok();
-    let author = head.and_then(|head| head.from_addresses().ok()?.into_iter().next());
-    let stage = Stage::from(asked.stage);
-    let mut recipients = asked.to;
-    let recipient = match stage {
-        Stage::Rcpt => recipients.pop(),
-        Stage::Mail | Stage::Message => None,
-    };
-    let from = asked.from.or_else(|| author.map(|author| author.address));
-    let at_message = stage == Stage::Message;
-    Facts {
-        stage,
-        account: String::new(),
-        login: from.clone(),
-        credential: None,
-        via: "test".to_owned(),
-        ip: None,
-        helo: None,
-        tls: None,
-        from,
-        recipients,
-        recipient,
-        stream: at_message.then(|| accounts::streams::DEFAULT.to_owned()),
-        tags: asked.tags,
-        raw: if at_message { raw } else { Bytes::new() },
     }
 }
 
@@ -286,16 +263,4 @@ fn told(run: &Run) {
         run.memory / 1024,
         run.took.as_micros()
     ));
-}
-
-/// Files of this machine end their lines with LF.
-fn with_crlf(message: &[u8]) -> Bytes {
-    let mut out = Vec::with_capacity(message.len() + message.len() / 32);
-    for (place, &octet) in message.iter().enumerate() {
-        if octet == b'\n' && (place == 0 || message[place - 1] != b'\r') {
-            out.push(b'\r');
-        }
-        out.push(octet);
-    }
-    out.into()
 }

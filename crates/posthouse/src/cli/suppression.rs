@@ -36,7 +36,7 @@ pub enum Action {
         #[arg(long, value_parser = reason)]
         reason: Option<Why>,
     },
-    /// Write to an address no more; what waits already is still sent.
+    /// Write to an address no more; what is being delivered already is still sent.
     Add {
         #[command(flatten)]
         of: Of,

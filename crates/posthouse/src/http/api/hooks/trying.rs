@@ -4,8 +4,7 @@ use accounts::{HookKind, HooksOf, Scope};
 use axum::Json;
 use axum::extract::State;
 use bytes::Bytes;
-use mail::message::Head;
-use outbound::hooks::{Action, Facts, Run, Stage};
+use outbound::hooks::{Action, Facts, Run, Stage, with_crlf};
 use serde::{Deserialize, Serialize};
 use store::Id;
 use utoipa::ToSchema;
@@ -123,7 +122,7 @@ pub(super) async fn test(
         ));
     }
     let (raw, claim) = match (&asked.message, &asked.message_id) {
-        (Some(text), None) => (with_crlf(text), None),
+        (Some(text), None) => (with_crlf(text.as_bytes()), None),
         (None, Some(message)) => stored(&parts, &caller, id(message, "message")?).await?,
         _ => {
             return Err(ApiError::invalid("message", "Give a message, or the id of one."));
@@ -145,34 +144,12 @@ pub(super) async fn test(
 
 /// What would be known of the message.
 fn facts(caller: &Caller, asked: TestHook, raw: Bytes) -> (String, Facts) {
-    let from = asked.from.or_else(|| {
-        let head = Head::parse(&raw).ok()?;
-        let first = head.from_addresses().ok()?.into_iter().next()?;
-        Some(first.address)
-    });
-    let stage = Stage::from(asked.stage);
-    let mut recipients = asked.recipients;
-    let recipient = if stage == Stage::Rcpt {
-        recipients.pop()
-    } else {
-        None
-    };
-    let at_message = stage == Stage::Message;
     let facts = Facts {
-        stage,
         account: caller.account_id().to_string(),
         login: Some(caller.principal.email.clone()),
-        credential: None,
-        via: "test".to_owned(),
         ip: Some(caller.ip),
-        helo: None,
-        tls: None,
-        from,
-        recipients,
-        recipient,
-        stream: at_message.then(|| accounts::streams::DEFAULT.to_owned()),
         tags: asked.tags,
-        raw: if at_message { raw } else { Bytes::new() },
+        ..Facts::of_trial(Stage::from(asked.stage), asked.from, asked.recipients, raw)
     };
     (asked.body, facts)
 }
@@ -196,8 +173,4 @@ async fn stored(
         .ok_or(ApiError::ManyReaders)?;
     let raw = parts.outbound.source(Some(account), message).await?;
     Ok((raw.ok_or(ApiError::NotFound("message"))?, Some(claim)))
-}
-
-fn with_crlf(text: &str) -> Bytes {
-    text.replace("\r\n", "\n").replace('\n', "\r\n").into()
 }
