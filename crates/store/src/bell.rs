@@ -14,7 +14,7 @@ pub enum Topic {
     Due,
     /// The event log has grown.
     Events,
-    /// Accounts, credentials or domains have changed.
+    /// What domains publish has changed, or a certificate.
     Changes,
     /// There is a mail of our own to be written.
     Notices,

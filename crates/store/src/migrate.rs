@@ -191,6 +191,11 @@ const TREE: &[Migration] = &[
         name: "webhook turns",
         text: include_str!("../migrations/0036_webhook_turns.sql"),
     },
+    Migration {
+        version: 37,
+        name: "certificates",
+        text: include_str!("../migrations/0037_certificates.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

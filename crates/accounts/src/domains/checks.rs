@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use mail::address::Domain;
 use mail::time::Time;
-use store::{Id, Tx};
+use store::{Id, Topic, Tx};
 
 use super::keys::StoredKey;
 use super::records::{self, Algorithm, Findings, Question};
@@ -29,8 +28,6 @@ const FORGOTTEN: Duration = Duration::from_hours(7 * 24);
 const VERIFIED: Duration = Duration::from_hours(24);
 /// Its records are gone, which may be a slip that somebody is about to mend.
 const MISSING: Duration = Duration::from_hours(1);
-/// Domains of one account whose links have a name of their own.
-const LINK_NAMES_OF_ACCOUNT: i64 = 20;
 /// Its owners are told when that lasts.
 const TOLD_AFTER: Duration = Duration::from_hours(3);
 
@@ -199,24 +196,6 @@ impl Accounts {
             .await?)
     }
 
-    /// The names of verified domains that lead here for their links, up to `most`, and of one account the first few: each
-    /// costs an authority an order now and then.
-    pub async fn link_names(&self, most: i64) -> Result<Vec<Domain>> {
-        let read = move |tx: &mut Tx<'_>| {
-            let sql = "SELECT DISTINCT name FROM (SELECT name, ROW_NUMBER() OVER (PARTITION BY account ORDER BY id) AS place \
-                       FROM domains WHERE links = 1 AND state = 'verified') AS named WHERE place <= $2 ORDER BY name LIMIT $1";
-            let rows = tx.query(sql, &[most.into(), LINK_NAMES_OF_ACCOUNT.into()])?;
-            rows.iter()
-                .map(|row| row.text(0))
-                .collect::<store::Result<Vec<_>>>()
-        };
-        let names = self.inner.db.read("read the names of links", read).await?;
-        Ok(names
-            .iter()
-            .filter_map(|name| Domain::parse(&records::links_name(name)).ok())
-            .collect())
-    }
-
     /// Removes keys that left long enough ago.
     pub async fn forget_old_keys(&self) -> Result<u64> {
         let long_ago = self.inner.clock.now().minus(OVERLAP);
@@ -307,6 +286,7 @@ impl Verdict {
         }
         if self.changes {
             bump(tx, self.account)?;
+            tx.ring(Topic::Changes);
         }
         Ok(())
     }

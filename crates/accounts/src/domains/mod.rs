@@ -3,6 +3,7 @@
 mod checks;
 mod delegation;
 mod keys;
+mod link_names;
 mod records;
 mod rotation;
 mod tracking;
@@ -13,7 +14,7 @@ use std::collections::HashMap;
 use mail::address::Domain;
 use mail::dkim::{Signer, SigningKey};
 use mail::time::Time;
-use store::{Db, Id, Row, Tx, Value};
+use store::{Db, Id, Row, Topic, Tx, Value};
 use tokio::task::spawn_blocking;
 
 use self::delegation::Leads;
@@ -30,6 +31,7 @@ pub(crate) const HAS_VERIFIED: &str =
 
 pub use checks::{Due, Looked, OVERLAP};
 pub use delegation::{DelegatedKey, Place};
+pub use link_names::{TooManyOrders, count_order, has_link_name};
 pub use records::{Algorithm, Answer, Findings, Host, Kind, PublicKey, Purpose, Question, Record, Stage};
 pub(crate) use tracking::held_back;
 
@@ -255,6 +257,7 @@ impl Accounts {
                     "",
                 )?;
                 bump(tx, account)?;
+                tx.ring(Topic::Changes);
                 Ok(true)
             })
             .await?;

@@ -245,6 +245,11 @@ pub fn links_name(domain: &str) -> String {
     format!("links.{domain}")
 }
 
+/// The domain whose links have this name.
+pub fn domain_of_links(name: &str) -> Option<&str> {
+    name.strip_prefix("links.")
+}
+
 fn return_path_record(domain: &Domain, hostname: &str, findings: &Findings) -> Record {
     // An alias, and not an MX of its own, so that the operator's SPF and MX records hold for it as well.
     alias_record(

@@ -13,9 +13,9 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use outbound::Outbound;
 use outbound::tracking::Tracking;
 use outbound::webhooks::Webhooks;
-use outbound::{Outbound, OwnNames};
 use store::StoreError;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -34,7 +34,8 @@ use crate::ops::data_dir::{DataDir, DataDirError};
 use crate::ops::{self, Connections, metrics};
 use crate::site::{self, Site, SiteError};
 use crate::smtp::{Smtp, SmtpSettings};
-use crate::tls::{Certificates, TlsError};
+use crate::tls::keeper::LookError;
+use crate::tls::{Certificates, Keeper, TlsError};
 
 /// What ending takes beyond the time that mail in transfer is given.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -72,6 +73,8 @@ pub enum AppError {
         "our own mail cannot come from this address: {0}; set accounts.notices_from, or correct server.hostname"
     )]
     NoticesFrom(String),
+    #[error("cannot look for certificates: {0}")]
+    Certificates(#[from] LookError),
     #[error("cannot look for accounts")]
     Accounts(#[from] accounts::AccountsError),
 }
@@ -87,7 +90,7 @@ struct Server {
     notices: NoticeSettings,
     http: Arc<http::HttpSettings>,
     site: Site,
-    own_names: OwnNames,
+    keeper: Option<Keeper>,
     /// What the console's first page asks for, while nobody has an operator's account.
     setup_token: Option<String>,
 }
@@ -124,7 +127,7 @@ impl Server {
         let notices = web::notices(&config, &sockets)?;
         let http = Arc::new(web::settings(&config, &sockets));
         let site = Site::open(&config, &http)?;
-        let own_names = parts.settings.own_names.clone();
+        let keeper = Keeper::open(&config, &certificates, &rooms, &parts.settings.own_names).await?;
         // Last, because it takes up what the node had in hand: from here on nothing refuses to start.
         let outbound = Outbound::start(parts).await.map_err(AppError::Outbound)?;
         Ok(Self {
@@ -137,7 +140,7 @@ impl Server {
             notices,
             http,
             site,
-            own_names,
+            keeper,
             setup_token,
         })
     }
@@ -170,7 +173,7 @@ impl Server {
             notices,
             http: settings,
             site,
-            own_names,
+            keeper,
             ..
         } = self;
         tasks.spawn(
@@ -179,17 +182,9 @@ impl Server {
                 .watch(rooms.clock.clone(), hangup.clone(), stop.clone()),
         );
         tasks.spawn(site.countries().watch(hangup, stop.clone()));
-        tasks.spawn(
-            certificates
-                .clone()
-                .keep_fetched(config.clone(), rooms.clock.clone(), stop.clone()),
-        );
-        tasks.spawn(certificates.clone().keep_named(
-            config.clone(),
-            (rooms.accounts.clone(), own_names),
-            rooms.clock.clone(),
-            stop.clone(),
-        ));
+        if let Some(keeper) = keeper {
+            tasks.spawn(keeper.run(stop.clone()));
+        }
         let max_message_size = usize::try_from(config.smtp.max_message_size.0).unwrap_or(usize::MAX);
         // However big a message may be, one at a time must fit.
         let budget = Budget::new(BYTES_ARRIVING.max(http::memory_of_the_biggest(max_message_size)));

@@ -7,7 +7,7 @@ use mail::message::Named;
 use outbound::route::Route;
 
 use super::AppError;
-use crate::config::{Config, Mailbox};
+use crate::config::{CertificateFrom, Config, Mailbox};
 use crate::http::{HttpSettings, Listener, Security, SmtpPort};
 use crate::notices::NoticeSettings;
 use crate::ops::Connections;
@@ -50,6 +50,7 @@ pub fn settings(config: &Config, sockets: &Sockets) -> HttpSettings {
         free_credits: config.accounts.free_credits,
         resolver: config.delivery.resolver.iter().map(|server| server.0).collect(),
         links_host: config.links_host().map(str::to_owned),
+        fetches_certificates: matches!(config.certificate, CertificateFrom::Acme(_)),
     }
 }
 

@@ -62,7 +62,7 @@ pub async fn run(config: &Config, rooms: &Rooms, action: Action) -> Result<ExitC
     attempts(rooms, &email, &mut findings).await?;
     let running = local::data_dir(config, &mut findings);
     local::ports(config, running, &mut findings).await;
-    local::certificate(config, now, &mut findings);
+    local::certificate(config, Some(&rooms.db), now, &mut findings).await;
     settings(config, &email, told, &mut findings);
     Ok(findings.print())
 }

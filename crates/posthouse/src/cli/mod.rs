@@ -2,6 +2,7 @@
 
 mod account;
 mod backup;
+mod certificate;
 mod check;
 mod config;
 mod credential;
@@ -81,6 +82,9 @@ enum Command {
     /// IP ranges in place of a password.
     #[command(subcommand)]
     Credential(credential::Action),
+    /// What an ACME authority issued, for this server and for names of sending domains.
+    #[command(subcommand, alias = "certificates")]
+    Certificate(certificate::Action),
     /// DKIM keys that domains lead to, published by the operator.
     #[command(subcommand)]
     Dkim(dkim::Action),
@@ -159,6 +163,7 @@ impl Command {
     fn needs_a_database(&self) -> bool {
         match self {
             Self::Backup { .. }
+            | Self::Certificate(_)
             | Self::Dkim(_)
             | Self::Doctor(_)
             | Self::Lockout(_)
@@ -220,6 +225,9 @@ fn execute(common: &Common, command: Command) -> Result<ExitCode, Failure> {
             with_rooms(common, async |_, rooms| credential::run(rooms, action).await)?;
         }
         Command::Voucher(action) => with_rooms(common, async |_, rooms| voucher::run(rooms, action).await)?,
+        Command::Certificate(action) => {
+            with_rooms(common, async |_, rooms| certificate::run(rooms, action).await)?;
+        }
         Command::Dkim(action) => with_rooms(common, async |_, rooms| dkim::run(rooms, action).await)?,
         Command::Domain(action) => with_rooms(common, async |_, rooms| domain::run(rooms, action).await)?,
         Command::Stream(action) => with_rooms(common, async |_, rooms| stream::run(rooms, action).await)?,

@@ -176,10 +176,11 @@ settings! {
 
     /// A certificate from an ACME authority such as Let's Encrypt, renewed by itself when a third of its life is left.
     /// What fails is tried again after growing waits, and at once on SIGHUP. Naming a domain here accepts the
-    /// authority's terms of service.
+    /// authority's terms of service. Certificates, their keys and our account with the authority are kept in the database: of several
+    /// servers on one database one orders, and all prove and show what they have the same names for.
     acme: Acme {
         /// The names the certificate is for. It is fetched as soon as there is one. Port 80 of each name has to reach
-        /// an address of `http.listen`.
+        /// an address of `http.listen`, of any server on the database.
         domains: Vec<HostName> = "",
         /// Where the authority may write to.
         contact: Option<Mailbox> = "",

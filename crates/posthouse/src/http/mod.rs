@@ -75,6 +75,8 @@ pub struct HttpSettings {
     pub resolver: Vec<SocketAddr>,
     /// The host of links; none where it answers at no names but its own.
     pub links_host: Option<String>,
+    /// Whether a certificate is fetched for each such name.
+    pub fetches_certificates: bool,
 }
 
 /// A port that takes mail from those who sign in.

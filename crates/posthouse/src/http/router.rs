@@ -12,6 +12,8 @@ use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::error::ApiError;
+use crate::tls::challenges;
+
 use super::{Parts, api, console, csrf, impersonation, links, rates};
 
 /// The longest that a request may take until its answer begins.
@@ -47,7 +49,7 @@ pub fn build(parts: &Parts, also: Router) -> Router {
         .nest("/api/v1", api)
         .merge(console::router(&parts.settings.name))
         .merge(also)
-        .merge(parts.certificates.challenges().routes());
+        .merge(challenges::routes(parts.db.clone()));
     let all = all.layer(middleware::from_fn_with_state(parts.clone(), links::only_links));
     in_common(all, DEADLINE)
 }

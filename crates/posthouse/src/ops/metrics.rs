@@ -131,7 +131,28 @@ impl Collector for Sources {
             "certificate_seconds_left",
             "Until the certificate in force expires; negative since it has",
             left,
-        )
+        )?;
+        let names = self.certificates.link_names();
+        for (name, help, count) in [
+            (
+                "link_certificates_issued",
+                "Names of sending domains for links that have a certificate",
+                names.issued,
+            ),
+            (
+                "link_certificates_waiting",
+                "Those whose first certificate is still to be ordered",
+                names.waiting,
+            ),
+            (
+                "link_certificates_failing",
+                "Those whose last order failed; an older certificate may still hold",
+                names.failing,
+            ),
+        ] {
+            page.gauge(name, help, count as i64)?;
+        }
+        Ok(())
     }
 }
 

@@ -1,32 +1,22 @@
-//! A certificate from an ACME authority: ordered, proven over our own HTTP listener, renewed in time.
+//! One order at an ACME authority, from our account with it to key and chain.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use instant_acme::{
-    Account, AccountCredentials, AuthorizationStatus, ChallengeType, Identifier, NewAccount, NewOrder,
-    OrderStatus, RetryPolicy,
+    Account, AuthorizationStatus, ChallengeType, Identifier, NewAccount, NewOrder, OrderStatus, RetryPolicy,
 };
-use mail::time::Time;
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
-use store::Clock;
-use tokio::sync::{Mutex, Notify};
-use tracing::{info, warn};
+use store::Db;
 
-use super::challenges::Challenges;
-use super::pair::{Facts, Pair};
+use super::kept::{self, Fault, Turn};
+use super::pair::{Pair, PairError};
 use crate::config::Acme;
-use crate::ops::private::{private_dir, write_private};
 
-/// How often the age of the certificate is looked at.
-const LOOK_EVERY: Duration = Duration::from_hours(1);
-/// Waits after failures; the last repeats. Authorities count failures by the hour and close the door on the impatient.
-pub(super) const PATIENCE: [Duration; 4] = [
-    Duration::from_mins(5),
-    Duration::from_mins(20),
-    Duration::from_hours(1),
-    Duration::from_hours(6),
-];
+/// An order that is not through by then is given up, before its turn runs out.
+const LONGEST: Duration = Duration::from_mins(3);
+
+// RFC 8555 section 6.7
+const NO_SUCH_ACCOUNT: &str = "urn:ietf:params:acme:error:accountDoesNotExist";
 
 /// Why no certificate was issued.
 #[derive(Debug, thiserror::Error)]
@@ -50,94 +40,61 @@ pub enum AcmeError {
     NoChallenge(String),
     #[error("the order ended as {0:?}")]
     Ended(OrderStatus),
-    #[error("cannot keep {}: {reason}", file.display())]
-    Keep { file: PathBuf, reason: String },
+    #[error("the ACME authority took longer than {} seconds", LONGEST.as_secs())]
+    TooSlow,
+    #[error("cannot keep what belongs to the order: {0}")]
+    Keep(#[from] store::StoreError),
+    #[error("cannot keep our account with the ACME authority: {0}")]
+    Credentials(#[from] serde_json::Error),
     #[error("cannot make the request for a certificate: {0}")]
     Request(#[from] rcgen::Error),
+    #[error("the ACME authority issued what cannot be used: {0}")]
+    Unusable(#[from] PairError),
 }
 
-/// Keeps one certificate, key and chain in one file, fresh.
-pub struct Keeper<'a> {
-    acme: &'a Acme,
-    dir: &'a Path,
-    file: &'a Path,
-    challenges: &'a Challenges,
-    /// Orders go one after the other: each clears the proofs of the one before.
-    turn: &'a Mutex<()>,
+impl AcmeError {
+    /// Whom it is about.
+    pub(super) fn fault(&self) -> Fault {
+        match self {
+            Self::NotProven { .. } => Fault::Name,
+            _ => Fault::Authority,
+        }
+    }
+
+    fn is_about_our_account(&self) -> bool {
+        let Self::Authority { source, .. } = self else {
+            return false;
+        };
+        matches!(source, instant_acme::Error::Api(problem) if problem.r#type.as_deref() == Some(NO_SUCH_ACCOUNT))
+    }
 }
 
-impl<'a> Keeper<'a> {
-    pub fn new(
-        acme: &'a Acme,
-        (dir, file): (&'a Path, &'a Path),
-        (challenges, turn): (&'a Challenges, &'a Mutex<()>),
-    ) -> Self {
-        Self {
-            acme,
-            dir,
-            file,
-            challenges,
-            turn,
+/// An authority, with the database where every node finds what it asks for.
+pub(super) struct Authority<'a> {
+    pub(super) acme: &'a Acme,
+    pub(super) db: &'a Db,
+}
+
+impl Authority<'_> {
+    /// Key and chain in PEM, and what they say.
+    pub(super) async fn order(&self, turn: &Turn) -> Result<(String, Pair), AcmeError> {
+        let ordered = tokio::time::timeout(LONGEST, self.order_at_leisure(turn)).await;
+        let ordered = ordered.unwrap_or(Err(AcmeError::TooSlow));
+        if ordered.as_ref().is_err_and(AcmeError::is_about_our_account) {
+            // The next order makes another.
+            kept::keep_account(self.db, turn, None).await?;
         }
+        ordered
     }
 
-    /// Orders whenever a certificate is due, for ever. `changed` is called after each new one; `again` ends a wait.
-    pub async fn run(&self, clock: &Clock, again: &Notify, changed: impl Fn()) {
-        let mut failures = 0;
-        loop {
-            let wait = if self.due(clock.now()) {
-                match self.order().await {
-                    Ok(()) => {
-                        info!(domains = ?self.names(), "certificate issued by the ACME authority");
-                        changed();
-                        failures = 0;
-                        LOOK_EVERY
-                    }
-                    Err(error) => {
-                        let wait = PATIENCE[failures.min(PATIENCE.len() - 1)];
-                        failures += 1;
-                        warn!(
-                            %error,
-                            next_try_in_seconds = wait.as_secs(),
-                            "no certificate from the ACME authority, the one in force stays; SIGHUP tries at once"
-                        );
-                        wait
-                    }
-                }
-            } else {
-                LOOK_EVERY
-            };
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = again.notified() => {}
-            }
-        }
-    }
-
-    /// Missing, for other names, or with less than a third of its life left.
-    fn due(&self, now: Time) -> bool {
-        match Pair::read(self.file, self.file) {
-            Ok(pair) => self.names().iter().any(|name| !pair.facts.covers(name)) || is_old(&pair.facts, now),
-            Err(_) => true,
-        }
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.acme.domains.iter().map(|domain| domain.0.clone()).collect()
-    }
-
-    /// One order from account to file.
-    pub(super) async fn order(&self) -> Result<(), AcmeError> {
-        let _turn = self.turn.lock().await;
-        private_dir(self.dir).map_err(|error| keep(self.dir, &error))?;
-        let account = self.account().await?;
-        let identifiers: Vec<_> = self.names().into_iter().map(Identifier::Dns).collect();
+    async fn order_at_leisure(&self, turn: &Turn) -> Result<(String, Pair), AcmeError> {
+        let account = self.account(turn).await?;
+        let names = turn.names();
+        let identifiers: Vec<_> = names.iter().cloned().map(Identifier::Dns).collect();
         let mut order = self.told("ordering", account.new_order(&NewOrder::new(&identifiers)).await)?;
-        let proven = self.prove(&mut order).await;
-        self.challenges.clear();
-        proven?;
+        self.prove(turn, &mut order).await?;
         let key = KeyPair::generate()?;
-        let mut params = CertificateParams::new(self.names())?;
+        let mut params = CertificateParams::new(names)?;
         params.distinguished_name = DistinguishedName::new();
         let request = params.serialize_request(&key)?;
         self.told(
@@ -149,11 +106,12 @@ impl<'a> Keeper<'a> {
             order.poll_certificate(&RetryPolicy::default()).await,
         )?;
         let both = format!("{}{chain}", key.serialize_pem());
-        write_private(self.file, both.as_bytes()).map_err(|error| keep(self.file, &error))
+        let pair = Pair::of(&both, "the certificate")?;
+        Ok((both, pair))
     }
 
     /// Lays the proofs out and waits until the authority has seen them.
-    async fn prove(&self, order: &mut instant_acme::Order) -> Result<(), AcmeError> {
+    async fn prove(&self, turn: &Turn, order: &mut instant_acme::Order) -> Result<(), AcmeError> {
         let mut authorizations = order.authorizations();
         while let Some(next) = authorizations.next().await {
             let mut authorization = self.told("reading what is to be proven", next)?;
@@ -164,10 +122,8 @@ impl<'a> Keeper<'a> {
             let mut challenge = authorization
                 .challenge(ChallengeType::Http01)
                 .ok_or(AcmeError::NoChallenge(domain))?;
-            self.challenges.put(
-                challenge.token.clone(),
-                challenge.key_authorization().as_str().to_owned(),
-            );
+            let proof = challenge.key_authorization().as_str().to_owned();
+            kept::put_proof(self.db, turn, challenge.token.clone(), proof).await?;
             self.told("saying that the proof is ready", challenge.set_ready().await)?;
         }
         let polled = order.poll_ready(&RetryPolicy::default()).await;
@@ -200,15 +156,11 @@ impl<'a> Keeper<'a> {
         AcmeError::Ended(OrderStatus::Invalid)
     }
 
-    /// The account kept beside the certificate, or a new one.
-    async fn account(&self) -> Result<Account, AcmeError> {
-        let file = self.dir.join("acme-account.json");
-        let directory = self.acme.directory.as_str();
-        if let Ok(text) = std::fs::read(&file)
-            && let Ok(kept) = serde_json::from_slice::<Kept>(&text)
-            && kept.directory == directory
-        {
-            let restored = self.builder()?.from_credentials(kept.credentials).await;
+    /// The account that all nodes have, or a new one for all of them.
+    async fn account(&self, turn: &Turn) -> Result<Account, AcmeError> {
+        if let Some(kept) = &turn.credentials {
+            let credentials = serde_json::from_str(kept)?;
+            let restored = self.builder()?.from_credentials(credentials).await;
             return self.told("finding the account", restored);
         }
         let contact = self
@@ -222,14 +174,9 @@ impl<'a> Keeper<'a> {
             terms_of_service_agreed: true,
             only_return_existing: false,
         };
-        let made = self.builder()?.create(&new, directory.to_owned(), None).await;
+        let made = self.builder()?.create(&new, turn.directory.clone(), None).await;
         let (account, credentials) = self.told("making an account", made)?;
-        let kept = Kept {
-            directory: directory.to_owned(),
-            credentials,
-        };
-        let text = serde_json::to_vec(&kept).map_err(|error| keep(&file, &error))?;
-        write_private(&file, &text).map_err(|error| keep(&file, &error))?;
+        kept::keep_account(self.db, turn, Some(serde_json::to_string(&credentials)?)).await?;
         Ok(account)
     }
 
@@ -247,24 +194,5 @@ impl<'a> Keeper<'a> {
             doing,
             source,
         })
-    }
-}
-
-/// The account as it is kept: an account belongs to the authority that made it.
-#[derive(serde::Serialize, serde::Deserialize)]
-struct Kept {
-    directory: String,
-    credentials: AccountCredentials,
-}
-
-pub(super) fn is_old(facts: &Facts, now: Time) -> bool {
-    let life = facts.not_after.since(facts.not_before);
-    facts.not_after.since(now) < life / 3
-}
-
-fn keep(file: &Path, reason: &impl ToString) -> AcmeError {
-    AcmeError::Keep {
-        file: file.to_owned(),
-        reason: reason.to_string(),
     }
 }

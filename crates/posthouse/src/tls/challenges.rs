@@ -1,40 +1,33 @@
-//! The proofs of an ACME order, between the order that makes them and the HTTP listener that shows them.
-
-use std::collections::HashMap;
-use std::sync::Arc;
+//! Where an authority looks for the proofs of an order: on any node, whichever ordered.
 
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
-use parking_lot::RwLock;
+use store::Db;
 
-/// Token to key authorization. Cheap to clone.
-#[derive(Clone, Default)]
-pub struct Challenges(Arc<RwLock<HashMap<String, String>>>);
+use super::kept;
 
-impl Challenges {
-    pub fn put(&self, token: String, authorization: String) {
-        self.0.write().insert(token, authorization);
-    }
+/// Longer than tokens of any authority.
+const MOST: usize = 256;
 
-    pub fn clear(&self) {
-        self.0.write().clear();
-    }
-
-    /// Where the authority looks. RFC 8555 section 8.3
-    pub fn routes(&self) -> Router {
-        Router::new()
-            .route("/.well-known/acme-challenge/{token}", get(show))
-            .with_state(self.clone())
-    }
+// RFC 8555 section 8.3
+pub fn routes(db: Db) -> Router {
+    Router::new()
+        .route("/.well-known/acme-challenge/{token}", get(show))
+        .with_state(db)
 }
 
-async fn show(State(challenges): State<Challenges>, Path(token): Path<String>) -> Result<String, StatusCode> {
-    challenges
-        .0
-        .read()
-        .get(&token)
-        .cloned()
-        .ok_or(StatusCode::NOT_FOUND)
+async fn show(State(db): State<Db>, Path(token): Path<String>) -> Result<String, StatusCode> {
+    let is_base64url = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
+    if token.len() > MOST || !token.bytes().all(is_base64url) {
+        return Err(StatusCode::NOT_FOUND);
+    }
+    match kept::proof(&db, token).await {
+        Ok(proof) => proof.ok_or(StatusCode::NOT_FOUND),
+        Err(error) => {
+            tracing::debug!(%error, "a proof for an ACME authority could not be read");
+            Err(StatusCode::SERVICE_UNAVAILABLE)
+        }
+    }
 }

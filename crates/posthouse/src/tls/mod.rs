@@ -1,14 +1,17 @@
 //! The certificate this server shows: where it comes from, what it says, and how a new one takes its place while running.
 
 mod acme;
-mod challenges;
-mod named;
+pub mod challenges;
+pub mod keeper;
+pub mod kept;
 mod own;
 mod pair;
+mod takeover;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -22,10 +25,11 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-pub use challenges::Challenges;
+pub use keeper::Keeper;
 pub use pair::{Facts, Pair, PairError};
 
 use crate::config::{CertificateFrom, Config};
+use keeper::LinkNames;
 use pair::Stamp;
 
 /// How often the files are looked at.
@@ -56,9 +60,7 @@ struct Inner {
     seen: Mutex<Option<Stamp>>,
     smtp: Arc<ServerConfig>,
     https: Arc<ServerConfig>,
-    challenges: Challenges,
-    /// Held by whoever orders a certificate.
-    turn: tokio::sync::Mutex<()>,
+    named: ArcSwap<LinkNames>,
     /// Rung when what stood in an authority's way may have been mended.
     again: Notify,
 }
@@ -69,10 +71,10 @@ enum Files {
         cert: PathBuf,
         key: PathBuf,
     },
-    /// The fetched one if there is one, else the one made here.
-    Kept {
-        fetched: Option<PathBuf>,
+    /// The one made here, until one is fetched.
+    Made {
         own: own::Own,
+        fetched: AtomicBool,
     },
 }
 
@@ -81,10 +83,7 @@ impl Files {
     fn current(&self) -> (&Path, &Path) {
         match self {
             Self::Named { cert, key } => (cert, key),
-            Self::Kept {
-                fetched: Some(both), ..
-            } if both.exists() => (both, both),
-            Self::Kept { own, .. } => (own.cert(), own.key()),
+            Self::Made { own, .. } => (own.cert(), own.key()),
         }
     }
 }
@@ -116,14 +115,16 @@ impl Certificates {
                 cert: cert.clone(),
                 key: key.clone(),
             },
-            from => {
+            CertificateFrom::Acme(_) | CertificateFrom::Ourselves => {
                 let own = own::Own::new(&dir, &config.hostname);
                 own.renew(now).map_err(|reason| TlsError::Make {
                     dir: dir.clone(),
                     reason,
                 })?;
-                let fetched = matches!(from, CertificateFrom::Acme(_)).then(|| dir.join("acme.pem"));
-                Files::Kept { fetched, own }
+                Files::Made {
+                    own,
+                    fetched: AtomicBool::new(false),
+                }
             }
         };
         let (cert, key) = from.current();
@@ -143,8 +144,7 @@ impl Certificates {
             shown,
             facts: ArcSwap::from_pointee(pair.facts),
             seen: Mutex::new(seen),
-            challenges: Challenges::default(),
-            turn: tokio::sync::Mutex::default(),
+            named: ArcSwap::default(),
             again: Notify::new(),
         })))
     }
@@ -164,14 +164,50 @@ impl Certificates {
         self.0.facts.load_full()
     }
 
-    /// The proofs an ACME authority comes to fetch over HTTP.
-    pub fn challenges(&self) -> &Challenges {
-        &self.0.challenges
+    /// How many names for links have a certificate, by what the last look found.
+    pub fn link_names(&self) -> LinkNames {
+        **self.0.named.load()
+    }
+
+    fn count(&self, counted: LinkNames) {
+        self.0.named.store(Arc::new(counted));
+    }
+
+    /// Puts a certificate that was fetched in the place of the one made here, or of one fetched before.
+    fn show_fetched(&self, pair: &Pair) {
+        let Files::Made { fetched, .. } = &self.0.from else {
+            return;
+        };
+        if fetched.swap(true, Ordering::AcqRel)
+            && self.facts().fingerprint_sha256 == pair.facts.fingerprint_sha256
+        {
+            return;
+        }
+        info!(
+            fingerprint = pair.facts.fingerprint_sha256,
+            not_after = %pair.facts.not_after.rfc3339(),
+            "certificate loaded"
+        );
+        self.0.shown.ours.store(Arc::clone(&pair.key));
+        self.0.facts.store(Arc::new(pair.facts.clone()));
+    }
+
+    /// Shows these to whoever asks by their name, and no others.
+    fn show_named(&self, named: HashMap<String, Arc<CertifiedKey>>) {
+        self.0.shown.named.store(Arc::new(named));
+    }
+
+    /// Resolves when an operator says that what stood in the way may be mended.
+    async fn asked_again(&self) {
+        self.0.again.notified().await;
     }
 
     /// Reads the files again if they changed. A broken pair changes nothing: the old one stays, and the fault is logged
     /// once for each state of the files.
     pub fn reload(&self) {
+        if matches!(&self.0.from, Files::Made { fetched, .. } if fetched.load(Ordering::Acquire)) {
+            return;
+        }
         let (cert, key) = self.0.from.current();
         let stamp = Stamp::of(cert, key);
         let mut seen = self.0.seen.lock();
@@ -210,32 +246,13 @@ impl Certificates {
                     *self.0.seen.lock() = None;
                     self.0.again.notify_one();
                 }
-                _ = age.tick() => if let Files::Kept { own, .. } = &self.0.from
+                _ = age.tick() => if let Files::Made { own, .. } = &self.0.from
                     && let Err(reason) = own.renew(clock.now())
                 {
                     warn!(reason, "the self-made certificate could not be renewed");
                 },
             }
             self.reload();
-        }
-    }
-
-    /// Fetches and renews by ACME until told to stop; returns at once where it is not configured.
-    pub async fn keep_fetched(self, config: Config, clock: Clock, stop: CancellationToken) {
-        let (
-            CertificateFrom::Acme(acme),
-            Files::Kept {
-                fetched: Some(file), ..
-            },
-        ) = (&config.certificate, &self.0.from)
-        else {
-            return;
-        };
-        let dir = config.data_dir.join("tls");
-        let keeper = acme::Keeper::new(acme, (&dir, file), (&self.0.challenges, &self.0.turn));
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = keeper.run(&clock, &self.0.again, || self.reload()) => {}
         }
     }
 }

@@ -66,6 +66,11 @@ impl Facts {
         })
     }
 
+    /// When a third of its life is left.
+    pub fn renew_at(&self) -> Time {
+        self.not_after.minus(self.not_after.since(self.not_before) / 3)
+    }
+
     /// Whether the certificate is for this host, by name or by wildcard.
     pub fn covers(&self, host: &str) -> bool {
         self.names.iter().any(|name| {
@@ -104,19 +109,27 @@ pub struct Pair {
 impl Pair {
     /// Both may be one file.
     pub fn read(cert: &Path, key: &Path) -> Result<Self, PairError> {
-        let cert_pem = read(cert, "cert")?;
-        let key_pem = read(key, "key")?;
+        Self::parse((&read(cert, "cert")?, cert), (&read(key, "key")?, key))
+    }
+
+    /// Key and chain in one text, which is called `from` where something is wrong with it.
+    pub fn of(pem: &str, from: &str) -> Result<Self, PairError> {
+        let both = (pem.as_bytes(), Path::new(from));
+        Self::parse(both, both)
+    }
+
+    fn parse((cert_pem, cert): (&[u8], &Path), (key_pem, key): (&[u8], &Path)) -> Result<Self, PairError> {
         let none = |reason: String| PairError::NoCertificate {
             file: cert.to_owned(),
             reason,
         };
-        let chain = CertificateDer::pem_slice_iter(&cert_pem)
+        let chain = CertificateDer::pem_slice_iter(cert_pem)
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| none(error.to_string()))?;
         let first = chain
             .first()
             .ok_or_else(|| none("no CERTIFICATE section".to_owned()))?;
-        let private = PrivateKeyDer::from_pem_slice(&key_pem).map_err(|error| PairError::NoKey {
+        let private = PrivateKeyDer::from_pem_slice(key_pem).map_err(|error| PairError::NoKey {
             file: key.to_owned(),
             reason: error.to_string(),
         })?;

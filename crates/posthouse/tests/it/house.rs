@@ -64,9 +64,11 @@ const OUTBOUND_MODULES: [&str; 27] = [
 ];
 
 /// Each table and the module that alone writes SQL on it.
-const TABLES: [(&str, &str); 68] = [
+const TABLES: [(&str, &str); 71] = [
     ("account_changes", "accounts/src/changes"),
     ("accounts", "accounts/src"),
+    ("acme_accounts", "posthouse/src/tls/kept"),
+    ("acme_proofs", "posthouse/src/tls/kept"),
     ("announcements", "accounts/src/announcements"),
     ("announcements_put_away", "accounts/src/announcements"),
     ("api_keys", "accounts/src"),
@@ -76,6 +78,7 @@ const TABLES: [(&str, &str); 68] = [
     ("user_invitations", "accounts/src/users"),
     ("bodies", "outbound/src/spool"),
     ("captured", "outbound/src/capture"),
+    ("certificates", "posthouse/src/tls/kept"),
     ("challenges", "accounts/src/second_step"),
     ("changes", "accounts/src/changes"),
     ("credit_grants", "accounts/src/credits"),

@@ -2,6 +2,7 @@
 
 mod acme;
 mod files;
+mod nodes;
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;

@@ -8,13 +8,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use mail::time::Time;
-use store::{DatabaseUrl, Db, OpenOptions};
+use store::{DatabaseUrl, Db, OpenOptions, StoreError, Tx};
 use tokio::net::TcpStream;
 
 use super::Findings;
 use crate::app::Sockets;
-use crate::config::{CertificateFrom, Config, Listen};
-use crate::tls::Pair;
+use crate::config::{Acme, CertificateFrom, Config, Listen};
+use crate::tls::keeper::own_key;
+use crate::tls::{Facts, Pair, kept};
 
 const WAIT: Duration = Duration::from_secs(5);
 /// A certificate with less life than this deserves a look.
@@ -125,53 +126,85 @@ fn inside(listen: Listen) -> SocketAddr {
     }
 }
 
-/// Reads the certificate without making one.
-pub fn certificate(config: &Config, now: Time, findings: &mut Findings) {
+/// Reads the certificate without making one. What an authority issued is in the database.
+pub async fn certificate(config: &Config, db: Option<&Db>, now: Time, findings: &mut Findings) {
     let own = config.data_dir.join("tls");
     let files = match &config.certificate {
         CertificateFrom::Files { cert, key } => Some((cert.clone(), key.clone())),
-        CertificateFrom::Acme(_) => {
-            Some((own.join("acme.pem"), own.join("acme.pem"))).filter(|(cert, _)| cert.exists())
-        }
+        CertificateFrom::Acme(acme) => return fetched(config, acme, db, (now, findings)).await,
         CertificateFrom::Ourselves => {
             Some((own.join("cert.pem"), own.join("key.pem"))).filter(|(cert, _)| cert.exists())
         }
     };
     let Some((cert, key)) = files else {
-        match &config.certificate {
-            CertificateFrom::Acme(acme) => findings.note(
-                format!("certificate: none from {} yet", acme.directory.as_str()),
-                "it is fetched while the server runs; its log says what is missing",
-            ),
-            _ => findings.note(
-                "certificate: one will be made at first start that clients do not trust by themselves",
-                "set tls.cert and tls.key, or acme.domains, before others use this server",
-            ),
-        }
-        return;
+        return findings.note(
+            "certificate: one will be made at first start that clients do not trust by themselves",
+            "set tls.cert and tls.key, or acme.domains, before others use this server",
+        );
     };
-    let facts = match Pair::read(&cert, &key) {
-        Ok(pair) => pair.facts,
-        Err(error) => return findings.bad(format!("certificate: {error}"), ""),
+    match Pair::read(&cert, &key) {
+        Ok(pair) => judge(config, &cert.display().to_string(), &pair.facts, (now, findings)),
+        Err(error) => findings.bad(format!("certificate: {error}"), ""),
+    }
+}
+
+/// What an authority issued for this server, and the names for links that it issues nothing for.
+async fn fetched(config: &Config, acme: &Acme, db: Option<&Db>, (now, findings): (Time, &mut Findings)) {
+    let names = own_key(acme);
+    let read = move |tx: &mut Tx<'_>| Ok((kept::list(tx)?, kept::pem(tx, &names)?));
+    let (kept, pem) = match db {
+        // Where the database is older than this binary, there is none yet.
+        Some(db) => db.read("read the certificates", read).await.unwrap_or_default(),
+        None => (Vec::new(), None),
     };
+    let authority = acme.directory.as_str();
+    match pem.map(|pem| Pair::of(&pem, authority)) {
+        Some(Ok(pair)) => judge(
+            config,
+            &format!("the one from {authority}"),
+            &pair.facts,
+            (now, findings),
+        ),
+        Some(Err(error)) => findings.bad(format!("certificate: {error}"), ""),
+        None => findings.note(
+            format!("certificate: none from {authority} yet"),
+            "it is fetched while the server runs; its log says what is missing",
+        ),
+    }
+    for one in kept.iter().filter(|one| one.fault.is_some()) {
+        findings.note(
+            format!(
+                "certificate: the last order for {} failed: {}",
+                one.names,
+                one.why()
+            ),
+            format!(
+                "it is tried again at {}, and at once on SIGHUP",
+                one.next_at.rfc3339()
+            ),
+        );
+    }
+}
+
+fn judge(config: &Config, what: &str, facts: &Facts, (now, findings): (Time, &mut Findings)) {
     let until = facts.not_after.rfc3339();
     if facts.not_after <= now {
         findings.bad(
-            format!("certificate: {} expired on {until}", cert.display()),
+            format!("certificate: {what} expired on {until}"),
             "have it renewed",
         );
     } else if facts.not_before > now {
         findings.bad(
-            format!("certificate: {} is not valid yet", cert.display()),
+            format!("certificate: {what} is not valid yet"),
             "see whether this machine's clock is right",
         );
     } else if facts.not_after.since(now) < SOON {
         findings.note(
-            format!("certificate: {} expires on {until}", cert.display()),
+            format!("certificate: {what} expires on {until}"),
             "have it renewed soon",
         );
     } else {
-        findings.good(format!("certificate: {}, valid until {until}", cert.display()));
+        findings.good(format!("certificate: {what}, valid until {until}"));
     }
     if !facts.covers(&config.hostname) {
         findings.bad(
@@ -206,14 +239,14 @@ pub fn web(config: &Config, findings: &mut Findings) {
     );
 }
 
-/// Opens the database if there is one; makes none.
-pub async fn database(config: &Config, findings: &mut Findings) {
+/// Opens the database if there is one, for whoever looks further; makes none.
+pub async fn database(config: &Config, findings: &mut Findings) -> Option<Db> {
     let url = &config.database_url;
     if let DatabaseUrl::Sqlite(path) = url
         && !path.exists()
     {
         findings.good(format!("database: {url} will be made at first start"));
-        return;
+        return None;
     }
     let options = OpenOptions {
         create: false,
@@ -225,17 +258,16 @@ pub async fn database(config: &Config, findings: &mut Findings) {
             tx.query("SELECT 1", &[]).map(|_| ())
         })
         .await?;
-        db.close().await
+        Ok::<_, StoreError>(db)
     };
-    match tokio::time::timeout(2 * WAIT, asked).await {
-        Ok(Ok(())) => findings.good(format!("database: {url} answers")),
-        Ok(Err(error)) => findings.bad(
-            format!("database: {url}: {}", super::Failure::new(error).0),
-            "correct database.url or make the database reachable",
-        ),
-        Err(_) => findings.bad(
-            format!("database: {url} does not answer in time"),
-            "correct database.url or make the database reachable",
-        ),
-    }
+    let fault = match tokio::time::timeout(2 * WAIT, asked).await {
+        Ok(Ok(db)) => {
+            findings.good(format!("database: {url} answers"));
+            return Some(db);
+        }
+        Ok(Err(error)) => format!("database: {url}: {}", super::Failure::new(error).0),
+        Err(_) => format!("database: {url} does not answer in time"),
+    };
+    findings.bad(fault, "correct database.url or make the database reachable");
+    None
 }

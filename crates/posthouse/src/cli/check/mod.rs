@@ -111,9 +111,12 @@ pub fn run(common: &Common, options: &Options) -> Result<ExitCode, Failure> {
         findings.good("configuration");
         let running = local::data_dir(&config, &mut findings);
         local::ports(&config, running, &mut findings).await;
-        local::certificate(&config, Clock::system().now(), &mut findings);
+        let db = local::database(&config, &mut findings).await;
+        local::certificate(&config, db.as_ref(), Clock::system().now(), &mut findings).await;
         local::web(&config, &mut findings);
-        local::database(&config, &mut findings).await;
+        if let Some(db) = db {
+            let _ = db.close().await;
+        }
         dns::names(&config, &mut findings).await;
         if let Some(domain) = &options.reach {
             reach::domain(&config, domain, &mut findings).await;

@@ -7,8 +7,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
+use mail::time::Time;
 use outbound::domains::CheckError;
 use serde::{Deserialize, Serialize};
+use store::Tx;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -18,6 +20,7 @@ use crate::http::auth::Caller;
 use crate::http::error::{ApiError, ApiResult, Problem};
 use crate::http::json::{Body, Named, id};
 use crate::http::paging::Page;
+use crate::tls::kept::{self, Fault, Kept};
 
 pub fn routes() -> OpenApiRouter<Parts> {
     OpenApiRouter::new()
@@ -55,6 +58,10 @@ struct DomainView {
     #[schema(format = DateTime)]
     created_at: String,
     tracking: DomainTracking,
+    /// How the certificate for the name of the domain's links stands. Null where that name does not lead here, and where this
+    /// server fetches none.
+    #[schema(required = true)]
+    links_certificate: Option<LinksCertificate>,
     /// What to publish, and what was found in its place.
     records: Vec<RecordView>,
 }
@@ -64,6 +71,67 @@ struct DomainView {
 struct DomainTracking {
     opens: bool,
     clicks: bool,
+}
+
+/// The certificate for the name of a domain's links. The name stands in links as soon as there is one.
+#[derive(Serialize, ToSchema)]
+struct LinksCertificate {
+    state: CertificateState,
+    /// Until when the one in force holds; it is renewed in time.
+    #[schema(required = true, format = DateTime)]
+    valid_until: Option<String>,
+    /// When one was ordered last.
+    #[schema(required = true, format = DateTime)]
+    tried_at: Option<String>,
+    /// When the next one is ordered.
+    #[schema(required = true, format = DateTime)]
+    next_try_at: Option<String>,
+    /// Why the last order failed.
+    #[schema(required = true)]
+    problem: Option<String>,
+}
+
+/// How a certificate stands.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum CertificateState {
+    /// Its turn to be ordered has not come yet.
+    Waiting,
+    Issued,
+    /// The last order failed. An older one may still hold.
+    Failing,
+}
+
+impl LinksCertificate {
+    fn of(kept: Option<Kept>, now: Time) -> Self {
+        let Some(kept) = kept else {
+            return Self {
+                state: CertificateState::Waiting,
+                valid_until: None,
+                tried_at: None,
+                next_try_at: None,
+                problem: None,
+            };
+        };
+        let state = match kept.state(now) {
+            kept::State::Waiting => CertificateState::Waiting,
+            kept::State::Issued => CertificateState::Issued,
+            kept::State::Failing => CertificateState::Failing,
+        };
+        Self {
+            state,
+            valid_until: kept.not_after.filter(|end| *end > now).map(Time::rfc3339),
+            tried_at: kept.tried_at.map(Time::rfc3339),
+            next_try_at: Some(kept.next_at.max(now).rfc3339()),
+            problem: kept.fault.map(|fault| match fault {
+                Fault::Name => kept.error,
+                Fault::Authority => {
+                    "The certificate authority could not be asked, or refused. The log of the server says more.".to_owned()
+                }
+                Fault::Limit => "This account has had as many orders as it can have in a day.".to_owned(),
+            }),
+        }
+    }
 }
 
 /// Whether the account may send from a domain.
@@ -178,8 +246,8 @@ impl From<Record> for RecordView {
     }
 }
 
-impl From<SendingDomain> for DomainView {
-    fn from(domain: SendingDomain) -> Self {
+impl DomainView {
+    fn of(domain: SendingDomain, links_certificate: Option<LinksCertificate>) -> Self {
         Self {
             id: domain.id.to_string(),
             name: domain.name.to_unicode().into_owned(),
@@ -190,17 +258,51 @@ impl From<SendingDomain> for DomainView {
             },
             verified_by: domain.verified.map_or("", |(by, _)| by.as_str()),
             verified_at: domain.verified.map(|(_, at)| at.rfc3339()),
-            checked_at: domain.checked_at.map(mail::time::Time::rfc3339),
+            checked_at: domain.checked_at.map(Time::rfc3339),
             resolver: domain.resolver,
-            missing_since: domain.missing_since.map(mail::time::Time::rfc3339),
+            missing_since: domain.missing_since.map(Time::rfc3339),
             created_at: domain.created_at.rfc3339(),
             tracking: DomainTracking {
                 opens: domain.may_track.opens,
                 clicks: domain.may_track.clicks,
             },
+            links_certificate,
             records: domain.records.into_iter().map(RecordView::from).collect(),
         }
     }
+}
+
+/// Domains as they are shown, with what is kept of their certificates.
+async fn views(parts: &Parts, domains: Vec<SendingDomain>) -> ApiResult<Vec<DomainView>> {
+    let fetches = parts.settings.fetches_certificates;
+    let leads_here = |record: &&Record| record.purpose == Purpose::Links && record.ok == Some(true);
+    let names: Vec<Option<String>> = domains
+        .iter()
+        .map(|domain| {
+            let record = domain.records.iter().find(leads_here).filter(|_| fetches);
+            record.map(|record| record.name.to_ascii_lowercase())
+        })
+        .collect();
+    let now = parts.clock.now();
+    let certificates = if names.iter().all(Option::is_none) {
+        names.iter().map(|_| None).collect()
+    } else {
+        let read = move |tx: &mut Tx<'_>| {
+            let one = |name: &Option<String>| name.as_ref().map(|name| kept::one(tx, name)).transpose();
+            names.iter().map(one).collect::<store::Result<Vec<_>>>()
+        };
+        let read = parts.db.read("read certificates for links", read).await;
+        read.map_err(|error| ApiError::internal(&error))?
+    };
+    let shown = domains.into_iter().zip(certificates);
+    Ok(shown
+        .map(|(domain, kept)| DomainView::of(domain, kept.map(|kept| LinksCertificate::of(kept, now))))
+        .collect())
+}
+
+async fn view(parts: &Parts, domain: SendingDomain) -> ApiResult<Json<DomainView>> {
+    let shown = views(parts, vec![domain]).await?.pop();
+    shown.map(Json).ok_or(ApiError::Internal)
 }
 
 /// List the domains
@@ -211,13 +313,8 @@ impl From<SendingDomain> for DomainView {
 )]
 async fn list(State(parts): State<Parts>, caller: Caller) -> ApiResult<Json<Page<DomainView>>> {
     caller.reads(Scope::Domains)?;
-    let items = parts
-        .accounts
-        .domains(caller.account_id())
-        .await?
-        .into_iter()
-        .map(DomainView::from)
-        .collect();
+    let domains = parts.accounts.domains(caller.account_id()).await?;
+    let items = views(&parts, domains).await?;
     Ok(Json(Page { items, next: None }))
 }
 
@@ -257,7 +354,7 @@ async fn add(
         error => error.into(),
     })?;
     tracing::info!(domain = %domain.id, account = %caller.account_id(), "sending domain added");
-    Ok((StatusCode::CREATED, Json(domain.into())))
+    Ok((StatusCode::CREATED, view(&parts, domain).await?))
 }
 
 /// Read one domain
@@ -277,9 +374,8 @@ async fn read(
 ) -> ApiResult<Json<DomainView>> {
     caller.reads(Scope::Domains)?;
     let domain = id(&domain, "domain")?;
-    Ok(Json(
-        parts.accounts.domain(caller.account_id(), domain).await?.into(),
-    ))
+    let domain = parts.accounts.domain(caller.account_id(), domain).await?;
+    view(&parts, domain).await
 }
 
 /// Remove a domain
@@ -332,14 +428,11 @@ async fn check(
     let place = (caller.account_id(), domain);
     let resolver = &parts.settings.resolver;
     let checked = outbound::domains::check(&parts.accounts, resolver, place, &caller.by()).await;
-    Ok(Json(
-        checked
-            .map_err(|error| match error {
-                CheckError::Accounts(error) => error.into(),
-                CheckError::Dns(error) => ApiError::internal(&error),
-            })?
-            .into(),
-    ))
+    let checked = checked.map_err(|error| match error {
+        CheckError::Accounts(error) => error.into(),
+        CheckError::Dns(error) => ApiError::internal(&error),
+    })?;
+    view(&parts, checked).await
 }
 
 /// Say what may be tracked of mail from a domain
@@ -372,7 +465,7 @@ async fn switch_tracking(
         .switch_domain_tracking(caller.account_id(), domain, may, &caller.by())
         .await?;
     tracing::info!(%domain, account = %caller.account_id(), "tracking of a domain switched");
-    Ok(Json(switched.into()))
+    view(&parts, switched).await
 }
 
 /// Make new keys for a domain
@@ -402,7 +495,7 @@ async fn renew_keys(
         .renew_domain_keys(caller.account_id(), domain, &caller.by())
         .await?;
     tracing::info!(%domain, account = %caller.account_id(), "new DKIM keys made");
-    Ok((StatusCode::CREATED, Json(renewed.into())))
+    Ok((StatusCode::CREATED, view(&parts, renewed).await?))
 }
 
 /// Read the records of a domain as a zone file

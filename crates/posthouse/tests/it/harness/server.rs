@@ -197,11 +197,16 @@ impl Posthouse {
 
     /// A second server over the same database, with a data directory and ports of its own.
     pub fn second(&self) -> Posthouse {
+        self.beside().start()
+    }
+
+    /// The same before it starts, for settings of its own.
+    pub fn beside(&self) -> Setup {
         let key = |wanted: &str| self.setup.settings.iter().find(|(key, _)| key == wanted).cloned();
         let (_, url) = key("database.url").expect("the database is one that nodes share");
         let mut setup = Posthouse::on(Engine::Sqlite).set("database.url", &url);
         setup.environment.clone_from(&self.setup.environment);
-        setup.start()
+        setup
     }
 
     /// A client from another address of this machine, under TLS, that has said EHLO.
