@@ -12,7 +12,7 @@ import {
 } from "@tabler/icons-react";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
-import { Fragment, useState } from "react";
+import { Fragment, type ReactNode, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { commands, domain as domainQuery } from "../../api/queries";
 import type { Domain, DomainRecord } from "../../api/types";
@@ -115,7 +115,7 @@ function Loaded({ domain, back }: { domain: Domain; back: { to: "/domains"; labe
         }
       >
         {domain.records.length === 0 && <Text c="dimmed">{t("domain.none")}</Text>}
-        <Records records={domain.records} />
+        <Records domain={domain} />
       </Section>
       <DomainTracking domain={domain} />
       <Removing domain={domain} opened={removing} close={dialog.close} />
@@ -124,8 +124,9 @@ function Loaded({ domain, back }: { domain: Domain; back: { to: "/domains"; labe
 }
 
 /** Where the operator publishes keys for all, there are two ways to the same end, and each says so. */
-function Records({ records }: { records: DomainRecord[] }) {
+function Records({ domain }: { domain: Domain }) {
   const { t } = useTranslation();
+  const { records } = domain;
   const delegated = records.some((record) => record.purpose === "dkim_delegated");
   const begins: Record<string, string> = delegated
     ? {
@@ -145,7 +146,9 @@ function Records({ records }: { records: DomainRecord[] }) {
         return (
           <Fragment key={`${record.purpose}${record.name}`}>
             {heading && <p className="quiet">{heading}</p>}
-            <OneRecord record={record} keys={alternatives} />
+            <OneRecord record={record} keys={alternatives}>
+              {record.purpose === "links" && <Certificate certificate={domain.links_certificate} />}
+            </OneRecord>
           </Fragment>
         );
       })}
@@ -187,7 +190,7 @@ interface Keys {
   found: boolean;
 }
 
-function OneRecord({ record, keys }: { record: DomainRecord; keys: Keys }) {
+function OneRecord({ record, keys, children }: { record: DomainRecord; keys: Keys; children: ReactNode }) {
   const { t } = useTranslation();
   const purpose = PURPOSES.find((one) => one === record.purpose);
   return (
@@ -231,8 +234,43 @@ function OneRecord({ record, keys }: { record: DomainRecord; keys: Keys }) {
             </dd>
           </>
         )}
+        {children}
       </dl>
     </article>
+  );
+}
+
+/** How the certificate for the name stands, once the name leads here. */
+function Certificate({ certificate }: { certificate: Domain["links_certificate"] }) {
+  const { t } = useTranslation();
+  if (!certificate) return null;
+  const { state, valid_until, next_try_at, problem } = certificate;
+  return (
+    <>
+      <dt>{t("domain.certificate")}</dt>
+      <dd className={classes.found}>
+        {valid_until ? (
+          <span>
+            {t("domain.certificateUntil")} <When at={valid_until} />
+          </span>
+        ) : (
+          state !== "failing" && <span>{t("domain.certificateWaiting")}</span>
+        )}
+        {state === "failing" && (
+          <>
+            <span className={classes.failing}>
+              {t(valid_until ? "domain.certificateNotRenewed" : "domain.certificateNone")}{" "}
+              {next_try_at && (
+                <>
+                  {t("domain.certificateAgain")} <When at={next_try_at} />
+                </>
+              )}
+            </span>
+            {problem && <span>{problem}</span>}
+          </>
+        )}
+      </dd>
+    </>
   );
 }
 

@@ -372,6 +372,12 @@ export const sending = {
     foundInstead: "What was found instead",
     nothingFound: "No record of this name and type was found.",
     none: "No records are listed for this domain.",
+    certificate: "Certificate",
+    certificateUntil: "Valid until",
+    certificateWaiting: "It is being fetched. Links have this name as soon as it is there.",
+    certificateNone: "None yet, so links have the name of this server.",
+    certificateNotRenewed: "It could not be renewed.",
+    certificateAgain: "Next try",
   },
   send: {
     title: "Send a test",

@@ -383,6 +383,12 @@ export const sending: Shape<typeof english> = {
     foundInstead: "Ce qui a été trouvé à la place",
     nothingFound: "Aucun enregistrement de ce nom et de ce type n’a été trouvé.",
     none: "Aucun enregistrement pour ce domaine.",
+    certificate: "Certificat",
+    certificateUntil: "Valable jusqu’au",
+    certificateWaiting: "Il est en cours d’obtention. Les liens portent ce nom dès qu’il est là.",
+    certificateNone: "Aucun pour l’instant, les liens portent donc le nom de ce serveur.",
+    certificateNotRenewed: "Il n’a pas pu être renouvelé.",
+    certificateAgain: "Prochain essai",
   },
   send: {
     title: "Envoyer un essai",

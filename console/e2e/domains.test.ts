@@ -1,0 +1,62 @@
+/** A domain whose links have a name of their own: what its page says of the certificate for it. */
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { launch, open, setUp, type View } from "./browser";
+import { type Dns, type DnsRecord, startDns } from "./dns";
+import { everywhere } from "./looks";
+import { type Server, startServer } from "./server";
+
+let dns: Dns;
+let server: Server;
+let browser: Browser;
+let view: View;
+
+beforeAll(async () => {
+  dns = await startDns();
+  [server, browser] = await Promise.all([
+    startServer({
+      POSTHOUSE__HTTP__PUBLIC_URL: "http://mail.example.com",
+      POSTHOUSE__DELIVERY__RESOLVER: dns.address,
+      POSTHOUSE__ACME__DOMAINS: "mail.example.com",
+      // Nobody listens there.
+      POSTHOUSE__ACME__DIRECTORY: "https://127.0.0.1:1/directory",
+    }),
+    launch(),
+  ]);
+  view = await open(browser, server.url);
+  await setUp(view, await server.token(), server.url);
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await server?.stop();
+  dns?.stop();
+});
+
+describe("a domain", () => {
+  it("says how the certificate for its links stands", async () => {
+    const { page } = view;
+    const answer = await view.context.request.post("/api/v1/domains", {
+      data: { name: "shop.example" },
+      headers: { Origin: server.url },
+    });
+    const domain = (await answer.json()) as { id: string; records: (DnsRecord & { purpose: string })[] };
+    for (const record of domain.records) {
+      if (record.purpose === "dkim_rsa" || record.purpose === "links") dns.publish(record);
+    }
+    await page.goto(`/app/domains/${domain.id}`);
+    const links = page.getByRole("article", { name: /^Links/ });
+    expect(await links.getByText("Certificate", { exact: true }).count()).toBe(0);
+    await page.getByRole("button", { name: "Check now" }).click();
+    await expect
+      .poll(async () => {
+        await page.reload();
+        return links.textContent();
+      })
+      .toContain("None yet, so links have the name of this server.");
+    expect(await links.textContent()).toContain("The certificate authority could not be asked");
+    await everywhere(browser, server.url, view.context, {
+      "domain-certificate": `/app/domains/${domain.id}`,
+    });
+  }, 300_000);
+});
