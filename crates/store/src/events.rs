@@ -206,9 +206,42 @@ pub fn place_at(tx: &mut Tx<'_>, time: Time) -> Result<Cursor> {
     })
 }
 
-/// Where `consumer` has come to; the start when it never was here.
-pub fn cursor_of(tx: &mut Tx<'_>, consumer: &str) -> Result<Cursor> {
-    Ok(place_of(tx, consumer)?.unwrap_or(Cursor::START))
+/// Where a follower of the log begins that has never looked.
+#[derive(Clone, Copy, Debug)]
+pub enum Begin {
+    /// With all that is on record.
+    Oldest,
+    /// With what comes.
+    Newest,
+    /// With what happened at this time or later. What lies before is passed over by one that has been away, too.
+    Since(Time),
+}
+
+/// Puts `consumer` where it begins, unless it was here. Doing it twice changes nothing.
+pub fn begin(tx: &mut Tx<'_>, consumer: &str, begin: Begin) -> Result<()> {
+    let there = take_turn(tx, consumer)?;
+    let place = match begin {
+        Begin::Since(time) => place_at(tx, time)?,
+        Begin::Newest if there.is_none() => latest(tx)?,
+        Begin::Newest | Begin::Oldest => Cursor::START,
+    };
+    match there {
+        Some(at) if at >= place => Ok(()),
+        Some(_) => advance(tx, consumer, place),
+        // Another node may begin at this moment: then it is there, and perhaps further by now.
+        None => tx.run(
+            "INSERT INTO cursors (consumer, tx, seq) VALUES ($1, $2, $3) ON CONFLICT (consumer) DO NOTHING",
+            &[consumer.into(), place.tx.into(), place.seq.into()],
+        ),
+    }
+}
+
+/// Where `consumer` stands, and up to `limit` events behind it; none where it is still to [`begin`].
+pub fn look(tx: &mut Tx<'_>, consumer: &str, limit: i64) -> Result<Option<(Cursor, Vec<Logged>)>> {
+    let Some(from) = place_of(tx, consumer)? else {
+        return Ok(None);
+    };
+    Ok(Some((from, read_after(tx, from, limit)?)))
 }
 
 /// Where `consumer` has come to; none when it never was here.
@@ -230,6 +263,16 @@ pub fn take_turn(tx: &mut Tx<'_>, consumer: &str) -> Result<Option<Cursor>> {
     place_of(tx, consumer)
 }
 
+/// Moves `consumer`'s cursor over what was looked at, in the transaction that holds the effect; false, and then there must be
+/// no effect, where another node did so meanwhile.
+pub fn advance_from(tx: &mut Tx<'_>, consumer: &str, from: Cursor, to: Cursor) -> Result<bool> {
+    if take_turn(tx, consumer)? != Some(from) {
+        return Ok(false);
+    }
+    advance(tx, consumer, to)?;
+    Ok(true)
+}
+
 /// Moves `consumer`'s cursor, in the transaction that holds the effect of the events before it.
 pub fn advance(tx: &mut Tx<'_>, consumer: &str, to: Cursor) -> Result<()> {
     tx.run(
@@ -237,6 +280,11 @@ pub fn advance(tx: &mut Tx<'_>, consumer: &str, to: Cursor) -> Result<()> {
          ON CONFLICT (consumer) DO UPDATE SET tx = excluded.tx, seq = excluded.seq",
         &[consumer.into(), to.tx.into(), to.seq.into()],
     )
+}
+
+/// Forgets where `consumer` stood.
+pub fn leave(tx: &mut Tx<'_>, consumer: &str) -> Result<()> {
+    tx.run("DELETE FROM cursors WHERE consumer = $1", &[consumer.into()])
 }
 
 /// Forgets events from before `before`, at most `limit` in one go; returns how many. The newest event always stays,

@@ -196,6 +196,11 @@ const TREE: &[Migration] = &[
         name: "certificates",
         text: include_str!("../migrations/0037_certificates.sql"),
     },
+    Migration {
+        version: 38,
+        name: "webhook backlogs",
+        text: include_str!("../migrations/0038_webhook_backlogs.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

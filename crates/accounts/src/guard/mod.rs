@@ -12,7 +12,7 @@ use std::time::Duration;
 use mail::bounce::Class;
 use mail::time::Time;
 use serde::{Deserialize, Serialize};
-use store::events::{self, Cursor, Logged};
+use store::events::{self, Begin, Cursor, Logged};
 use store::{Id, Tx};
 
 pub use self::window::{Cause, Counted, Ending, Share, Thresholds, Window};
@@ -133,17 +133,13 @@ impl Accounts {
         let db = &self.inner.db;
         let seen = db
             .read("look at what became of mail", |tx| {
-                let Some(from) = events::place_of(tx, CONSUMER)? else {
-                    return Ok(None);
-                };
-                Ok(Some((from, events::read_after(tx, from, PAGE)?)))
+                events::look(tx, CONSUMER, PAGE)
             })
             .await?;
         let Some((from, events)) = seen else {
             // What happened before the guard was there is not its business.
             db.write("begin to look at what becomes of mail", |tx| {
-                let end = events::latest(tx)?;
-                events::advance(tx, CONSUMER, end)
+                events::begin(tx, CONSUMER, Begin::Newest)
             })
             .await?;
             return Ok(Watched::default());
@@ -296,7 +292,7 @@ enum Told {
 impl Look {
     /// Counts and judges. Nothing, where another node did it meanwhile.
     fn write(&self, tx: &mut Tx<'_>, id: &mut dyn FnMut() -> Id) -> store::Result<Vec<(Id, String)>> {
-        if events::take_turn(tx, CONSUMER)? != Some(self.from) {
+        if !events::advance_from(tx, CONSUMER, self.from, self.to)? {
             return Ok(Vec::new());
         }
         let mut paused = Vec::new();
@@ -319,7 +315,6 @@ impl Look {
                 paused.push((*account, pause.reason()));
             }
         }
-        events::advance(tx, CONSUMER, self.to)?;
         Ok(paused)
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use mail::time::Time;
 use serde_json::Value;
-use store::events::{self, Cursor};
+use store::events::{self, Begin, Cursor};
 use store::{Db, Id, Result, Tx};
 
 use crate::feed::{self, Told};
@@ -60,6 +60,15 @@ pub(crate) struct Key {
     pub class: String,
 }
 
+/// What a look at the log finds.
+enum Seen {
+    /// Nobody has looked yet.
+    Never,
+    Nothing,
+    /// Between two places what is to be counted, and whether there may be more.
+    Some(Cursor, Cursor, Grown, bool),
+}
+
 /// Counts until told to stop.
 pub async fn keep(db: Db, clock: store::Clock, stop: impl Future<Output = ()>) {
     let mut stop = std::pin::pin!(stop);
@@ -100,9 +109,12 @@ pub async fn count(db: &Db) -> Result<bool> {
     }
     let seen = db
         .read("look at what became of mail", |tx| {
-            let from = events::cursor_of(tx, CONSUMER)?;
-            let page = events::read_after(tx, from, PAGE)?;
-            let Some(last) = page.last() else { return Ok(None) };
+            let Some((from, page)) = events::look(tx, CONSUMER, PAGE)? else {
+                return Ok(Seen::Never);
+            };
+            let Some(last) = page.last() else {
+                return Ok(Seen::Nothing);
+            };
             let (to, more) = (last.cursor, page.len() as i64 == PAGE);
             let accounts: HashMap<Cursor, Id> = page.iter().map(|one| (one.cursor, one.account)).collect();
             let page: Vec<_> = page
@@ -123,11 +135,19 @@ pub async fn count(db: &Db) -> Result<bool> {
                     author.map(String::as_str),
                 );
             }
-            Ok(Some((from, to, grown, more)))
+            Ok(Seen::Some(from, to, grown, more))
         })
         .await?;
-    let Some((from, to, grown, more)) = seen else {
-        return Ok(false);
+    let (from, to, grown, more) = match seen {
+        Seen::Some(from, to, grown, more) => (from, to, grown, more),
+        Seen::Nothing => return Ok(false),
+        Seen::Never => {
+            db.write("begin to count what becomes of mail", |tx| {
+                events::begin(tx, CONSUMER, Begin::Oldest)
+            })
+            .await?;
+            return Ok(true);
+        }
     };
     let mut grown: Vec<(Key, u64)> = grown.into_iter().collect();
     // Two nodes lock rows in one order.
@@ -141,20 +161,10 @@ pub async fn count(db: &Db) -> Result<bool> {
 
 /// Nothing, where another node did it meanwhile.
 fn write(tx: &mut Tx<'_>, (from, to): (Cursor, Cursor), grown: &[(Key, u64)]) -> Result<()> {
-    let at = match events::take_turn(tx, CONSUMER)? {
-        Some(at) => at,
-        None if from == Cursor::START => {
-            // The first look there ever was: the row is what two nodes wait for each other by.
-            events::advance(tx, CONSUMER, Cursor::START)?;
-            Cursor::START
-        }
-        None => return Ok(()),
-    };
-    if at != from {
+    if !events::advance_from(tx, CONSUMER, from, to)? {
         return Ok(());
     }
-    table::grow(tx, grown)?;
-    events::advance(tx, CONSUMER, to)
+    table::grow(tx, grown)
 }
 
 /// What one event adds to which counters.

@@ -1,5 +1,6 @@
 //! Webhooks: what happens is told to receivers of an account's choosing, signed, until they take it or a day is over.
 
+mod backlog;
 mod core;
 mod deliver;
 mod endpoints;

@@ -18,3 +18,4 @@ mod statistics;
 mod suppressions;
 mod tracking;
 mod world;
+mod webhooks;

@@ -64,7 +64,7 @@ const OUTBOUND_MODULES: [&str; 27] = [
 ];
 
 /// Each table and the module that alone writes SQL on it.
-const TABLES: [(&str, &str); 71] = [
+const TABLES: [(&str, &str); 72] = [
     ("account_changes", "accounts/src/changes"),
     ("accounts", "accounts/src"),
     ("acme_accounts", "posthouse/src/tls/kept"),
@@ -134,6 +134,7 @@ const TABLES: [(&str, &str); 71] = [
     ("voucher_uses", "accounts/src/credits"),
     ("vouchers", "accounts/src/credits"),
     ("webhook_attempts", "outbound/src/webhooks"),
+    ("webhook_backlogs", "outbound/src/webhooks"),
     ("webhook_deliveries", "outbound/src/webhooks"),
     ("webhooks", "outbound/src/webhooks"),
 ];

@@ -96,7 +96,7 @@ async fn check(db: &Db) {
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
     let kinds = async || {
         let rest = db.read("rest", |tx| {
-            let cursor = events::cursor_of(tx, "webhooks")?;
+            let cursor = events::place_of(tx, "webhooks")?.unwrap_or_default();
             events::read_after(tx, cursor, 10)
         });
         rest.await

@@ -41,7 +41,7 @@ both_engines! {
         let rest = test
             .db
             .read("read", |tx| {
-                let from = events::cursor_of(tx, "webhooks")?;
+                let from = events::place_of(tx, "webhooks")?.unwrap_or_default();
                 events::read_after(tx, from, 10)
             })
             .await
