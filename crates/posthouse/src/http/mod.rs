@@ -7,6 +7,7 @@ mod auth;
 mod console;
 mod csrf;
 mod error;
+mod gate;
 mod heavy;
 mod impersonation;
 mod json;

@@ -14,7 +14,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use super::error::ApiError;
 use crate::tls::challenges;
 
-use super::{Parts, api, console, csrf, impersonation, links, rates};
+use super::{Parts, api, console, csrf, gate, impersonation, links, rates};
 
 /// The longest that a request may take until its answer begins.
 const DEADLINE: Duration = Duration::from_mins(2);
@@ -32,6 +32,10 @@ pub fn build(parts: &Parts, also: Router) -> Router {
             ApiError::BadRequest("This path takes another method.".to_owned())
         })
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::from_fn_with_state(
+            (parts.clone(), api::gate()),
+            gate::ask,
+        ))
         .layer(middleware::from_fn_with_state(
             parts.clone(),
             csrf::refuse_foreign,

@@ -68,7 +68,7 @@ struct BeginImpersonation {
         (status = 422, description = "There is no reason", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "20 were begun within the hour", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("session" = [])),
+    security(("session" = ["operator"])),
 )]
 async fn begin(
     State(parts): State<Parts>,

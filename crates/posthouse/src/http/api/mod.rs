@@ -60,6 +60,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::auth::COOKIE;
 use super::error::{FieldError, Problem};
+use super::gate::Gate;
 use super::{Parts, live};
 
 /// The parts of the text that belong to no operation.
@@ -73,7 +74,8 @@ use super::{Parts, live};
             **Roles.** A user of an account is an owner, admin, marketer, developer or viewer, and a key never may more \
             than its user. Owners and admins hold every scope (`operator` only in an operator's account; an admin decides \
             nothing about owners), developers `read`, `send`, `messages`, `domains` and `credentials`, marketers `read`, \
-            `send` and `messages`, viewers `read`. Where an operation names two scopes, either does.\n\n\
+            `send` and `messages`, viewers `read`. Where an operation names scopes in several alternatives, each of these is enough; \
+            where one alternative names several scopes, it takes all of them.\n\n\
             **Impersonation.** An operator who sees the console as an account (`POST /accounts/{id}/impersonation`) reads \
             what its people see and no content of messages; everything else is refused with `/problems/impersonating`.\n\n\
             **Refusals** are problem documents (RFC 9457): `application/problem+json` with `type`, `title`, `status`, \
@@ -175,6 +177,12 @@ pub fn router() -> Router<Parts> {
         "/openapi.json",
         get(|| async { ([(header::CONTENT_TYPE, "application/json")], openapi()) }),
     )
+}
+
+/// What stands in front of the operations: who may ask for which.
+pub fn gate() -> Gate {
+    let (_, api) = operations().split_for_parts();
+    Gate::new(&serde_json::to_value(api).expect("the description is plain data"))
 }
 
 /// The OpenAPI 3.1 text of the API, as JSON with a newline at its end.

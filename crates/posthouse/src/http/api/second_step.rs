@@ -280,7 +280,7 @@ struct Whose {
         (status = 404, description = "The account has no such login", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It is off already", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("session" = [])),
+    security(("session" = ["operator"])),
 )]
 async fn lift(
     State(parts): State<Parts>,

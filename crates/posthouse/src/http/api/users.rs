@@ -180,7 +180,7 @@ struct InviteUser {
         (status = 422, description = "The address is not accepted", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "Too many invitations today", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("session" = [])),
+    security(("session" = ["account"])),
 )]
 async fn invite(
     State(parts): State<Parts>,
@@ -212,7 +212,7 @@ async fn invite(
         (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "Too many today", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("session" = [])),
+    security(("session" = ["account"])),
 )]
 async fn send_again(
     State(parts): State<Parts>,
@@ -270,7 +270,7 @@ struct GiveRole {
         (status = 404, description = "There is no such user", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It is the last owner", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("session" = [])),
+    security(("session" = ["account"])),
 )]
 async fn set_role(
     State(parts): State<Parts>,
@@ -299,7 +299,7 @@ async fn set_role(
         (status = 403, description = "Only an owner can", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such other user", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("session" = [])),
+    security(("session" = ["account"])),
 )]
 async fn hand_over(
     State(parts): State<Parts>,
@@ -328,7 +328,7 @@ async fn hand_over(
         (status = 404, description = "There is no such user", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It is the last owner", body = Problem, content_type = "application/problem+json"),
     ),
-    security(("session" = [])),
+    security(("session" = ["account"])),
 )]
 async fn remove(
     State(parts): State<Parts>,

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use minijinja::context;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::shapes::{Field, Shape, Shapes};
 use super::Public;
@@ -45,8 +45,9 @@ struct Operation {
     path: String,
     title: String,
     text: String,
-    /// Who may: the scopes of keys, any of which does, and whether a session or nobody at all.
-    scopes: Vec<String>,
+    /// Who may: a session alone, any key, a key with all the scopes of one of these lists, or anybody.
+    any_key: bool,
+    scopes: Vec<Vec<String>>,
     open: bool,
     parameters: Vec<Field>,
     /// The name of what it takes.
@@ -144,7 +145,7 @@ fn operation(shapes: &Shapes<'_>, (method, path, described): (&str, &str, &Value
         .map(Field::of_parameter)
         .collect();
     let security = list(described, "security");
-    let key = |one: &Value| {
+    let key = |one: &Value| -> Vec<String> {
         list(one, "key")
             .iter()
             .filter_map(Value::as_str)
@@ -180,10 +181,8 @@ fn operation(shapes: &Shapes<'_>, (method, path, described): (&str, &str, &Value
         path: path.to_owned(),
         title: text(described, "summary").to_owned(),
         text: rich(text(described, "description")),
-        scopes: security
-            .iter()
-            .flat_map(|one| -> Vec<String> { key(one) })
-            .collect(),
+        any_key: security.iter().any(|one| one["key"] == json!([])),
+        scopes: security.iter().map(key).filter(|all| !all.is_empty()).collect(),
         open,
         parameters,
         takes: body.and_then(Shapes::name_of),

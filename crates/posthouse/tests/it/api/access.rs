@@ -1,11 +1,17 @@
 //! Who may do what: every operation asks for a sign-in and its scope, and nothing of another account is found.
 
 use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
 
 use serde_json::{Value, json};
 
+use super::users::joins;
 use super::{send, server, signed_in, with_key};
 use crate::both_engines;
+use crate::harness::http::Http;
+use crate::harness::wait::PATIENCE;
+use crate::harness::{PASSWORD, Posthouse};
 
 pub const NOBODY: &str = "01a20a5d-c849-71b5-8b3c-790d5a50fb8c";
 
@@ -108,6 +114,98 @@ both_engines! {
         }
         assert!(checked > 35, "{checked} operations were checked");
     }
+}
+
+/// Announces a body that never comes, and says which status is answered all the same.
+fn status_before_the_body(server: &Posthouse, caller: &Http, method: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(server.address("http")).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let proof = match (&caller.bearer, &caller.cookie) {
+        (Some(key), _) => format!("Authorization: Bearer {key}"),
+        (None, Some(cookie)) => format!("Cookie: {cookie}\r\nSec-Fetch-Site: same-origin"),
+        (None, None) => "X-Nothing: here".to_owned(),
+    };
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\n{proof}\r\nContent-Type: application/json\r\n\
+         Content-Length: 200000\r\n\r\n{{"
+    )
+    .unwrap();
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).expect("an answer");
+    line.split(' ').nth(1).unwrap_or_default().to_owned()
+}
+
+both_engines! {
+    fn nobody_is_listened_to_who_may_not_ask(engine) {
+        let server = Posthouse::on(engine).set("http.requests_per_minute", "0").start();
+        server.cli(&["account", "create", "ops@example.com", "--operator", "--password-stdin"], PASSWORD);
+        server.create_account("alice@example.com");
+        let (operator, alice) = (signed_in(&server, "ops@example.com"), signed_in(&server, "alice@example.com"));
+        let viewer = joins(&server, &operator, &alice, "viewer@example.net", "viewer");
+        let reader = with_key(&server, &operator, &["read"]);
+        let sender = with_key(&server, &operator, &["send"]);
+        let api = server.http().get("/api/v1/openapi.json").expect(200).json();
+        let mut asked = 0;
+        for (path, item) in api["paths"].as_object().unwrap() {
+            let url = path.replace("{id}", NOBODY).replace("{ordinal}", "0").replace("{number}", "1");
+            let url = format!("/api/v1{url}");
+            for (method, operation) in item.as_object().unwrap() {
+                let (name, method) = (operation["operationId"].as_str().unwrap(), method.to_uppercase());
+                let alternatives = operation["security"].as_array().unwrap();
+                if alternatives.iter().any(|one| one.as_object().unwrap().is_empty()) {
+                    continue;
+                }
+                let scopes = |proof: &str| -> Vec<Vec<&str>> {
+                    let lists = alternatives.iter().filter_map(|one| one[proof].as_array());
+                    lists.map(|list| list.iter().filter_map(Value::as_str).collect()).collect()
+                };
+                let (keys, people) = (scopes("key"), scopes("session"));
+                let mut refused = vec![(server.http(), "401")];
+                for (held, key) in [("read", &reader), ("send", &sender)] {
+                    if !keys.iter().any(|all| all.iter().all(|scope| *scope == held)) {
+                        refused.push((same(key, &server), "403"));
+                    }
+                }
+                // A person needs what a key does, but for what is about the own login.
+                let needed = people.iter().chain(&keys).find(|all| !all.is_empty());
+                if let Some(needed) = needed.filter(|_| name != "changePassword") {
+                    if needed.contains(&"operator") {
+                        refused.push((same(&alice, &server), "403"));
+                    }
+                    if !keys.contains(&vec!["read"]) {
+                        refused.push((same(&viewer, &server), "403"));
+                    }
+                }
+                for (caller, status) in refused {
+                    assert_eq!(status_before_the_body(&server, &caller, &method, &url), status, "{name}");
+                    asked += 1;
+                }
+            }
+        }
+        assert!(asked > 400, "{asked} requests were made");
+    }
+
+    fn an_operation_takes_one_of_its_alternatives_and_all_of_it(engine) {
+        let server = server(engine);
+        let operator = signed_in(&server, "ops@example.com");
+        let wanted = json!({"name": "printer"});
+        for scopes in [&["credentials"][..], &["send"]] {
+            with_key(&server, &operator, scopes).post("/api/v1/smtp-credentials", &wanted).expect(403);
+        }
+        with_key(&server, &operator, &["credentials", "send"]).post("/api/v1/smtp-credentials", &wanted).expect(201);
+        for scopes in [&["messages"][..], &["read"]] {
+            with_key(&server, &operator, scopes).get("/api/v1/messages").expect(200);
+        }
+        with_key(&server, &operator, &["send"]).get("/api/v1/messages").expect(403);
+    }
+}
+
+/// Another client with the same proof.
+fn same(caller: &Http, server: &Posthouse) -> Http {
+    let mut http = server.http();
+    (http.bearer, http.cookie) = (caller.bearer.clone(), caller.cookie.clone());
+    http
 }
 
 both_engines! {

@@ -1,0 +1,174 @@
+//! Who may ask for an operation, judged before anything of its body is read: what the OpenAPI text says is what holds.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use accounts::{Scope, Scopes};
+use axum::extract::{FromRequestParts as _, MatchedPath, Request, State};
+use axum::http::Method;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde_json::Value;
+
+use super::Parts;
+use super::auth::Caller;
+use super::error::ApiResult;
+
+/// About the own login, so a person comes in any role.
+const OF_ANYBODY: &str = "changePassword";
+
+/// What each operation asks of whoever calls it, by method and path.
+#[derive(Clone)]
+pub struct Gate(Arc<HashMap<(Method, String), Demand>>);
+
+/// What one operation asks for. Each list of scopes is an alternative, of which all are needed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Demand {
+    /// Empty where no key does.
+    of_key: Vec<Vec<Scope>>,
+    /// Empty where no session does.
+    of_person: Vec<Vec<Scope>>,
+}
+
+impl Gate {
+    /// Reads the text.
+    pub fn new(api: &Value) -> Self {
+        let mut demands = HashMap::new();
+        for (path, item) in api["paths"].as_object().into_iter().flatten() {
+            for (method, operation) in item.as_object().into_iter().flatten() {
+                let method: Method = method.to_ascii_uppercase().parse().expect("it names a method");
+                if let Some(demand) = Demand::of(operation) {
+                    demands.insert((method, path.clone()), demand);
+                }
+            }
+        }
+        Self(Arc::new(demands))
+    }
+
+    fn demand(&self, request: &Request) -> Option<&Demand> {
+        let path = request.extensions().get::<MatchedPath>()?;
+        let path = path.as_str().strip_prefix("/api/v1")?.to_owned();
+        let method = match *request.method() {
+            // Answered by what answers GET.
+            Method::HEAD => Method::GET,
+            ref method => method.clone(),
+        };
+        self.0.get(&(method, path))
+    }
+}
+
+impl Demand {
+    /// None where anybody may ask.
+    fn of(operation: &Value) -> Option<Self> {
+        let mut demand = Self::default();
+        for alternative in operation["security"].as_array().into_iter().flatten() {
+            let alternative = alternative
+                .as_object()
+                .expect("an alternative names what proves it");
+            if alternative.is_empty() {
+                return None;
+            }
+            for (proof, scopes) in alternative {
+                let scopes = scopes.as_array().into_iter().flatten();
+                let scopes = scopes
+                    .map(|scope| scope.as_str().unwrap_or_default().parse())
+                    .collect::<Result<Vec<Scope>, _>>()
+                    .expect("the text knows our scopes");
+                let list = match proof.as_str() {
+                    "key" => &mut demand.of_key,
+                    _ => &mut demand.of_person,
+                };
+                list.push(scopes);
+            }
+        }
+        // A person needs what a key needs, where the text says no more about them.
+        let says_more = demand.of_person.iter().any(|scopes| !scopes.is_empty());
+        if !says_more && !demand.of_key.is_empty() && operation["operationId"] != OF_ANYBODY {
+            demand.of_person.clone_from(&demand.of_key);
+        }
+        Some(demand)
+    }
+
+    fn judge(&self, caller: &Caller) -> ApiResult<()> {
+        let person = caller.session.is_some() || caller.looking.is_some();
+        let alternatives = if person { &self.of_person } else { &self.of_key };
+        match lacking(alternatives, &caller.scopes) {
+            None => Ok(()),
+            Some([]) => caller.person().map(|_| ()),
+            Some(scopes) => scopes.iter().try_for_each(|scope| caller.needs(*scope)),
+        }
+    }
+}
+
+/// None where one of the alternatives is held; else the first of them.
+fn lacking<'a>(alternatives: &'a [Vec<Scope>], held: &Scopes) -> Option<&'a [Scope]> {
+    let holds = |scopes: &&Vec<Scope>| scopes.iter().all(|scope| held.contains(*scope));
+    match alternatives.iter().find(holds) {
+        Some(_) => None,
+        None => Some(alternatives.first().map_or(&[], Vec::as_slice)),
+    }
+}
+
+/// Refuses whoever may not, and hands on who it is.
+pub async fn ask(State((parts, gate)): State<(Parts, Gate)>, request: Request, next: Next) -> Response {
+    let Some(demand) = gate.demand(&request).cloned() else {
+        return next.run(request).await;
+    };
+    let (mut head, body) = request.into_parts();
+    let caller = match Caller::from_request_parts(&mut head, &parts).await {
+        Ok(caller) => caller,
+        Err(error) => return error.into_response(),
+    };
+    if let Err(error) = demand.judge(&caller) {
+        return error.into_response();
+    }
+    head.extensions.insert(caller);
+    next.run(Request::from_parts(head, body)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn demand(security: &Value, name: &str) -> Option<Demand> {
+        Demand::of(&json!({"operationId": name, "security": security}))
+    }
+
+    #[test]
+    fn a_person_needs_what_a_key_needs_unless_the_text_says_otherwise() {
+        let either = demand(
+            &json!([{"key": ["messages"]}, {"key": ["read"]}, {"session": []}]),
+            "x",
+        )
+        .unwrap();
+        assert_eq!(either.of_key, [vec![Scope::Messages], vec![Scope::Read]]);
+        assert_eq!(either.of_person, either.of_key);
+        let both = demand(&json!([{"key": ["credentials", "send"]}, {"session": []}]), "x").unwrap();
+        assert_eq!(both.of_key, [vec![Scope::Credentials, Scope::Send]]);
+        let people = demand(&json!([{"session": ["account"]}]), "x").unwrap();
+        assert_eq!(
+            (people.of_key.len(), people.of_person),
+            (0, vec![vec![Scope::Account]])
+        );
+        let own = demand(&json!([{"key": ["account"]}, {"session": []}]), OF_ANYBODY).unwrap();
+        assert_eq!(own.of_person, [Vec::new()]);
+        assert_eq!(demand(&json!([{}]), "x"), None);
+    }
+
+    #[test]
+    fn one_alternative_is_enough_and_all_of_it_is_needed() {
+        let scopes = |all: &[Scope]| all.iter().copied().collect::<Scopes>();
+        let either = [vec![Scope::Messages], vec![Scope::Read]];
+        assert_eq!(lacking(&either, &scopes(&[Scope::Read])), None);
+        assert_eq!(
+            lacking(&either, &scopes(&[Scope::Send])),
+            Some(&[Scope::Messages][..])
+        );
+        let both = [vec![Scope::Credentials, Scope::Send]];
+        assert!(lacking(&both, &scopes(&[Scope::Credentials])).is_some());
+        assert_eq!(lacking(&both, &scopes(&[Scope::Credentials, Scope::Send])), None);
+        assert_eq!(lacking(&[], &scopes(&Scope::ALL)), Some(&[][..]));
+    }
+}
