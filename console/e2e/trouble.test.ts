@@ -157,6 +157,34 @@ describe("mail that did not arrive", () => {
     });
   }, 600_000);
 
+  it("is told on every page that the server takes nothing new, and who runs it what to do", async () => {
+    const { page } = view;
+    const told = async (storage: string, operator: boolean) => {
+      await page.route("**/api/v1/session", async (route) => {
+        const answer = await route.fetch();
+        const me = await answer.json();
+        const account = { ...me.account, operator };
+        await route.fulfill({
+          response: answer,
+          json: { ...me, account, server: { ...me.server, storage } },
+        });
+      });
+      await page.goto("/app/messages");
+      await settled(page);
+      const banner = page.getByRole("alert").filter({ hasText: "New mail is refused for now" });
+      const text = await banner.textContent();
+      await picture(page, `storage-${storage}${operator ? "-operator" : ""}`);
+      await page.unrouteAll();
+      return text;
+    };
+    expect(await told("full", true)).toMatch(/disk is full.*Make room/);
+    expect(await told("full", false)).toMatch(/disk is full.*whoever runs this server/);
+    expect(await told("failing", true)).toMatch(/takes no writes.*The log says why/);
+    await page.goto("/app/messages");
+    await settled(page);
+    await expect.poll(() => page.getByText("New mail is refused for now").count()).toBe(0);
+  });
+
   it("is told at once that nothing gets out, and what waits says why", async () => {
     const { page } = view;
     await sink.stop();

@@ -14,6 +14,7 @@ import { useDisclosure } from "@mantine/hooks";
 import { spotlight } from "@mantine/spotlight";
 import {
   IconBan,
+  IconDatabaseOff,
   IconDeviceDesktop,
   IconLogout,
   IconMenu2,
@@ -327,6 +328,19 @@ function Paused({ reason }: { reason: string }) {
   );
 }
 
+/** The server takes nothing new: what that means for mail, and for who runs it what to do. */
+function Storage({ me }: { me: Me }) {
+  const { t } = useTranslation();
+  const { storage } = me.server;
+  if (storage === "fine") return null;
+  return (
+    <Alert color="red" variant="outline" role="alert" mb="md" py="xs" icon={<IconDatabaseOff aria-hidden />}>
+      <strong>{t(`frame.storage.${storage}`)}</strong> {t("frame.storage.means")}{" "}
+      {me.account.operator ? t(`frame.storage.${storage}Remedy`) : t("frame.storage.operatorKnows")}
+    </Alert>
+  );
+}
+
 function Notices({ me, offline }: { me: Me; offline: boolean }) {
   const { t } = useTranslation();
   const { state, state_reason, sandbox } = me.account;
@@ -338,6 +352,7 @@ function Notices({ me, offline }: { me: Me; offline: boolean }) {
           {t("frame.offline")}
         </Alert>
       )}
+      <Storage me={me} />
       {state === "suspended" && (
         <Alert color="red" variant="outline" mb="md" py="xs" icon={<IconBan aria-hidden />}>
           {state_reason ? t("frame.suspended", { reason: state_reason }) : t("frame.suspendedNoReason")}

@@ -17,7 +17,7 @@ const me = (change: Partial<Me["account"]> = {}): Me => ({
     ...change,
   },
   impersonation: null,
-  server: { name: "Posthouse", version: "1", hostname: "mail.example.com", route: "mx" },
+  server: { name: "Posthouse", version: "1", hostname: "mail.example.com", route: "mx", storage: "fine" },
 });
 const lane = (change: Partial<Lane>): Lane => ({
   lane: "example.org",

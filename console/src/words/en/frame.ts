@@ -24,6 +24,15 @@ export const frame = {
     suspendedNoReason: "This account is suspended and cannot send.",
     sandbox:
       "This account is in the sandbox: it sends to its own address only, until one of its sending domains is verified.",
+    storage: {
+      full: "The server’s disk is full.",
+      failing: "The server’s database takes no writes.",
+      means:
+        "New mail is refused for now (452 or 451 over SMTP, 503 over the API), and programs try again by themselves. What was accepted is kept and goes on its way.",
+      operatorKnows: "Nothing is lost; if it lasts, write to whoever runs this server.",
+      fullRemedy: "Make room on the disk of the database; sending goes on by itself.",
+      failingRemedy: "The log says why; look at the disk or the database. Sending goes on by itself.",
+    },
     offline: "The server does not answer. What you see may be old; trying again.",
   },
   nav: {

@@ -27,6 +27,16 @@ export const frame: Shape<typeof english> = {
     suspendedNoReason: "Ce compte est suspendu et ne peut pas envoyer.",
     sandbox:
       "Ce compte est dans le bac à sable : il n’envoie qu’à sa propre adresse, jusqu’à ce qu’un de ses domaines d’envoi soit vérifié.",
+    storage: {
+      full: "Le disque du serveur est plein.",
+      failing: "La base de données du serveur n’accepte aucune écriture.",
+      means:
+        "Les nouveaux messages sont refusés pour le moment (452 ou 451 en SMTP, 503 par l’API), et les programmes réessaient d’eux-mêmes. Ce qui a été accepté est conservé et suit son cours.",
+      operatorKnows: "Rien n’est perdu ; si cela dure, écrivez à qui exploite ce serveur.",
+      fullRemedy: "Libérez de la place sur le disque de la base ; l’envoi reprend de lui-même.",
+      failingRemedy:
+        "Le journal dit pourquoi ; vérifiez le disque ou la base de données. L’envoi reprend de lui-même.",
+    },
     offline: "Le serveur ne répond pas. Ce que vous voyez est peut-être ancien ; nouvel essai en cours.",
   },
   nav: {

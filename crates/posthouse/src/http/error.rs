@@ -161,12 +161,18 @@ pub enum ApiError {
     NotJson,
     #[error("The server is busy or its storage is not available. Try again in a moment.")]
     Unavailable,
+    #[error(
+        "The server's disk is full and takes nothing new at the moment; what was accepted is kept. Try again later."
+    )]
+    StorageFull,
     #[error("Too much mail is arriving at once. Try again in a moment.")]
     Busy,
     #[error("Too many messages are being read at once. Try again in a moment.")]
     ManyReaders,
     #[error("Too many live streams of this account are open. Close some of them.")]
     ManyListeners,
+    #[error("Two exports of this account are being written. Wait until one of them has ended.")]
+    ManyExports,
     #[error("The server took too long to answer.")]
     TimedOut,
     #[error("Something broke on our side. The log says what.")]
@@ -232,9 +238,12 @@ impl ApiError {
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large"),
             Self::NotJson => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "Not JSON"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available"),
+            // Not 507: it passes, and every client knows to come back after a 503.
+            Self::StorageFull => (StatusCode::SERVICE_UNAVAILABLE, "storage-full", "Storage full"),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy"),
             Self::ManyReaders => (StatusCode::SERVICE_UNAVAILABLE, "many-readers", "Many readers"),
             Self::ManyListeners => (StatusCode::TOO_MANY_REQUESTS, "many-listeners", "Many listeners"),
+            Self::ManyExports => (StatusCode::TOO_MANY_REQUESTS, "many-exports", "Many exports"),
             Self::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "timed-out", "Timed out"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
         }
@@ -251,7 +260,10 @@ impl ApiError {
             | Self::TooOften(seconds)
             | Self::DayUsedUp(_, seconds)
             | Self::RateReached(_, seconds) => Some(*seconds),
-            Self::Unavailable | Self::Busy | Self::ManyReaders | Self::ManyListeners => Some(5),
+            Self::Unavailable | Self::Busy | Self::ManyReaders | Self::ManyListeners | Self::ManyExports => {
+                Some(5)
+            }
+            Self::StorageFull => Some(60),
             _ => None,
         };
         let errors = if let Self::Invalid(errors) = self {
@@ -298,9 +310,8 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         tracing::warn!(error = %chain(&error), "storage did not answer a request");
         match error.kind() {
-            ErrorKind::Full | ErrorKind::Unavailable | ErrorKind::Retryable | ErrorKind::ReadOnly => {
-                Self::Unavailable
-            }
+            ErrorKind::Full => Self::StorageFull,
+            ErrorKind::Unavailable | ErrorKind::Retryable | ErrorKind::ReadOnly => Self::Unavailable,
             ErrorKind::Unique | ErrorKind::Other => Self::Internal,
         }
     }

@@ -110,6 +110,18 @@ fn a_disk_that_fails_stops_the_accepting_loses_nothing_and_is_used_again() {
             "{}",
             refused.text
         );
+        let (kind, state) = if name == "no space" {
+            ("/problems/storage-full", "full")
+        } else {
+            ("/problems/unavailable", "failing")
+        };
+        assert_eq!(refused.json()["type"], kind, "{name}");
+        // The console says so on every page.
+        assert_eq!(
+            http.get("/api/v1/session").expect(200).json()["server"]["storage"],
+            state,
+            "{name}"
+        );
         // What is there can be read meanwhile, and whoever watches is told.
         http.get("/api/v1/messages").expect(200);
         http.get("/healthz").expect(200);
@@ -133,6 +145,11 @@ fn a_disk_that_fails_stops_the_accepting_loses_nothing_and_is_used_again() {
         for to in &accepted {
             sink.wait_for_recipient(to);
         }
+        eventually(&format!("{name}: the console says no more"), || {
+            let mut again = server.http();
+            again.bearer.clone_from(&http.bearer);
+            (again.get("/api/v1/session").expect(200).json()["server"]["storage"] == "fine").then_some(())
+        });
         eventually(&format!("{name}: it is ready again"), || {
             (server.http().get("/readyz").status == 200).then_some(())
         });

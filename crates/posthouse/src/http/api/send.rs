@@ -150,6 +150,8 @@ fn refusal(reply: &Reply, now: Time) -> ApiError {
     } else if is(&replies::DAY_USED_UP) {
         let next_day = Time::from_secs((now.day() + 1) * 24 * 3600);
         ApiError::DayUsedUp(format!("{}.", reply.text), next_day.since(now).as_secs().max(1))
+    } else if *reply == replies::STORAGE_FULL {
+        ApiError::StorageFull
     } else if *reply == replies::KEY_USED {
         ApiError::Conflict(format!("{}.", reply.text))
     } else if is(&replies::STREAM_NOT_ALLOWED) {

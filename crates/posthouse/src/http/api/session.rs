@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use store::{Db, ErrorKind};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -91,6 +92,30 @@ struct ServerView {
     /// Where mail goes: `mx` (straight to its recipients), `smarthost`, or `capture` (kept in the local inbox).
     #[schema(example = "mx")]
     route: &'static str,
+    storage: StorageName,
+}
+
+/// Whether the server takes anything new. What was accepted is kept in each case.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+#[schema(as = StorageState)]
+#[serde(rename_all = "snake_case")]
+enum StorageName {
+    Fine,
+    /// The disk is full: mail is refused for now until there is room.
+    Full,
+    /// The database takes no writes for another reason.
+    Failing,
+}
+
+impl StorageName {
+    fn of(db: &Db) -> Self {
+        match db.refuses_writes() {
+            Some(ErrorKind::Full) => Self::Full,
+            _ if !db.has_room() => Self::Full,
+            Some(_) => Self::Failing,
+            None => Self::Fine,
+        }
+    }
 }
 
 /// A login address and its password.
@@ -487,6 +512,7 @@ fn describe(parts: &Parts, principal: &Principal, (role, scopes): (Role, &Scopes
             version: env!("CARGO_PKG_VERSION"),
             hostname: parts.settings.hostname.clone(),
             route: parts.settings.route,
+            storage: StorageName::of(&parts.db),
         },
         impersonation: None,
     }
