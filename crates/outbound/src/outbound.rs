@@ -20,7 +20,7 @@ use crate::model::{
 };
 use crate::schedule::{Core, LaneView, Parts, pauses};
 use crate::settle;
-use crate::spool::history::{self, Detail, Exported, Filter, Provenance, Summary};
+use crate::spool::history::{self, Detail, ExportPage, ExportPlace, Filter, Provenance, Summary};
 use crate::spool::transcripts;
 use crate::spool::{self, Cancelled, Changed};
 use crate::statistics;
@@ -280,11 +280,18 @@ impl Outbound {
             .await
     }
 
-    /// The same with each recipient, for a sheet.
-    pub async fn export_messages(&self, filter: Filter) -> Result<Vec<(Summary, Vec<Exported>)>> {
+    /// The same with each recipient, for a sheet: up to `lines` of them from a place on.
+    pub async fn export_messages(
+        &self,
+        filter: Filter,
+        place: ExportPlace,
+        lines: usize,
+    ) -> Result<ExportPage> {
         let db = &self.0.parts.db;
-        db.read("export messages", move |tx| history::export(tx, &filter))
-            .await
+        db.read("export messages", move |tx| {
+            history::export(tx, &filter, place.clone(), lines)
+        })
+        .await
     }
 
     /// What was counted of an account's mail.

@@ -312,31 +312,85 @@ pub struct Exported {
     pub updated_at: Time,
 }
 
-/// A page of messages, each with those of its recipients that are asked for; pages are told apart as those of [`list`] are.
-pub fn export(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<(Summary, Vec<Exported>)>> {
-    let mut exported = Vec::new();
-    for message in list(tx, filter)? {
-        let mut conditions = Conditions::default();
-        conditions.add("message = $", Some(message.id));
-        conditions.add("state = $", filter.state.map(State::as_str));
-        conditions.add("class = $", filter.class.map(Class::as_str));
-        let sql = format!(
-            "SELECT address, state, reason, class, updated_at FROM recipients{} ORDER BY ordinal",
-            conditions.sql()
-        );
-        let rows = tx.query(&sql, conditions.values())?;
-        let recipients = rows.iter().map(|row| {
-            Ok(Exported {
-                address: row.text(0)?,
-                state: row.text(1)?,
-                reason: row.text(2)?,
-                class: row.opt_text(3)?,
-                updated_at: row.time(4)?,
-            })
-        });
-        exported.push((message, recipients.collect::<Result<_>>()?));
+/// Where an export goes on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExportPlace {
+    /// The last message that was begun.
+    begun: Option<Id>,
+    /// The same, where not all of its recipients were told, and the last of them that was.
+    within: Option<(Summary, i64)>,
+}
+
+/// A part of an export.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExportPage {
+    /// Messages, each with those of its recipients that are asked for.
+    pub messages: Vec<(Summary, Vec<Exported>)>,
+    /// None at the end.
+    pub next: Option<ExportPlace>,
+}
+
+/// Up to `lines` recipients of the messages of a search, which is looked at `filter.limit` messages at a time: neither a message to
+/// many nor many messages take more room than that.
+pub fn export(tx: &mut Tx<'_>, filter: &Filter, mut place: ExportPlace, lines: usize) -> Result<ExportPage> {
+    let (mut page, mut left) = (ExportPage::default(), lines);
+    let mut filter = filter.clone();
+    filter.after = place.begun.or(filter.after);
+    let mut tell = |tx: &mut Tx<'_>, message: Summary, behind: i64, left: &mut usize| {
+        let (recipients, last) = exported(tx, message.id, &filter, (behind, *left))?;
+        *left -= recipients.len();
+        let within = (*left == 0).then(|| (message.clone(), last));
+        page.messages.push((message, recipients));
+        Ok::<_, StoreError>(within)
+    };
+    if let Some((message, last)) = place.within.take() {
+        place.within = tell(tx, message, last, &mut left)?;
     }
-    Ok(exported)
+    let mut full = true;
+    if left > 0 {
+        let messages = list(tx, &filter)?;
+        full = messages.len() == filter.limit as usize;
+        for message in messages {
+            place.begun = Some(message.id);
+            place.within = tell(tx, message, -1, &mut left)?;
+            if left == 0 {
+                full = true;
+                break;
+            }
+        }
+    }
+    page.next = full.then_some(place);
+    Ok(page)
+}
+
+/// Up to `limit` recipients of a message behind one of them, and the last of these.
+fn exported(
+    tx: &mut Tx<'_>,
+    message: Id,
+    filter: &Filter,
+    (behind, limit): (i64, usize),
+) -> Result<(Vec<Exported>, i64)> {
+    let mut conditions = Conditions::default();
+    conditions.add("message = $", Some(message));
+    conditions.add("ordinal > $", Some(behind));
+    conditions.add("state = $", filter.state.map(State::as_str));
+    conditions.add("class = $", filter.class.map(Class::as_str));
+    let sql = format!(
+        "SELECT address, state, reason, class, updated_at, ordinal FROM recipients{} ORDER BY ordinal LIMIT {limit}",
+        conditions.sql()
+    );
+    let rows = tx.query(&sql, conditions.values())?;
+    let last = rows.last().map_or(Ok(behind), |row| row.int(5))?;
+    let recipients = rows.iter().map(|row| {
+        Ok(Exported {
+            address: row.text(0)?,
+            state: row.text(1)?,
+            reason: row.text(2)?,
+            class: row.opt_text(3)?,
+            updated_at: row.time(4)?,
+        })
+    });
+    Ok((recipients.collect::<Result<_>>()?, last))
 }
 
 /// One message; none when it is not there or another account's.

@@ -7,7 +7,7 @@ use mail::notify::Notify;
 use mail::time::Time;
 use outbound::Outbound;
 use outbound::capture::InboxFilter;
-use outbound::history::Filter;
+use outbound::history::{ExportPlace, Filter};
 use outbound::model::{LaneKey, State};
 use outbound::route::Route;
 use store::{Clock, both_engines};
@@ -106,6 +106,32 @@ both_engines! {
         assert!(fates[1].starts_with("deferred"), "{fates:?}");
         assert_eq!(outbound.cancel(accepted.id, None, &By::system()).await.unwrap().ordinals, [1]);
         assert_eq!(world.count("SELECT COUNT(*) FROM events WHERE kind = 'cancelled'").await, 2);
+    }
+
+    async fn an_export_tells_each_recipient_once_however_its_pages_fall(test: TestDb) {
+        let world = World::new(test).await;
+        let outbound = Outbound::idle(world.parts(&Route::Capture));
+        let mut expected = Vec::new();
+        for many in [1, 7, 20, 1, 10] {
+            let to: Vec<String> = (0..many).map(|n| format!("r{n}-{}@there.example", expected.len())).collect();
+            world.accept(&outbound, &to.iter().map(String::as_str).collect::<Vec<_>>()).await;
+            expected.push(to);
+        }
+        // The newest message first, each one's recipients in their order.
+        let expected: Vec<String> = expected.into_iter().rev().flatten().collect();
+        for (limit, lines) in [(1, 1), (2, 10), (5, 10), (5, 39), (5, 40), (50, 1_000)] {
+            let filter = Filter { account: Some(world.principal.account), limit, ..Filter::default() };
+            let (mut told, mut place) = (Vec::new(), Some(ExportPlace::default()));
+            while let Some(from) = place {
+                let page = outbound.export_messages(filter.clone(), from, lines).await.unwrap();
+                let addresses = page.messages.iter().flat_map(|(_, all)| all.iter().map(|one| one.address.clone()));
+                let before = told.len();
+                told.extend(addresses);
+                assert!(told.len() - before <= lines);
+                place = page.next;
+            }
+            assert_eq!(told, expected, "{limit} messages and {lines} lines a page");
+        }
     }
 
     async fn a_retry_from_another_process_is_seen(test: TestDb) {

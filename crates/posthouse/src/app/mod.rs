@@ -226,6 +226,7 @@ impl Server {
             attempts: http::Attempts::default(),
             budget,
             reading: http::memory_for_reading(max_message_size),
+            exports: http::exports(),
             rates: http::Rates::new(config.http.requests_per_minute),
         };
         let notices = Notices {

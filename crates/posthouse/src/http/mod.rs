@@ -114,8 +114,15 @@ pub struct Parts {
     pub budget: Budget,
     /// The memory for messages that are being read.
     pub reading: Fair,
+    /// Sheets that are being written.
+    pub exports: Fair,
     /// How many requests each caller makes.
     pub rates: Rates,
+}
+
+/// Sheets that are written at once, for all accounts and for one: each reads the database for as long as its reader takes.
+pub fn exports() -> Fair {
+    Fair::new(40, 2)
 }
 
 /// Serves the console, the API and `also` (health, metrics and the site, which answers every other path) until told to stop, then finishes what is in hand.

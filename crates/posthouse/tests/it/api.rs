@@ -5,6 +5,7 @@ mod announcements;
 mod batch;
 mod credits;
 mod domains;
+mod exports;
 mod fresh;
 mod heavy;
 mod impersonation;

@@ -2,9 +2,8 @@
 
 use accounts::Scope;
 use axum::Json;
-use axum::body::Body as Answer;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use futures_util::stream;
@@ -17,6 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::export::{claim, sheet};
 use crate::http::Parts;
 use crate::http::auth::Caller;
 use crate::http::error::{ApiError, ApiResult, Problem};
@@ -335,15 +335,20 @@ async fn import(
 /// Export the suppressions
 ///
 /// All of them as comma-separated values, the newest first. What a spreadsheet program would take for a formula has an
-/// apostrophe before it, which the import takes away again.
+/// apostrophe before it, which the import takes away again. Where something breaks on the way the answer is cut off, which HTTP
+/// tells from its end. An account has two exports at once.
 #[utoipa::path(
     get, path = "/suppressions/export", tag = "suppressions", operation_id = "exportSuppressions",
-    responses((status = 200, description = "The list", body = String, content_type = "text/csv")),
+    responses(
+        (status = 200, description = "The list", body = String, content_type = "text/csv"),
+        (status = 429, description = "Two exports of the account are being written", body = Problem, content_type = "application/problem+json"),
+    ),
     security(("key" = ["account"]), ("key" = ["read"]), ("session" = [])),
 )]
 async fn export(State(parts): State<Parts>, caller: Caller) -> ApiResult<impl IntoResponse> {
     caller.reads(Scope::Account)?;
     let account = caller.account_id();
+    let claim = claim(&parts, account)?;
     // The first page is read before the answer begins: trouble with the database is a status and not half a list.
     let first = page(&parts.outbound, account, None).await?;
     let outbound = parts.outbound.clone();
@@ -363,14 +368,7 @@ async fn export(State(parts): State<Parts>, caller: Caller) -> ApiResult<impl In
             Ok(Some((Bytes::from(text), next)))
         }
     });
-    let headers = [
-        (header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present"),
-        (
-            header::CONTENT_DISPOSITION,
-            "attachment; filename=\"suppressions.csv\"",
-        ),
-    ];
-    Ok((headers, Answer::from_stream(pages)))
+    Ok(sheet("suppressions.csv", pages, claim))
 }
 
 async fn page(
