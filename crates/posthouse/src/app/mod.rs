@@ -245,7 +245,9 @@ impl Server {
             parts.settings.resolver.clone(),
             stop.clone().cancelled_owned(),
         ));
-        tasks.spawn(tracking.keep(stop.clone().cancelled_owned()));
+        // Longer than requests are answered: each may be one to be noted.
+        let answered = CancellationToken::new();
+        tasks.spawn(tracking.keep(answered.clone().cancelled_owned()));
         tasks.spawn(outbound::statistics::keep(
             rooms.db.clone(),
             parts.clock.clone(),
@@ -260,7 +262,14 @@ impl Server {
             &certificates,
             &config.http.proxies,
         );
-        tasks.spawn(http::serve(listeners, parts, also, stop.clone()));
+        let (serving, answered) = (
+            http::serve(listeners, parts, also, stop.clone()),
+            answered.drop_guard(),
+        );
+        tasks.spawn(async move {
+            serving.await;
+            drop(answered);
+        });
         tasks.close();
         webhooks.start();
 

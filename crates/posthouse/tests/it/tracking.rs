@@ -1,5 +1,7 @@
 //! Opens and clicks, from the message that goes out to what its sender is told.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -9,6 +11,7 @@ use crate::dkim::{add_domain, judged_by_dkimpy};
 use crate::harness::dns::Dns;
 use crate::harness::http::{Answer, Http};
 use crate::harness::server::signal;
+use crate::harness::wait::PATIENCE;
 use crate::harness::{Engine, PASSWORD, Posthouse, Receiver, Sink, eventually};
 
 const ALICE: &str = "alice@example.com";
@@ -373,6 +376,35 @@ both_engines! {
         let mut bob = server.http();
         bob.sign_in(BOB, PASSWORD);
         bob.request("PUT", &format!("{path}/tracking"), Some(&json!({"opens": true, "clicks": true}))).expect(404);
+    }
+
+    fn what_is_clicked_while_the_server_stops_is_told(engine) {
+        let sink = Sink::start();
+        let (mut server, http) = server(engine, &sink);
+        let message = format!(
+            "From: {ALICE}\r\nTo: {BOB}\r\nSubject: Hello\r\nMIME-Version: 1.0\r\nX-Posthouse-Track: clicks\r\n\
+             Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{HTML}"
+        );
+        server.signed_in(ALICE).submit(ALICE, &[BOB], message.as_bytes()).expect("250");
+        let link = paths(&sink.wait_for_recipient(BOB).text()).remove(0);
+        events(&http, "delivered", 1);
+        // The request has begun when the server is asked to stop.
+        let mut stream = TcpStream::connect(server.address("http")).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(stream, "GET {link} HTTP/1.1\r\nHost: mail.example.com\r\n").unwrap();
+        server.http().get("/healthz").expect(200);
+        signal(server.pid(), "TERM");
+        server.wait_for_log("stopping");
+        write!(stream, "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:121.0) Gecko/20100101 Firefox/121.0\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 302 "), "{answer}");
+        server.wait_for_log("stopped");
+        server.stop();
+        server.start_again();
+        let mut again = server.http();
+        again.sign_in(ALICE, PASSWORD);
+        events(&again, "clicked", 1);
     }
 
     fn the_links_of_a_suspended_account_lead_on_no_more_and_those_of_a_test_never(engine) {
