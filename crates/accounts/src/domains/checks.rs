@@ -10,7 +10,8 @@ use super::records::{self, Algorithm, Findings, Question};
 use super::{Host, SendingDomain, Stored, VerifiedBy};
 use crate::audit::{self, By};
 use crate::changes::bump;
-use crate::{Accounts, Result, notices};
+use crate::limits::{Count, Limit};
+use crate::{Accounts, AccountsError, Result, notices};
 
 /// How long the record of a key is still needed after a newer key took over: longer than mail waits for delivery.
 pub const OVERLAP: Duration = Duration::from_hours(7 * 24);
@@ -68,7 +69,26 @@ struct Verdict {
     next: Time,
 }
 
+/// Checks that the people of an account begin: each asks a dozen questions of name servers that somebody else pays for.
+const BEGUN: Limit = Limit {
+    what: "domain checks of",
+    most: 60,
+    window: Duration::from_hours(1),
+};
+
 impl Accounts {
+    /// Counts a check that somebody of an account begins; refused where there were too many of late.
+    pub async fn begin_domain_check(&self, account: Id) -> Result<()> {
+        let now = self.inner.clock.now();
+        let counted = self.inner.db.write("count a check of a domain", move |tx| {
+            BEGUN.count(tx, &account.to_string(), now)
+        });
+        match counted.await? {
+            Count::Within(_) => Ok(()),
+            Count::Over(wait) => Err(AccountsError::TooOften(wait)),
+        }
+    }
+
     /// What a check of this domain asks DNS.
     pub async fn questions(&self, account: Id, id: Id) -> Result<Vec<Question>> {
         let stored = self.stored_domain(account, id).await?;

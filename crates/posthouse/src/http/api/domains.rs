@@ -408,13 +408,15 @@ async fn remove(
 
 /// Check the records of a domain
 ///
-/// Asks DNS now and answers with what it found, record by record.
+/// Asks DNS now and answers with what it found, record by record. An account may do so 60 times an hour; domains are looked at by
+/// themselves as well.
 #[utoipa::path(
     post, path = "/domains/{id}/check", tag = "domains", operation_id = "checkDomain",
     params(("id" = String, Path, description = "The domain")),
     responses(
         (status = 200, description = "The domain after the check", body = DomainView),
         (status = 404, description = "The account has none of this id", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many checks of the account came lately", body = Problem, content_type = "application/problem+json"),
     ),
     security(("key" = ["domains"]), ("session" = [])),
 )]
@@ -425,6 +427,7 @@ async fn check(
 ) -> ApiResult<Json<DomainView>> {
     caller.needs(Scope::Domains)?;
     let domain = id(&domain, "domain")?;
+    parts.accounts.begin_domain_check(caller.account_id()).await?;
     let place = (caller.account_id(), domain);
     let resolver = &parts.settings.resolver;
     let checked = outbound::domains::check(&parts.accounts, resolver, place, &caller.by()).await;

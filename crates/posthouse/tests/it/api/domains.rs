@@ -129,6 +129,29 @@ both_engines! {
         assert!(leaving.len() == 2 && leaving.iter().all(|record| record["needed_until"].is_string()), "{leaving:?}");
     }
 
+    fn an_account_has_so_many_checks_an_hour_and_others_have_their_own(engine) {
+        let dns = Dns::start();
+        let server = Posthouse::on(engine).resolve_with(&dns, 25).moving_clock().start();
+        let domain = |email: &str| {
+            server.create_account(email);
+            let http = signed_in(&server, email);
+            let made = http.post("/api/v1/domains", &json!({"name": "shop.example"})).expect(201).json();
+            (http, format!("/api/v1/domains/{}/check", made["id"].as_str().unwrap()))
+        };
+        let ((alice, hers), (bob, his)) = (domain("alice@example.com"), domain("bob@example.com"));
+        for _ in 0..60 {
+            alice.post(&hers, &json!({})).expect(200);
+        }
+        let asked = dns.asked().len();
+        let refused = alice.post(&hers, &json!({})).expect(429);
+        assert!(refused.header("retry-after").is_some());
+        assert_eq!(dns.asked().len(), asked, "nobody is asked");
+        bob.post(&his, &json!({})).expect(200);
+        server.pass(Duration::from_hours(1));
+        let alice = signed_in(&server, "alice@example.com");
+        alice.post(&hers, &json!({})).expect(200);
+    }
+
     fn an_address_is_sent_from_once_its_reader_agrees_without_javascript(engine) {
         let server = server(engine);
         let (ops, alice) = (signed_in(&server, "ops@example.com"), signed_in(&server, "alice@example.com"));
