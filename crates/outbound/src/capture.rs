@@ -115,38 +115,55 @@ pub fn clear(tx: &mut Tx<'_>, account: Option<Id>) -> Result<u64> {
     )
 }
 
-/// Removes up to `limit` mails older than `oldest`, and what goes beyond so many mails and octets of an account: a sandbox
-/// credential costs nothing, and shall not fill the disk.
-pub(crate) fn purge(tx: &mut Tx<'_>, oldest: Time, (most, octets): (u64, u64), limit: u32) -> Result<u64> {
-    let mut removed = tx.execute(
+/// Removes up to `limit` mails older than `oldest`.
+pub(crate) fn purge(tx: &mut Tx<'_>, oldest: Time, limit: u32) -> Result<u64> {
+    tx.execute(
         "DELETE FROM captured WHERE id IN (SELECT id FROM captured WHERE id < $1 ORDER BY id LIMIT $2)",
         &[first_id_at(oldest).into(), limit.into()],
+    )
+}
+
+/// The accounts with more than so many mails or octets, of those that got something since then: a sandbox credential costs nothing,
+/// and shall not fill the disk. No more of an account is looked at than it may have.
+pub(crate) fn crowded(tx: &mut Tx<'_>, since: Option<Time>, (most, octets): (u64, u64)) -> Result<Vec<Id>> {
+    let since = since.map_or(Id::from_bytes([0; 16]), first_id_at);
+    let recent = tx.query(
+        "SELECT DISTINCT account FROM captured WHERE id >= $1",
+        &[since.into()],
     )?;
-    let crowded = tx.query(
-        "SELECT account FROM captured GROUP BY account HAVING COUNT(*) > $1",
-        &[(most as i64).into()],
-    )?;
-    for row in crowded {
-        removed += tx.execute(
-            "DELETE FROM captured WHERE id IN (SELECT id FROM captured WHERE account = $1 ORDER BY id DESC \
-             LIMIT $3 OFFSET $2)",
-            &[row.id(0)?.into(), (most as i64).into(), limit.into()],
+    let mut crowded = Vec::new();
+    for row in recent {
+        let account = row.id(0)?;
+        let beyond = tx.query_opt(
+            "SELECT id FROM captured WHERE account = $1 ORDER BY id DESC LIMIT 1 OFFSET $2",
+            &[account.into(), (most as i64).into()],
         )?;
+        // PostgreSQL adds up into a type of its own.
+        let heavy = "SELECT CAST(SUM(size) AS BIGINT) FROM captured WHERE account = $1";
+        let is_heavy = |row: Option<Row>| -> Result<bool> {
+            Ok(row.map_or(Ok(None), |row| row.opt_int(0))?.unwrap_or(0) > octets as i64)
+        };
+        if beyond.is_some() || is_heavy(tx.query_opt(heavy, &[account.into()])?)? {
+            crowded.push(account);
+        }
     }
-    // PostgreSQL adds up into a type of its own.
-    let heavy = tx.query(
-        "SELECT account FROM captured GROUP BY account HAVING CAST(SUM(size) AS BIGINT) > $1",
-        &[(octets as i64).into()],
+    Ok(crowded)
+}
+
+/// Removes up to `limit` mails of an account that go beyond so many of it, or so many octets: the oldest.
+pub(crate) fn thin_out(tx: &mut Tx<'_>, account: Id, (most, octets): (u64, u64), limit: u32) -> Result<u64> {
+    let beyond = tx.execute(
+        "DELETE FROM captured WHERE id IN (SELECT id FROM captured WHERE account = $1 ORDER BY id DESC \
+         LIMIT $3 OFFSET $2)",
+        &[account.into(), (most as i64).into(), limit.into()],
     )?;
-    for row in heavy {
-        removed += tx.execute(
-            "DELETE FROM captured WHERE id IN (SELECT id FROM \
-             (SELECT id, CAST(SUM(size) OVER (ORDER BY id DESC) AS BIGINT) AS so_far FROM captured WHERE account = $1) \
-             AS sized WHERE so_far > $2 ORDER BY id LIMIT $3)",
-            &[row.id(0)?.into(), (octets as i64).into(), limit.into()],
-        )?;
-    }
-    Ok(removed)
+    let heavy = tx.execute(
+        "DELETE FROM captured WHERE id IN (SELECT id FROM \
+         (SELECT id, CAST(SUM(size) OVER (ORDER BY id DESC) AS BIGINT) AS so_far FROM captured WHERE account = $1) \
+         AS sized WHERE so_far > $2 ORDER BY id LIMIT $3)",
+        &[account.into(), (octets as i64).into(), limit.into()],
+    )?;
+    Ok(beyond + heavy)
 }
 
 fn read(row: &Row) -> Result<Captured> {
@@ -197,5 +214,66 @@ impl Link for InboxLink {
 
     fn close(self: Box<Self>) -> Pending<'static, ()> {
         Box::pin(async {})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use store::both_engines;
+
+    use super::*;
+
+    const NOW: Time = Time::from_secs(1_796_000_000);
+    const LIMITS: (u64, u64) = (3, 1_000);
+
+    fn put(tx: &mut Tx<'_>, id: Id, account: Id, size: i64) -> Result<()> {
+        tx.run(
+            "INSERT INTO captured (id, account, message, ordinal, at, reverse_path, address, header_from, subject, size, \
+             content) VALUES ($1, $2, $1, 0, 0, '', '', '', '', $3, $4)",
+            &[id.into(), account.into(), size.into(), store::Value::Blob(b"")],
+        )
+    }
+
+    both_engines! {
+        async fn an_inbox_is_looked_at_when_something_came_and_its_newest_stay(test: TestDb) {
+            let [many, heavy, calm] = [1, 2, 3].map(|n| Id::from_bytes([n; 16]));
+            let ids = test.ids.clone();
+            // Identifiers grow with time, each an hour after the one before.
+            let id = |hours: u64| ids.next(NOW.minus(Duration::from_hours(hours)));
+            let mut rows: Vec<(Id, Id, i64)> = (100..105).rev().map(|hours| (id(hours), calm, 1)).collect();
+            rows.extend((0..5).rev().map(|hours| (id(hours), many, 1)));
+            rows.extend([(id(0), heavy, 600), (id(0), heavy, 600)]);
+            let filled = rows.clone();
+            test.db
+                .write("fill", move |tx| filled.iter().try_for_each(|&(id, account, size)| put(tx, id, account, size)))
+                .await
+                .unwrap();
+            let crowded = async |since: Option<Time>| {
+                let mut found = test.db.read("look", move |tx| crowded(tx, since, LIMITS)).await.unwrap();
+                found.sort();
+                found
+            };
+            assert_eq!(crowded(None).await, [many, heavy, calm]);
+            assert_eq!(crowded(Some(NOW.minus(Duration::from_hours(50)))).await, [many, heavy]);
+            assert!(crowded(Some(NOW.plus(Duration::from_secs(1)))).await.is_empty());
+            for account in [many, heavy] {
+                while test.db.write("thin out", move |tx| thin_out(tx, account, LIMITS, 1)).await.unwrap() > 0 {}
+            }
+            let left = async |account: Id| {
+                let filter = InboxFilter { account: Some(account), limit: 10, ..InboxFilter::default() };
+                let left = test.db.read("list", move |tx| list(tx, &filter)).await.unwrap();
+                left.into_iter().map(|mail| mail.id).collect::<Vec<_>>()
+            };
+            let newest = |account: Id, many: usize| -> Vec<Id> {
+                let mut own: Vec<Id> = rows.iter().filter(|row| row.1 == account).map(|row| row.0).collect();
+                own.sort();
+                own.into_iter().rev().take(many).collect()
+            };
+            assert_eq!(left(many).await, newest(many, 3));
+            assert_eq!(left(heavy).await, newest(heavy, 1));
+            assert_eq!(crowded(None).await, [calm]);
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accounts::retention;
+use mail::time::Time;
 use store::nodes::{self, HEARTBEAT, Heartbeat};
 use store::{Id, Tx, events};
 use tokio::time::Instant;
@@ -14,6 +15,8 @@ use crate::{capture, hooks, idempotency, settle, tracking};
 
 /// Pause between two looks for what is old.
 const PURGE_EVERY: Duration = Duration::from_mins(1);
+/// What came in so long before the last look is looked at again.
+const PURGE_OVERLAP: Duration = Duration::from_mins(5);
 /// Rows removed in one transaction, so that mail never waits long behind it.
 const PURGE_STEP: u32 = 50;
 const DAY: Duration = Duration::from_hours(24);
@@ -160,8 +163,9 @@ impl Core {
     }
 
     pub(super) async fn purge_forever(self: Arc<Self>) {
+        let mut looked = None;
         loop {
-            self.purge().await;
+            self.purge(&mut looked).await;
             tokio::select! {
                 () = tokio::time::sleep(PURGE_EVERY) => {}
                 () = self.stop.cancelled() => return,
@@ -169,10 +173,14 @@ impl Core {
         }
     }
 
-    /// Removes what is old, step by step, until nothing is.
-    async fn purge(&self) {
-        // Neither keeps the other from going on.
-        for done in [self.purge_messages().await, self.purge_the_rest().await] {
+    /// Removes what is old, step by step, until nothing is. When the inboxes were looked at last is known behind `looked`.
+    async fn purge(&self, looked: &mut Option<Time>) {
+        // None keeps another from going on.
+        for done in [
+            self.purge_messages().await,
+            self.purge_the_rest().await,
+            self.purge_inboxes(looked).await,
+        ] {
             if let Err(error) = done {
                 tracing::warn!(%error, "what is old could not be removed");
             }
@@ -212,16 +220,30 @@ impl Core {
         Ok(())
     }
 
+    /// Keeps the inbox of each account within its limits. Where nothing came in, nothing is to be done.
+    async fn purge_inboxes(&self, looked: &mut Option<Time>) -> store::Result<()> {
+        let (settings, now, db) = (&self.parts.settings, self.now(), &self.parts.db);
+        let limits = (settings.inbox_messages, settings.inbox_octets);
+        // Clocks of nodes differ, and transactions take a while.
+        let since = looked.map(|at| at.minus(PURGE_OVERLAP));
+        let look = move |tx: &mut Tx<'_>| capture::crowded(tx, since, limits);
+        for account in db.read("look whose inbox is full", look).await? {
+            let remove = move |tx: &mut Tx<'_>| capture::thin_out(tx, account, limits, PURGE_STEP);
+            while !self.stop.is_cancelled() && db.write("thin an inbox out", remove).await? > 0 {}
+        }
+        *looked = Some(now);
+        Ok(())
+    }
+
     async fn purge_the_rest(&self) -> store::Result<()> {
         let settings = &self.parts.settings;
         let (keeping, now) = (self.keeping(), self.now());
         let oldest = now.minus(settings.keep_messages);
-        let inbox = (settings.inbox_messages, settings.inbox_octets);
         while !self.stop.is_cancelled() {
             let step = move |tx: &mut Tx<'_>| {
                 let dated = spool::date_anew(tx, &keeping)?;
                 let bodies = spool::bodies(tx, &keeping, now, PURGE_STEP)?;
-                let captured = capture::purge(tx, oldest, inbox, PURGE_STEP)?;
+                let captured = capture::purge(tx, oldest, PURGE_STEP)?;
                 // Events, and what readers did, go with their messages; this is for what has none any more.
                 let longest =
                     retention::longest(tx)?.map_or(keeping.messages, |days| keeping.messages.max(DAY * days));
