@@ -201,6 +201,11 @@ const TREE: &[Migration] = &[
         name: "webhook backlogs",
         text: include_str!("../migrations/0038_webhook_backlogs.sql"),
     },
+    Migration {
+        version: 39,
+        name: "held by pause",
+        text: include_str!("../migrations/0039_held_by_pause.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

@@ -184,12 +184,12 @@ impl Core {
                     break;
                 }
                 let claiming = self.claiming.lock().await;
-                let (node, limit, wanted) = (self.node(), left, domain.clone());
+                let (whose, limit, wanted) = ((self.node(), self.now()), left, domain.clone());
                 let claimed = self
                     .parts
                     .db
                     .write("fetch what waits for a lane", move |tx| {
-                        spool::claim_domain(tx, node, &wanted, limit)
+                        spool::claim_domain(tx, whose, &wanted, limit)
                     })
                     .await;
                 let Ok(claimed) = claimed else { break };

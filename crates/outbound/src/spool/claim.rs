@@ -4,6 +4,7 @@ use bytes::Bytes;
 use mail::address::{Address, Domain};
 use mail::notify::{Notify, Ret};
 use mail::time::Time;
+use store::events::{self, Event};
 use store::{Id, Result, Row, StoreError, Tx};
 
 use super::result::{in_turn, release_body};
@@ -41,7 +42,7 @@ pub fn claim_due(tx: &mut Tx<'_>, node: Id, now: Time, limit: u64) -> Result<Vec
         tx.skip_locked()
     );
     let rows = tx.query(&sql, &[now.into(), (limit as i64).into()])?;
-    take(tx, node, &rows)
+    take(tx, (node, now), &rows)
 }
 
 /// One row with its message, wherever it stands; none when it is not there.
@@ -56,7 +57,12 @@ pub fn find(tx: &mut Tx<'_>, (message, ordinal): RecipientKey) -> Result<Option<
 }
 
 /// Takes rows of one domain that had no attempt yet, the oldest first, due or not.
-pub fn claim_domain(tx: &mut Tx<'_>, node: Id, domain: &Domain, limit: u64) -> Result<Vec<Claimed>> {
+pub fn claim_domain(
+    tx: &mut Tx<'_>,
+    (node, now): (Id, Time),
+    domain: &Domain,
+    limit: u64,
+) -> Result<Vec<Claimed>> {
     let sql = format!(
         concat!(
             "SELECT {} FROM (SELECT * FROM recipients WHERE node IS NULL AND state = 'queued' AND ",
@@ -69,7 +75,7 @@ pub fn claim_domain(tx: &mut Tx<'_>, node: Id, domain: &Domain, limit: u64) -> R
         tx.skip_locked()
     );
     let rows = tx.query(&sql, &[domain.as_str().into(), (limit as i64).into()])?;
-    take(tx, node, &rows)
+    take(tx, (node, now), &rows)
 }
 
 /// Takes rows that are held and whose time has run out; also returns those that cannot be read and were left alone.
@@ -90,7 +96,7 @@ pub fn claim_lapsed(
         .into_iter()
         .map(|row| Ok((row.id(0)?, row.int(1)? as u32)))
         .collect::<Result<_>>()?;
-    Ok((take(tx, node, readable)?, broken))
+    Ok((take(tx, (node, now), readable)?, broken))
 }
 
 /// Scheduled rows whose time has come.
@@ -132,7 +138,7 @@ pub fn claim_scheduled(
                 start_scheduled(tx, (one.message.id, one.recipient.ordinal), node, now)?;
                 claimed.begun.push((one, at));
             }
-            Err(error) => set_aside(tx, &row, &error)?,
+            Err(error) => set_aside(tx, &row, &error, now)?,
         }
     }
     Ok(claimed)
@@ -155,7 +161,11 @@ pub fn give_up(tx: &mut Tx<'_>, (message, ordinal): RecipientKey, now: Time) -> 
     Ok(Some((row.id(0)?, reason)))
 }
 
-fn take<'a>(tx: &mut Tx<'_>, node: Id, rows: impl IntoIterator<Item = &'a Row>) -> Result<Vec<Claimed>> {
+fn take<'a>(
+    tx: &mut Tx<'_>,
+    (node, now): (Id, Time),
+    rows: impl IntoIterator<Item = &'a Row>,
+) -> Result<Vec<Claimed>> {
     let mut taken = Vec::new();
     for row in rows {
         match read(row) {
@@ -170,20 +180,32 @@ fn take<'a>(tx: &mut Tx<'_>, node: Id, rows: impl IntoIterator<Item = &'a Row>) 
                 )?;
                 taken.push(claimed);
             }
-            Err(error) => set_aside(tx, row, &error)?,
+            Err(error) => set_aside(tx, row, &error, now)?,
         }
     }
     Ok(taken)
 }
 
 /// One row that cannot be read must not keep the others waiting: it is held for a person to look at.
-fn set_aside(tx: &mut Tx<'_>, row: &Row, error: &StoreError) -> Result<()> {
+fn set_aside(tx: &mut Tx<'_>, row: &Row, error: &StoreError, now: Time) -> Result<()> {
     let (message, ordinal) = (row.id(0)?, row.int(1)?);
     tracing::error!(id = %message, ordinal, %error, "a waiting recipient cannot be read and is held");
     let reason = format!("held: its row in the database cannot be read ({error})");
     tx.run(
-        "UPDATE recipients SET state = 'held', reason = $3 WHERE message = $1 AND ordinal = $2",
-        &[message.into(), ordinal.into(), reason.as_str().into()],
+        "UPDATE recipients SET state = 'held', reason = $3, updated_at = $4 WHERE message = $1 AND ordinal = $2",
+        &[message.into(), ordinal.into(), reason.as_str().into(), now.into()],
+    )?;
+    let data = serde_json::json!({ "reason": reason }).to_string();
+    events::append(
+        tx,
+        &Event {
+            at: now,
+            account: row.id(10)?,
+            message: Some(message),
+            ordinal: Some(ordinal),
+            kind: State::Held.as_str(),
+            data: &data,
+        },
     )
 }
 

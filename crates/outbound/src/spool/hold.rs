@@ -6,8 +6,19 @@ use store::{Id, Result, Tx, Value};
 use super::waiting;
 use crate::model::RecipientKey;
 
-/// Why a recipient of an account is held whose mail may not go out. Known by these words.
-pub const HELD: &str = "held: the account is paused";
+/// Why a recipient of an account is held whose mail may not go out. Known by these words, to an index as well.
+macro_rules! held {
+    () => {
+        "held: the account is paused"
+    };
+}
+pub const HELD: &str = held!();
+/// Recipients that are held for it, as their index spells it.
+macro_rules! paused {
+    () => {
+        concat!("state = 'held' AND reason = '", held!(), "'")
+    };
+}
 /// What a returned recipient was given up after.
 const RETURNED: &str = "the account was paused and its mail returned";
 /// What a released recipient waits for.
@@ -48,10 +59,14 @@ pub fn hold(tx: &mut Tx<'_>, node: Option<Id>, (message, ordinal): RecipientKey,
     Ok(tx.execute(&sql, &values)? == 1)
 }
 
-/// The next account behind `after` that has something held.
+/// The next account behind `after` of which something is held because it was paused.
 pub fn next_holding(tx: &mut Tx<'_>, after: Option<Id>) -> Result<Option<Id>> {
     tx.query_opt(
-        "SELECT account FROM recipients WHERE state = 'held' AND account > $1 ORDER BY account LIMIT 1",
+        concat!(
+            "SELECT account FROM recipients WHERE ",
+            paused!(),
+            " AND account > $1 ORDER BY account LIMIT 1"
+        ),
         &[after.unwrap_or(Id::from_bytes([0; 16])).into()],
     )?
     .map(|row| row.id(0))
@@ -69,13 +84,15 @@ pub fn held_of(
         (message, i64::from(ordinal))
     });
     tx.query(
-        "SELECT message, ordinal FROM recipients WHERE state = 'held' AND account = $1 AND (message, ordinal) > ($2, $3) \
-         AND reason = $4 ORDER BY message, ordinal LIMIT $5",
+        concat!(
+            "SELECT message, ordinal FROM recipients WHERE ",
+            paused!(),
+            " AND account = $1 AND (message, ordinal) > ($2, $3) ORDER BY message, ordinal LIMIT $4"
+        ),
         &[
             account.into(),
             message.into(),
             ordinal.into(),
-            HELD.into(),
             (limit as i64).into(),
         ],
     )?

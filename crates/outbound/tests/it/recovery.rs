@@ -71,6 +71,9 @@ both_engines! {
         world.until_all(fine, "delivered").await;
         let fates = world.until_all(broken, "held").await;
         assert!(fates[0].contains("cannot be read"), "{fates:?}");
+        let told = world.rows("SELECT data, ordinal FROM events WHERE kind = 'held'").await;
+        assert_eq!((told.len(), told[0].int(1).unwrap()), (1, 0));
+        assert!(told[0].text(0).unwrap().contains("cannot be read"));
         drop(outbound);
     }
 
