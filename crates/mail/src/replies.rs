@@ -64,6 +64,12 @@ pub const REPORT_TOO_EARLY: Reply = Reply::new(
     (4, 3, 0),
     "The message that this is about is still being handed over, try again soon",
 );
+/// Mail to an unsubscribe address that has changed too much lately: what is asked for was not done.
+pub const UNSUBSCRIBED_TOO_OFTEN: Reply = Reply::new(
+    450,
+    (4, 7, 1),
+    "This subscription was changed too often lately, try again later",
+);
 pub const ACCOUNT_CHANGES: Reply = Reply::new(
     451,
     (4, 3, 0),

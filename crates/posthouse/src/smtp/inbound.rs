@@ -87,6 +87,8 @@ impl Connection {
             self.shared.outbound.change_by_link(change).await
         };
         match changed {
+            // A 250 would say that it is done.
+            Ok(Changed::TooOften) => Verdict::Refuse(replies::UNSUBSCRIBED_TOO_OFTEN),
             Ok(changed) => {
                 Counters::add(&self.shared.counters.messages, 1);
                 info!(connection = self.id, id = %about.message, ordinal = about.ordinal, ?changed, "mail to unsubscribe came");

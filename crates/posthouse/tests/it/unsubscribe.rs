@@ -264,7 +264,8 @@ both_engines! {
     fn who_guesses_links_has_to_wait_and_who_has_one_does_not(engine) {
         let sink = Sink::start();
         let (server, http) = started(setup(engine, &sink));
-        let path = link(&newsletter(&server, &sink, BOB));
+        let arrived = newsletter(&server, &sink, BOB);
+        let path = link(&arrived);
         for _ in 0..60 {
             provider(&server).get("/u/guess").expect(404);
         }
@@ -277,9 +278,17 @@ both_engines! {
         for n in 0..40 {
             let what = if n % 2 == 0 { "return" } else { "leave" };
             last = provider(&server).submit(&path, &[("do", what), ("stream", "marketing")]).status;
+            if last == 429 && suppressed(&http).is_empty() {
+                break;
+            }
         }
         assert_eq!(last, 429);
         assert!(events(&http, "resubscribed").len() < 20);
+        // Whoever writes instead is not told that it was done.
+        let mail = format!("From: {BOB}\r\nSubject: unsubscribe\r\n\r\nStop.\r\n");
+        assert!(suppressed(&http).is_empty());
+        inbound(&server).submit(BOB, &[&address(&arrived)], mail.as_bytes()).expect("450 4.7.1");
+        assert!(suppressed(&http).is_empty());
     }
 
     fn mail_to_the_address_unsubscribes_unless_nobody_wrote_it(engine) {
