@@ -71,9 +71,9 @@ pub fn insert(tx: &mut Tx<'_>, account: Id, new: &Template) -> Result<bool> {
     Ok(added == 1)
 }
 
-/// Replaces what a template says.
-pub fn update(tx: &mut Tx<'_>, account: Id, changed: &Template) -> Result<()> {
-    tx.run(
+/// Replaces what a template says; false where there is none.
+pub fn update(tx: &mut Tx<'_>, account: Id, changed: &Template) -> Result<bool> {
+    let updated = tx.execute(
         "UPDATE templates SET subject = $3, text = $4, html = $5, updated_at = $6 WHERE account = $1 AND name = $2",
         &[
             account.into(),
@@ -83,7 +83,8 @@ pub fn update(tx: &mut Tx<'_>, account: Id, changed: &Template) -> Result<()> {
             (&changed.html).into(),
             changed.updated_at.into(),
         ],
-    )
+    )?;
+    Ok(updated == 1)
 }
 
 /// False where there is none.

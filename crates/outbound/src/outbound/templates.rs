@@ -95,7 +95,10 @@ impl Outbound {
                 updated_at: now,
                 ..there
             };
-            templates::update(tx, account, &changed)?;
+            // Somebody may delete it at this moment.
+            if !templates::update(tx, account, &changed)? {
+                return Ok(None);
+            }
             audit::note(tx, (line, now), account, &by, "template.changed", &name, "")?;
             Ok(Some(changed))
         });

@@ -16,6 +16,7 @@ mod route;
 mod sink;
 mod statistics;
 mod suppressions;
+mod templates;
 mod tracking;
-mod world;
 mod webhooks;
+mod world;
