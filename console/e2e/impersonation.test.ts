@@ -83,6 +83,18 @@ describe("an operator who sees the console as an account", () => {
     }
   });
 
+  it("is offered no sheet that would be refused", async () => {
+    const { page } = operator;
+    for (const place of ["/app/messages", "/app/statistics", "/app/suppressions"]) {
+      await page.goto(place);
+      await settled(page);
+      await banner().getByText(`You see the console as ${CUSTOMER.email}.`).waitFor();
+      await expect.poll(() => page.locator("a[download]").count(), { message: place }).toBe(0);
+      await customer.page.goto(place);
+      await customer.page.locator("a[download]").first().waitFor();
+    }
+  });
+
   it("reads what became of mail, and not what it says", async () => {
     const { page } = operator;
     for (const place of [`/app/messages/${message}`, "/app/inbox"]) {

@@ -1,7 +1,7 @@
 /** The list of messages: filters in the address, searched and paged by the server, live without jumping. */
 import { Button, Group, SegmentedControl, Select, TextInput } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
-import { IconArrowUp, IconDownload, IconSearch, IconTag } from "@tabler/icons-react";
+import { IconArrowUp, IconSearch, IconTag } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useEffect, useMemo, useState } from "react";
@@ -16,6 +16,7 @@ import { Filters } from "../../parts/Filters";
 import { May } from "../../parts/May";
 import { Page } from "../../parts/Page";
 import { usePaging } from "../../parts/paging";
+import { Sheet } from "../../parts/Sheet";
 import { RECIPIENT_STATES, States } from "../../parts/State";
 import { StreamSelect } from "../../parts/StreamSelect";
 import { DateRange } from "./DateRange";
@@ -46,17 +47,7 @@ export function Component() {
       intro={search.all ? t("messages.introAll") : t("messages.intro")}
       action={
         <Group gap="xs">
-          {!search.all && !me?.impersonation && (
-            <Button
-              component="a"
-              href={sheetOf(search)}
-              download="messages.csv"
-              variant="default"
-              leftSection={<IconDownload size={15} aria-hidden />}
-            >
-              {t("messages.export")}
-            </Button>
-          )}
+          {!search.all && <Sheet href={sheetOf(search)} says={t("messages.export")} />}
           <May scope="send">
             <Button component={Link} to="/send" variant="default">
               {t("messages.send")}

@@ -1,6 +1,5 @@
 /** What became of mail: by day as a chart, then by stream, sending domain and receiving provider. */
-import { Button, Group, Paper, SegmentedControl, Text } from "@mantine/core";
-import { IconDownload } from "@tabler/icons-react";
+import { Group, Paper, SegmentedControl, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
@@ -11,6 +10,7 @@ import type { Column } from "../../parts/DataTable";
 import { Failure, Lines } from "../../parts/Feedback";
 import { List } from "../../parts/List";
 import { Page, Section } from "../../parts/Page";
+import { Sheet } from "../../parts/Sheet";
 import { Chart } from "./Chart";
 import { DAYS, type Days, range } from "./range";
 import classes from "./Statistics.module.css";
@@ -27,7 +27,7 @@ export function Component() {
     <Page
       title={t("statistics.title")}
       intro={t("statistics.intro")}
-      action={<Sheet asked={asked} name={t("statistics.chart")} />}
+      action={<Export asked={asked} name={t("statistics.chart")} />}
     >
       <SegmentedControl
         className={classes.period}
@@ -56,21 +56,9 @@ export function Component() {
   );
 }
 
-function Sheet({ asked, name }: { asked: Parameters<typeof statisticsSheet>[0]; name: string }) {
+function Export({ asked, name }: { asked: Parameters<typeof statisticsSheet>[0]; name: string }) {
   const { t } = useTranslation();
-  return (
-    <Button
-      component="a"
-      href={statisticsSheet(asked)}
-      download
-      size="xs"
-      variant="default"
-      leftSection={<IconDownload size={14} aria-hidden />}
-      aria-label={`${t("statistics.export")}: ${name}`}
-    >
-      {t("statistics.export")}
-    </Button>
-  );
+  return <Sheet href={statisticsSheet(asked)} says={t("statistics.export")} name={name} />;
 }
 
 const FIGURES = [
@@ -165,7 +153,7 @@ function Named({ by, days }: { by: Exclude<StatisticsBy, "day">; days: Days }) {
       hint={t(`statistics.byHint.${by}`)}
       action={
         <Group gap="xs">
-          <Sheet asked={asked} name={title} />
+          <Export asked={asked} name={title} />
         </Group>
       }
     >

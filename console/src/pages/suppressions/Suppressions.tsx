@@ -2,7 +2,7 @@
 import { Button, Group, Text, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useDisclosure } from "@mantine/hooks";
-import { IconDownload, IconPlus, IconUpload } from "@tabler/icons-react";
+import { IconPlus, IconUpload } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
@@ -20,6 +20,7 @@ import { ListFilters } from "../../parts/ListFilters";
 import { May } from "../../parts/May";
 import { Page } from "../../parts/Page";
 import { usePaging } from "../../parts/paging";
+import { Sheet } from "../../parts/Sheet";
 import { Importing } from "./Importing";
 import { isReason, REASONS } from "./reasons";
 
@@ -45,15 +46,7 @@ export function Component() {
   const filtered = Boolean(q || reason);
   const acts = (
     <Group gap="xs">
-      <Button
-        component="a"
-        href={EXPORT}
-        download
-        variant="default"
-        leftSection={<IconDownload size={15} aria-hidden />}
-      >
-        {t("suppressions.export")}
-      </Button>
+      <Sheet href={EXPORT} says={t("suppressions.export")} />
       <May scope="account">
         <Button variant="default" onClick={bring.open} leftSection={<IconUpload size={15} aria-hidden />}>
           {t("suppressions.import")}
