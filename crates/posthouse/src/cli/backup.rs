@@ -21,6 +21,7 @@ pub async fn run(rooms: &Rooms, file: &Path) -> Result<ExitCode, Failure> {
         "`posthouse restore {}` puts them into an empty database, SQLite or PostgreSQL.",
         file.display()
     );
+    say!("The file holds secrets: keys of DKIM, of certificates and of webhooks, and mail that waits.");
     Ok(outcome(&report))
 }
 
