@@ -456,3 +456,6 @@ pub(super) async fn proof(db: &Db, token: String) -> Result<Option<String>> {
     })
     .await
 }
+
+#[cfg(test)]
+mod tests;

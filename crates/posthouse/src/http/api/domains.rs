@@ -126,7 +126,7 @@ impl LinksCertificate {
             problem: kept.fault.map(|fault| match fault {
                 Fault::Name => kept.error,
                 Fault::Authority => {
-                    "The certificate authority could not be asked, or refused. The log of the server says more.".to_owned()
+                    "The certificate authority could not be asked, or refused. The operator of this service sees why.".to_owned()
                 }
                 Fault::Limit => "This account has had as many orders as it can have in a day.".to_owned(),
             }),

@@ -14,7 +14,7 @@ use crate::harness::dns::Dns;
 use crate::harness::http::Http;
 use crate::harness::server::{Setup, signal};
 use crate::harness::tls::Identity;
-use crate::harness::{Posthouse, eventually};
+use crate::harness::{PASSWORD, Posthouse, eventually};
 
 /// By then links may have a name whose certificate is new.
 const SETTLED: Duration = Duration::from_mins(1);
@@ -320,6 +320,47 @@ both_engines! {
         assert_eq!(shown_as("links.shop.example", server.address("https")), own);
         let listed = server.cli(&["certificate", "list"], "");
         assert_eq!(listed.matches("links.shop.example").count(), 1, "{listed}");
+    }
+
+    fn what_was_kept_in_files_is_taken_over_and_asked_of_nobody(engine) {
+        let dns = Dns::start();
+        let authority = Authority::to_be();
+        let setup = Authority::with_links(authority.proven_by(Posthouse::on(engine)), &dns);
+        let folder = setup.data().join("tls/links");
+        let mut server = setup.start();
+        let http = server.owner("alice@example.com");
+        let domain = verified(&http, &dns, "shop.example");
+        server.wait_for_log("no certificate for links");
+        server.stop();
+        let links = Identity::for_names(&["links.shop.example"]);
+        fs::create_dir_all(&folder).unwrap();
+        for (file, pem) in [
+            ("links.shop.example.pem", format!("{}{}", links.key_pem, links.certificate_pem)),
+            ("links.broken.example.pem", "nothing".to_owned()),
+        ] {
+            fs::write(folder.join(file), pem).unwrap();
+        }
+        server.start_again();
+        let shown = || shown_as("links.shop.example", server.address("https"));
+        assert_eq!(shown(), der(&links.certificate_pem));
+        let mut http = server.http();
+        http.sign_in("alice@example.com", PASSWORD);
+        let said = certificate_of(&http, &domain);
+        assert_eq!((said["state"].as_str(), &said["problem"]), (Some("issued"), &Value::Null), "{said}");
+        let left: Vec<_> = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name()).collect();
+        assert_eq!(left, ["links.broken.example.pem"], "what cannot be used is nobody's to delete");
+
+        // A bad day of DNS takes the name out of links, and costs no order when it is over.
+        let check = format!("/api/v1/domains/{domain}/check");
+        dns.fail("links.shop.example");
+        http.post(&check, &json!({})).expect(200);
+        eventually("it is not shown", || (shown() != der(&links.certificate_pem)).then_some(()));
+        assert_eq!(certificate_of(&http, &domain), Value::Null);
+        dns.mend("links.shop.example");
+        http.post(&check, &json!({})).expect(200);
+        eventually("it is shown again", || (shown() == der(&links.certificate_pem)).then_some(()));
+        let ordered = server.log().iter().any(|line| line["message"].to_string().contains("for links"));
+        assert!(!ordered, "nobody was asked");
     }
 
     fn an_authority_that_cannot_be_reached_leaves_the_self_made_certificate_and_a_reason(engine) {
