@@ -1,5 +1,7 @@
 //! Templates: what an account sends often, kept under a name; who fills them in is not known here.
 
+use std::fmt;
+
 use mail::time::Time;
 use store::{Id, Result, Row, Tx};
 
@@ -20,12 +22,28 @@ pub struct Template {
     pub updated_at: Time,
 }
 
-/// The name as it is kept, lower case; none where it is not one.
-pub fn name(text: &str) -> Option<String> {
-    let name = text.trim().to_ascii_lowercase();
-    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
-    let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric());
-    (begins && name.len() <= NAME && name.chars().all(fits)).then_some(name)
+/// A name as it is kept, in lower case, however somebody writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Name(String);
+
+impl Name {
+    /// None where it is not one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let name = text.trim().to_ascii_lowercase();
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
+        let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+        (begins && name.len() <= NAME && name.chars().all(fits)).then_some(Self(name))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// An account's templates by their names, without what they say.
@@ -37,10 +55,10 @@ pub fn list(tx: &mut Tx<'_>, account: Id) -> Result<Vec<Template>> {
     rows.iter().map(template).collect()
 }
 
-pub fn find(tx: &mut Tx<'_>, account: Id, name: &str) -> Result<Option<Template>> {
+pub fn find(tx: &mut Tx<'_>, account: Id, name: &Name) -> Result<Option<Template>> {
     let row = tx.query_opt(
         &format!("SELECT {COLUMNS} FROM templates WHERE account = $1 AND name = $2"),
-        &[account.into(), name.into()],
+        &[account.into(), name.as_str().into()],
     )?;
     row.as_ref().map(template).transpose()
 }
@@ -88,10 +106,10 @@ pub fn update(tx: &mut Tx<'_>, account: Id, changed: &Template) -> Result<bool> 
 }
 
 /// False where there is none.
-pub fn remove(tx: &mut Tx<'_>, account: Id, name: &str) -> Result<bool> {
+pub fn remove(tx: &mut Tx<'_>, account: Id, name: &Name) -> Result<bool> {
     let removed = tx.execute(
         "DELETE FROM templates WHERE account = $1 AND name = $2",
-        &[account.into(), name.into()],
+        &[account.into(), name.as_str().into()],
     )?;
     Ok(removed == 1)
 }
@@ -113,6 +131,7 @@ mod tests {
 
     #[test]
     fn a_name_fits_into_a_path_as_it_is() {
+        let name = |text: &str| Name::parse(text).map(|name| name.to_string());
         assert_eq!(name(" Order-Shipped.v2 ").as_deref(), Some("order-shipped.v2"));
         for bad in ["", "-a", "a/b", "a b", "é", "..", &"x".repeat(65)] {
             assert_eq!(name(bad), None, "{bad}");

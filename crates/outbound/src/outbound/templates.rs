@@ -4,7 +4,7 @@ use accounts::{By, audit, changes};
 use store::{Id, Result};
 
 use super::Outbound;
-use crate::templates::{self, MOST, Template};
+use crate::templates::{self, MOST, Name, Template};
 
 /// What a template says.
 #[derive(Clone, Debug, Default)]
@@ -31,26 +31,19 @@ impl Outbound {
             .await
     }
 
-    pub async fn template(&self, account: Id, name: &str) -> Result<Option<Template>> {
-        let name = name.to_owned();
+    pub async fn template(&self, account: Id, name: &Name) -> Result<Option<Template>> {
+        let name = name.clone();
         let db = &self.0.parts.db;
         db.peek("find a template", move |tx| templates::find(tx, account, &name))
             .await
     }
 
-    /// `name` as [`templates::name`] gives it.
-    pub async fn create_template(
-        &self,
-        account: Id,
-        name: String,
-        wording: Wording,
-        by: &By,
-    ) -> Result<Made> {
+    pub async fn create_template(&self, account: Id, name: Name, wording: Wording, by: &By) -> Result<Made> {
         let parts = &self.0.parts;
         let now = parts.clock.now();
         let (line, by) = (parts.ids.next(now), by.clone());
         let new = Template {
-            name,
+            name: name.to_string(),
             subject: wording.subject,
             text: wording.text,
             html: wording.html,
@@ -76,13 +69,13 @@ impl Outbound {
     pub async fn change_template(
         &self,
         account: Id,
-        name: &str,
+        name: &Name,
         wording: Wording,
         by: &By,
     ) -> Result<Option<Template>> {
         let parts = &self.0.parts;
         let now = parts.clock.now();
-        let (line, by, name) = (parts.ids.next(now), by.clone(), name.to_owned());
+        let (line, by, name) = (parts.ids.next(now), by.clone(), name.clone());
         let done = parts.db.write("change a template", move |tx| {
             let Some(there) = templates::find(tx, account, &name)? else {
                 return Ok(None);
@@ -99,21 +92,37 @@ impl Outbound {
             if !templates::update(tx, account, &changed)? {
                 return Ok(None);
             }
-            audit::note(tx, (line, now), account, &by, "template.changed", &name, "")?;
+            audit::note(
+                tx,
+                (line, now),
+                account,
+                &by,
+                "template.changed",
+                name.as_str(),
+                "",
+            )?;
             Ok(Some(changed))
         });
         done.await
     }
 
     /// False where there is no such template.
-    pub async fn delete_template(&self, account: Id, name: &str, by: &By) -> Result<bool> {
+    pub async fn delete_template(&self, account: Id, name: &Name, by: &By) -> Result<bool> {
         let parts = &self.0.parts;
         let now = parts.clock.now();
-        let (line, by, name) = (parts.ids.next(now), by.clone(), name.to_owned());
+        let (line, by, name) = (parts.ids.next(now), by.clone(), name.clone());
         let done = parts.db.write("delete a template", move |tx| {
             let removed = templates::remove(tx, account, &name)?;
             if removed {
-                audit::note(tx, (line, now), account, &by, "template.deleted", &name, "")?;
+                audit::note(
+                    tx,
+                    (line, now),
+                    account,
+                    &by,
+                    "template.deleted",
+                    name.as_str(),
+                    "",
+                )?;
             }
             Ok(removed)
         });

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use accounts::By;
 use outbound::route::Route;
+use outbound::templates::Name;
 use outbound::{Outbound, Wording};
 use store::{Db, Engine, OpenOptions, both_engines};
 
@@ -15,8 +16,9 @@ both_engines! {
         let world = World::new(test).await;
         let outbound = Outbound::idle(world.parts(&Route::Capture));
         let (account, by) = (world.principal.account, By::system());
+        let greeting = Name::parse("greeting").unwrap();
         let wording = Wording { subject: "Hello".into(), text: "Hello".into(), html: String::new() };
-        outbound.create_template(account, "greeting".into(), wording.clone(), &by).await.unwrap();
+        outbound.create_template(account, greeting.clone(), wording.clone(), &by).await.unwrap();
         // Somebody else's transaction deletes it and is still open.
         let elsewhere = Db::open(&world.test.url, OpenOptions::default()).await.unwrap();
         let (deleted, is_deleted) = mpsc::channel();
@@ -30,7 +32,7 @@ both_engines! {
         });
         let changing = async {
             until("it is deleted", async || is_deleted.try_recv().is_ok()).await;
-            let change = outbound.change_template(account, "greeting", wording, &by);
+            let change = outbound.change_template(account, &greeting, wording, &by);
             let let_go = async {
                 if world.test.db.engine() == Engine::Postgres {
                     let waits = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use mail::replies;
 use mail::reply::Reply;
 use mail::time::Time;
-use outbound::templates::Template;
+use outbound::templates::{Name, Template};
 use outbound::{Origin, Submission, off_the_workers};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -111,7 +111,7 @@ fn may_send(caller: &Caller) -> ApiResult<()> {
     }
 }
 
-async fn template_named(parts: &Parts, caller: &Caller, name: &str) -> ApiResult<Template> {
+async fn template_named(parts: &Parts, caller: &Caller, name: &Name) -> ApiResult<Template> {
     let found = parts.outbound.template(caller.account_id(), name).await?;
     found.ok_or_else(|| ApiError::invalid("template", "There is no such template."))
 }

@@ -4,7 +4,7 @@ use accounts::Scope;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use outbound::templates::{self, MOST, Template};
+use outbound::templates::{MOST, Name, Template};
 use outbound::{Made, Wording as Kept, off_the_workers};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -162,7 +162,7 @@ async fn create(
     Body(new): Body<CreateTemplate>,
 ) -> ApiResult<(StatusCode, Json<TemplateView>)> {
     caller.needs(Scope::Send)?;
-    let name = templates::name(&new.name).ok_or_else(|| {
+    let name = Name::parse(&new.name).ok_or_else(|| {
         let said =
             "A name has 1 to 64 letters, digits, dots, hyphens and underscores, a letter or digit first.";
         ApiError::invalid("name", said)
@@ -185,6 +185,11 @@ async fn create(
     }
 }
 
+/// The template that a path names. What is no name is nobody's.
+fn named(text: &str) -> ApiResult<Name> {
+    Name::parse(text).ok_or(ApiError::NotFound("template"))
+}
+
 /// Show a template
 #[utoipa::path(
     get, path = "/templates/{name}", tag = "templates", operation_id = "getTemplate",
@@ -201,7 +206,10 @@ async fn one(
     Named(name): Named<String>,
 ) -> ApiResult<Json<TemplateView>> {
     caller.reads(Scope::Send)?;
-    let found = parts.outbound.template(caller.account_id(), &name).await?;
+    let found = parts
+        .outbound
+        .template(caller.account_id(), &named(&name)?)
+        .await?;
     found
         .map(|found| Json(found.into()))
         .ok_or(ApiError::NotFound("template"))
@@ -231,7 +239,7 @@ async fn change(
     let account = caller.account_id();
     let changed = parts
         .outbound
-        .change_template(account, &name, wording, &caller.by())
+        .change_template(account, &named(&name)?, wording, &caller.by())
         .await?
         .ok_or(ApiError::NotFound("template"))?;
     tracing::info!(template = changed.name, %account, "template changed");
@@ -254,7 +262,7 @@ async fn remove(
     Named(name): Named<String>,
 ) -> ApiResult<StatusCode> {
     caller.needs(Scope::Send)?;
-    let account = caller.account_id();
+    let (account, name) = (caller.account_id(), named(&name)?);
     if !parts
         .outbound
         .delete_template(account, &name, &caller.by())
@@ -262,7 +270,7 @@ async fn remove(
     {
         return Err(ApiError::NotFound("template"));
     }
-    tracing::info!(template = name, %account, "template deleted");
+    tracing::info!(template = %name, %account, "template deleted");
     Ok(StatusCode::NO_CONTENT)
 }
 

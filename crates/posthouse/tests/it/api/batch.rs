@@ -157,14 +157,19 @@ both_engines! {
         bob.request("PUT", &path, Some(&changed)).expect(404);
         let seen = json!({"subject": "s", "text": "Hello {{name}}", "data": {"name": "Zoe"}});
         assert_eq!(alice.post(&format!("{TEMPLATES}/preview"), &seen).expect(200).json()["text"], "Hello Zoe");
+        // However its name is written it is the same one.
+        let shouted = format!("{TEMPLATES}/Order-SHIPPED");
+        assert_eq!(alice.get(&shouted).expect(200).json()["name"], "order-shipped");
+        assert_eq!(alice.request("PUT", &shouted, Some(&changed)).expect(200).json()["name"], "order-shipped");
+        alice.get(&format!("{TEMPLATES}/no%20name")).expect(404);
         let reader = with_key(&server, &alice, &["read"]);
         reader.get(&path).expect(200);
         reader.delete(&path).expect(403);
-        alice.delete(&path).expect(204);
+        alice.delete(&shouted).expect(204);
         alice.delete(&path).expect(404);
         let log = alice.get("/api/v1/account/audit").expect(200).json();
         let acts: Vec<&str> = log["items"].as_array().unwrap().iter().filter_map(|line| line["action"].as_str()).filter(|act| act.starts_with("template.")).collect();
-        assert_eq!(acts, ["template.deleted", "template.changed", "template.created"]);
+        assert_eq!(acts, ["template.deleted", "template.changed", "template.changed", "template.created"]);
     }
 
     fn a_caller_is_told_its_rate_and_refused_beyond_it(engine) {

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use futures_util::{StreamExt as _, stream};
 use outbound::off_the_workers;
-use outbound::templates::Template;
+use outbound::templates::{Name, Template};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -94,7 +94,7 @@ struct Batch {
     parts: Parts,
     caller: Caller,
     client: Client,
-    templates: HashMap<String, Arc<Template>>,
+    templates: HashMap<Name, Arc<Template>>,
 }
 
 /// Send many messages
@@ -182,7 +182,7 @@ async fn templates_of(
     parts: &Parts,
     caller: &Caller,
     messages: &[ApiResult<SendMessage>],
-) -> ApiResult<HashMap<String, Arc<Template>>> {
+) -> ApiResult<HashMap<Name, Arc<Template>>> {
     let mut templates = HashMap::new();
     let named = messages
         .iter()

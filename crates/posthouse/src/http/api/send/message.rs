@@ -156,11 +156,11 @@ impl SendMessage {
     }
 
     /// The name of the template that it asks for, as it is kept.
-    pub(super) fn template(&self) -> ApiResult<Option<String>> {
+    pub(super) fn template(&self) -> ApiResult<Option<templates::Name>> {
         let Some(text) = &self.template else {
             return Ok(None);
         };
-        let name = templates::name(text);
+        let name = templates::Name::parse(text);
         name.map(Some)
             .ok_or_else(|| ApiError::invalid("template", "There is no such template."))
     }
