@@ -164,30 +164,28 @@ pub fn sign_in_locked(left: Duration) -> Reply {
     ))
 }
 
+/// Whole minutes, one at least.
 fn minutes(wait: Duration) -> String {
-    match wait.as_secs().div_ceil(60).max(1) {
+    match in_minutes(wait) {
         1 => "a minute".to_owned(),
         minutes => format!("{minutes} minutes"),
     }
 }
 
-const RATE_REACHED: &str = "The hourly limit of ";
+fn in_minutes(wait: Duration) -> u64 {
+    wait.as_secs().div_ceil(60).max(1)
+}
 
 /// What may be sent within the hour is sent: by this credential, or whatever else `limit` says.
 pub fn rate_reached(limit: &str, wait: Duration) -> Reply {
-    let reply = Reply::new(451, (4, 7, 1), "");
-    reply.with_text(format!(
-        "{RATE_REACHED}{limit} is reached, try again in {}",
+    let text = format!(
+        "The hourly limit of {limit} is reached, try again in {}",
         minutes(wait)
-    ))
-}
-
-/// How long [`rate_reached`] asks to wait; none for any other reply.
-pub fn rate_wait(reply: &Reply) -> Option<Duration> {
-    let said = reply.text.strip_prefix(RATE_REACHED)?;
-    let mut words = said.rsplit(' ');
-    let many = words.nth(1)?;
-    Some(Duration::from_mins(many.parse().unwrap_or(1)))
+    );
+    Reply {
+        wait: Some(Duration::from_mins(in_minutes(wait))),
+        ..Reply::new(451, (4, 7, 1), "").with_text(text)
+    }
 }
 
 // What an event hook says.
@@ -289,6 +287,13 @@ pub const NULL_SENDER_MANY: Reply =
     Reply::new(550, (5, 7, 1), "Mail from the null sender goes to one recipient");
 pub const TOO_BIG: Reply = Reply::new(552, (5, 3, 4), "The message is too big");
 pub const HEADER_TOO_BIG: Reply = Reply::new(552, (5, 3, 4), "The header of the message is too big");
+/// An hourly limit that waiting does not help with; [`never_fits`] says which.
+// RFC 3463 section 3.3: X.2.3, more than an administrative limit.
+pub const NEVER_FITS: Reply = Reply::new(
+    552,
+    (5, 2, 3),
+    "The message alone is more than an hourly limit lets through",
+);
 pub const NEEDS_SMTPUTF8: Reply = Reply::new(
     553,
     (5, 6, 7),
@@ -335,6 +340,13 @@ pub fn no_such_stream(fault: impl fmt::Display) -> Reply {
 /// What the client signed in with sends in one stream, and the message names another.
 pub fn stream_not_allowed(fault: impl fmt::Display) -> Reply {
     STREAM_NOT_ALLOWED.with_text(sentence(fault))
+}
+
+/// The message alone is more than the hourly limit of this lets through, which is so much.
+pub fn never_fits(limit: &str, most: &str) -> Reply {
+    NEVER_FITS.with_text(format!(
+        "The message alone is more than the hourly limit of {limit} lets through, which is {most}"
+    ))
 }
 
 /// A refused sender, with the rule or limit that its address broke.
@@ -408,7 +420,7 @@ pub fn help_page(refusal: &Reply) -> &'static str {
         (450, Some((4, 7, 1))) => "sending-limits",
         (452, Some((4, 7, 1))) => "credits",
         (501, Some((5, 1, _))) => "maximum-address-length",
-        (552, _) => "maximum-size",
+        (552, Some((5, 3, 4))) => "maximum-size",
         (554, Some((5, 5, 4) | (5, 7, 0))) => "steering-headers",
         (554, _) => "smtp-554",
         (550 | 553, Some((5, 7, 1))) => "verify-a-domain",
@@ -447,12 +459,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reached_rate_says_how_long_to_wait_and_nothing_else_does() {
-        for (minutes, said) in [(0, 1), (1, 1), (42, 42)] {
-            let reply = rate_reached("the sandbox", Duration::from_mins(minutes));
-            assert_eq!(rate_wait(&reply), Some(Duration::from_mins(said)), "{reply:?}");
+    fn a_reached_rate_says_how_long_to_wait_in_words_and_as_a_number() {
+        for (seconds, words, minutes) in [
+            (0, "a minute", 1),
+            (61, "2 minutes", 2),
+            (2_520, "42 minutes", 42),
+        ] {
+            let reply = rate_reached("the sandbox", Duration::from_secs(seconds));
+            assert_eq!(
+                reply.text,
+                format!("The hourly limit of the sandbox is reached, try again in {words}")
+            );
+            assert_eq!(reply.wait, Some(Duration::from_mins(minutes)));
+            assert_eq!(with_help(&reply, "https://us.example/help/").wait, reply.wait);
         }
-        assert_eq!(rate_wait(&sign_in_locked(Duration::from_mins(3))), None);
+    }
+
+    #[test]
+    fn what_never_fits_is_refused_for_good() {
+        let reply = never_fits("the sandbox", "256 MiB over all recipients");
+        assert_eq!(
+            reply.to_string(),
+            "552 5.2.3 The message alone is more than the hourly limit of the sandbox lets through, which is 256 MiB over all recipients"
+        );
+        assert_eq!((reply.wait, help_page(&reply)), (None, "smtp-errors"));
     }
 
     #[test]

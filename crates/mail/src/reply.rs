@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::io::Write as _;
+use std::time::Duration;
 
 use bytes::BufMut;
 
@@ -59,6 +60,8 @@ pub struct Reply {
     pub text: Cow<'static, str>,
     /// Somebody else's words, which no help page of ours is about.
     pub bare: bool,
+    /// How long the client is asked to wait, where that is known and said.
+    pub wait: Option<Duration>,
 }
 
 impl Reply {
@@ -69,6 +72,7 @@ impl Reply {
             enhanced: Some(Enhanced::new(class, subject, detail)),
             text: Cow::Borrowed(text),
             bare: false,
+            wait: None,
         }
     }
 
@@ -87,6 +91,7 @@ impl Reply {
             enhanced: None,
             text: Cow::Borrowed(text),
             bare: false,
+            wait: None,
         }
     }
 

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use accounts::smtp_credentials::OverRate;
 use accounts::{
     Allowance, Epoch, Hook, LimitOf, Principal, Reached, Stream, StreamFault, StreamKind, Terms, Validity,
     Via, streams, tracking::MayTrack,
@@ -169,8 +170,11 @@ impl Door {
                 }
                 Stored::Suspended => return Err(replies::ACCOUNT_SUSPENDED),
                 Stored::Limited(reached) => return Err(day_used_up(reached)),
-                Stored::TooFast(reached) => {
-                    return Err(replies::rate_reached(reached.limit, reached.wait));
+                Stored::OverRate(OverRate::Reached { limit, wait }) => {
+                    return Err(replies::rate_reached(limit, wait));
+                }
+                Stored::OverRate(OverRate::NeverFits { limit, most }) => {
+                    return Err(replies::never_fits(limit, &most));
                 }
                 Stored::Stale => {
                     new = same;

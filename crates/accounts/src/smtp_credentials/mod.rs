@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use mail::time::Time;
 use store::{Id, Row, Tx, Value};
 
-pub use self::rate::{Draws, RateLeft, RateReached, charge, give_back};
+pub use self::rate::{Draws, OverRate, RateLeft, charge, give_back};
 pub use self::read::Terms;
 pub(crate) use self::read::{Active, Found, read_active};
 

@@ -30,13 +30,13 @@ const UNSENT: Limit = Limit {
     window: HOUR,
 };
 
-/// An hourly limit that is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RateReached {
-    /// Whose limit it is, to be read behind "the hourly limit of".
-    pub limit: &'static str,
-    /// Until there is room again.
-    pub wait: Duration,
+/// An hourly limit that does not let a message through. Whose it is, is to be read behind "the hourly limit of".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OverRate {
+    /// It is reached, until there is room again.
+    Reached { limit: &'static str, wait: Duration },
+    /// The message alone is more than an hour has: waiting does not help.
+    NeverFits { limit: &'static str, most: String },
 }
 
 /// What may still be sent.
@@ -96,20 +96,24 @@ pub struct Draws<'a> {
     pub unsent: u32,
 }
 
-/// Counts a message of so many recipients, each of so many octets, or counts nothing and says how long to wait. Belongs
+/// Counts a message of so many recipients, each of so many octets, or counts nothing and says which limit is in its way. Belongs
 /// into the transaction that accepts.
 pub fn charge(
     tx: &mut Tx<'_>,
     draws: Draws<'_>,
     (recipients, octets): (u64, u64),
     now: Time,
-) -> store::Result<Result<(), RateReached>> {
+) -> store::Result<Result<(), OverRate>> {
     let wanted = wanted(draws, recipients, octets);
+    if let Some((limit, ..)) = wanted.iter().find(|(limit, _, many)| *many > limit.most.into()) {
+        let (limit, most) = (called(limit), in_words(limit));
+        return Ok(Err(OverRate::NeverFits { limit, most }));
+    }
     for (place, (limit, who, many)) in wanted.iter().enumerate() {
         if let Err(wait) = limit.take(tx, who, *many, now)? {
             put_back(tx, &wanted[..place])?;
             let limit = called(limit);
-            return Ok(Err(RateReached { limit, wait }));
+            return Ok(Err(OverRate::Reached { limit, wait }));
         }
     }
     Ok(Ok(()))
@@ -159,5 +163,14 @@ fn called(limit: &Limit) -> &'static str {
         "smtp-credential" => "this credential",
         "unsent" => "recipients who are suppressed or discarded",
         _ => "the sandbox",
+    }
+}
+
+/// How much the limit lets through in an hour.
+fn in_words(limit: &Limit) -> String {
+    if limit.what == SANDBOX_OCTETS.what {
+        format!("{} MiB over all recipients", limit.most / (1024 * 1024))
+    } else {
+        format!("{} recipients", limit.most)
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use accounts::smtp_credentials::{Draws, RateReached, charge, give_back};
+use accounts::smtp_credentials::{Draws, OverRate, charge, give_back};
 use accounts::{
     AccountsError, Approach, AttemptFilter, By, CredentialChange, CredentialLimits, Door,
     MOST_SMTP_CREDENTIALS, NewSmtpCredential, Outcome, Principal, Terms, Validity, Via, WantedCredential,
@@ -80,9 +80,9 @@ fn draws(account: store::Id, terms: Option<&Terms>, sandbox: bool) -> Draws<'_> 
     }
 }
 
-fn of_credential(wait: Duration) -> RateReached {
+fn of_credential(wait: Duration) -> OverRate {
     let limit = "this credential";
-    RateReached { limit, wait }
+    OverRate::Reached { limit, wait }
 }
 
 both_engines! {
@@ -253,7 +253,8 @@ both_engines! {
             test.db.write("send", work).await.unwrap()
         };
         assert_eq!(left().await.left, 10);
-        assert_eq!(send(11).await, Err(of_credential(Duration::from_hours(1))));
+        let never = |limit, most: &str| Err(OverRate::NeverFits { limit, most: most.to_owned() });
+        assert_eq!(send(11).await, never("this credential", "10 recipients"));
         assert_eq!(send(7).await, Ok(()));
         room.hand.advance(Duration::from_mins(20));
         assert_eq!(send(4).await, Err(of_credential(Duration::from_mins(40))));
@@ -278,7 +279,13 @@ both_engines! {
         };
         assert_eq!(send(600, 1_000).await, Ok(()));
         assert!(send(401, 1_000).await.is_err());
-        assert!(send(20, 25 * 1024 * 1024).await.is_err(), "each recipient has a copy");
+        // Each recipient has a copy, and what an hour never has is not worth waiting for.
+        let never = |most: &str| Err(OverRate::NeverFits { limit: "the sandbox", most: most.to_owned() });
+        assert_eq!(send(20, 25 * 1024 * 1024).await, never("256 MiB over all recipients"));
+        assert_eq!(send(1_001, 1).await, never("1000 recipients"));
+        assert!(matches!(send(300, 800 * 1024).await, Ok(())));
+        let again = send(30, 800 * 1024).await;
+        assert!(matches!(again, Err(OverRate::Reached { limit: "the sandbox", .. })), "{again:?}");
         assert_eq!(send(399, 1_000).await, Ok(()));
         let now = room.clock.now();
         let asks = move |tx: &mut store::Tx<'_>| charge(tx, draws(account.id, None, true), (2, 1_000), now);
@@ -296,10 +303,10 @@ both_engines! {
         };
         assert_eq!(send(0).await, Ok(()));
         assert_eq!(send(50_000).await, Ok(()));
-        let refused = send(1).await.unwrap_err();
-        assert_eq!(refused.limit, "recipients who are suppressed or discarded");
+        let Err(OverRate::Reached { limit, wait }) = send(1).await else { panic!("it fits") };
+        assert_eq!(limit, "recipients who are suppressed or discarded");
         assert_eq!(send(0).await, Ok(()), "what pays goes on");
-        room.hand.advance(refused.wait);
+        room.hand.advance(wait);
         assert_eq!(send(1).await, Ok(()));
     }
 

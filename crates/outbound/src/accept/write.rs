@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use accounts::credits::{self, Charge};
-use accounts::smtp_credentials::{Draws, RateReached};
+use accounts::smtp_credentials::{Draws, OverRate};
 use accounts::{Allowance, Reached, Taking, Via, changes, smtp_credentials};
 use mail::time::Time;
 use store::events::{self, Event};
@@ -33,7 +33,7 @@ pub(super) enum Stored {
     },
     Suspended,
     Limited(Reached),
-    TooFast(RateReached),
+    OverRate(OverRate),
 }
 
 /// What is settled in the transaction that stores the message.
@@ -168,8 +168,8 @@ fn draw(
     };
     // How much may come in does not depend on how much goes out.
     let mail = (u64::from(message.recipients), message.size);
-    if let Err(reached) = smtp_credentials::charge(tx, draws, mail, now)? {
-        return Ok(Some(Stored::TooFast(reached)));
+    if let Err(over) = smtp_credentials::charge(tx, draws, mail, now)? {
+        return Ok(Some(Stored::OverRate(over)));
     }
     // Who is not sent anything costs nothing, and what reaches nobody neither.
     let paying = message.recipients - suppressions;

@@ -171,6 +171,27 @@ both_engines! {
         assert_eq!(sink.arrived().len(), 1);
     }
 
+    fn what_never_fits_into_the_sandbox_is_refused_for_good(engine) {
+        let sink = Sink::start();
+        let (server, http) = server(engine, &sink);
+        let to: Vec<String> = (0..300).map(|n| format!("r{n}@elsewhere.example")).collect();
+        let long = "0123456789 and so on, up to the end of this line.\r\n".repeat(20_000);
+        let to_all: Vec<&str> = to.iter().map(String::as_str).collect();
+        let text = format!("From: {ALICE}\r\nSubject: test\r\nX-Posthouse-Sandbox: on\r\n\r\n{long}");
+        let refused = server.signed_in(ALICE).submit(ALICE, &to_all, text.as_bytes());
+        assert_eq!(
+            refused.0.trim_end(),
+            "552 5.2.3 The message alone is more than the hourly limit of the sandbox lets through, which is 256 MiB over all recipients, \
+             see https://mail.example.com/help/smtp-errors"
+        );
+        let by_api = http.post("/api/v1/messages", &message(&json!({"sandbox": true, "to": to, "text": long}))).expect(422).json();
+        assert!(by_api.to_string().contains("256 MiB over all recipients"), "{by_api}");
+        // It took nothing of the hour: waiting is for what fits into one.
+        for status in [202, 202, 202, 429] {
+            http.post("/api/v1/messages", &message(&json!({"sandbox": true, "to": to}))).expect(status);
+        }
+    }
+
     fn the_same_key_with_the_same_content_is_the_same_message_for_a_day(engine) {
         let sink = Sink::start();
         let (server, http) = server(engine, &sink);

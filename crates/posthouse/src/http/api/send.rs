@@ -172,7 +172,7 @@ fn refusal(reply: &Reply, now: Time) -> ApiError {
         ApiError::TooLarge
     } else if is(&replies::TOO_MANY_RECIPIENTS) {
         ApiError::invalid("to", "There are more recipients than one message may have.")
-    } else if let Some(wait) = replies::rate_wait(reply) {
+    } else if let Some(wait) = reply.wait {
         ApiError::RateReached(format!("{}.", reply.text), wait.as_secs())
     } else if reply.is_temporary() {
         ApiError::Unavailable
