@@ -271,7 +271,7 @@ impl Door {
         now: Time,
     ) -> Result<Reading, Reply> {
         let head = Head::parse(&body).map_err(|_| replies::HEADER_TOO_BIG)?;
-        if head.count_received() > self.parts.settings.max_received {
+        if self.parts.settings.is_loop(&head) {
             return Err(replies::MAIL_LOOP);
         }
         let authors = head.authors().map_err(replies::bad_author)?;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accounts::By;
+use mail::message::Head;
 use mail::time::Time;
 use store::{Id, Result, Topic};
 
@@ -87,6 +88,11 @@ impl Outbound {
     /// Takes a message, durably, or says why not: the only way in for mail.
     pub async fn accept(&self, submission: Submission) -> Result<Accepted, Refused> {
         self.0.door.accept(submission).await
+    }
+
+    /// Whether mail went through so many servers that it runs in a circle.
+    pub fn is_loop(&self, raw: &[u8]) -> bool {
+        Head::parse(raw).is_ok_and(|head| self.0.parts.settings.is_loop(&head))
     }
 
     /// What accounts and the operator want to have a say in.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mail::address::Domain;
+use mail::message::Head;
 use parking_lot::RwLock;
 use store::Id;
 
@@ -111,6 +112,12 @@ impl Settings {
     /// The defaults for a node of this name.
     pub fn new(node: Id, hostname: &str) -> Self {
         Self {
+    /// Whether a message went through so many servers that it runs in a circle.
+    // RFC 5321 section 6.3
+    pub fn is_loop(&self, head: &Head<'_>) -> bool {
+        head.count_received() > self.max_received
+    }
+
             node,
             node_name: hostname.to_owned(),
             hostname: hostname.to_owned(),

@@ -50,7 +50,13 @@ impl Connection {
 
     /// Takes what came; the 250 follows what it led to being on disk.
     pub(super) async fn arrived(&mut self, null_sender: bool, body: Bytes) -> Verdict {
-        match self.arriving.take() {
+        let arriving = self.arriving.take();
+        // What comes from a circle would be answered by it as well.
+        if self.shared.outbound.is_loop(&body) {
+            info!(connection = self.id, "mail to us is in a loop");
+            return Verdict::Refuse(replies::MAIL_LOOP);
+        }
+        match arriving {
             None => Verdict::Refuse(replies::RELAY_DENIED),
             Some(Arriving::Report(about)) => self.report(about, body).await,
             Some(Arriving::Unsubscribe(about)) => self.unsubscribe(about, (null_sender, body)).await,

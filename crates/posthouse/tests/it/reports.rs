@@ -177,6 +177,23 @@ both_engines! {
         });
     }
 
+    fn a_report_that_runs_in_a_circle_is_refused_like_any_other_mail(engine) {
+        let sink = Sink::start();
+        let (server, http) = started(setup(engine, &sink));
+        let (arrived, id) = delivered(&server, &http, &sink);
+        let mut smtp = inbound(&server);
+        let trace = "Received: from a.example by b.example; Mon, 23 Nov 2026 20:00:00 +0000\r\n";
+        let after = |hops| [trace.repeat(hops).as_bytes(), &report("failed", "550 5.1.1 User unknown")].concat();
+        for hops in [51, 60, 200] {
+            let answer = smtp.submit("", &[&arrived.from], &after(hops));
+            assert_eq!(answer.0.trim_end(), "554 5.4.6 The message is in a loop: too many Received header fields");
+        }
+        assert_eq!(kinds(&http, &id), ["accepted", "delivered"]);
+        // The transaction is over, the connection is not.
+        smtp.submit("", &[&arrived.from], &after(50)).expect("250 2.0.0");
+        until_state(&http, &id, "bounced");
+    }
+
     fn nothing_but_reports_is_taken_and_every_refusal_is_the_same(engine) {
         let sink = Sink::start();
         let (server, http) = started(setup(engine, &sink));

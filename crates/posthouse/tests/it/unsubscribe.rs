@@ -315,6 +315,16 @@ both_engines! {
         smtp.rcpt(&arrived.from).expect("452");
     }
 
+    fn mail_to_the_address_that_runs_in_a_circle_is_refused(engine) {
+        let sink = Sink::start();
+        let (server, http) = started(setup(engine, &sink));
+        let to = address(&newsletter(&server, &sink, BOB));
+        let trace = "Received: from a.example by b.example; Mon, 23 Nov 2026 20:00:00 +0000\r\n";
+        let mail = format!("{}From: {BOB}\r\nSubject: unsubscribe\r\n\r\nStop.\r\n", trace.repeat(60));
+        inbound(&server).submit(BOB, &[&to], mail.as_bytes()).expect("554 5.4.6");
+        assert!(suppressed(&http).is_empty());
+    }
+
     fn a_stream_says_what_its_mail_wants_and_a_message_says_otherwise(engine) {
         let sink = Sink::start();
         let (server, http) = started(setup(engine, &sink));
