@@ -7,7 +7,7 @@ use encoding_rs::Encoding;
 use memchr::memmem;
 
 use super::coding::{Coding, LONGEST_LINE, base64_into, quoted_into};
-use super::{Edit, Kind, Own, Part, Plan, Reading, What, html, kind};
+use super::{Edit, Kind, Own, Part, Plan, Reading, What, html, kind, shown};
 use crate::message::head::Head;
 use crate::message::parts::{Leaf, leaves};
 
@@ -39,6 +39,9 @@ pub enum FooterFault {
     Sealed,
     #[error("the message has no text that a footer can be put under")]
     NoText,
+    /// Who reads one of its texts would see it, and who reads the other would not.
+    #[error("one of the texts of the message cannot hold a footer, so none has it")]
+    NotEach,
 }
 
 impl Footer {
@@ -93,7 +96,7 @@ fn escaped(text: &str) -> String {
     html
 }
 
-/// The message with the footer under its first text and its first HTML; nothing else in it changes.
+/// The message with the footer under its first text and its first HTML, under both or under none; nothing else in it changes.
 pub fn footed(raw: &[u8], footer: &Footer) -> Result<Vec<u8>, FooterFault> {
     let leaves = leaves(raw).found;
     // RFC 6376 section 3.7: a signature covers the whole body.
@@ -103,18 +106,28 @@ pub fn footed(raw: &[u8], footer: &Footer) -> Result<Vec<u8>, FooterFault> {
     }
     let mut plan = Plan::default();
     let (mut text_done, mut html_done) = (false, false);
+    let mut left_out = false;
     for leaf in &leaves {
-        let Some(kind) = kind(leaf) else { continue };
-        let (done, words) = match kind {
+        let Some(shown) = shown(leaf) else { continue };
+        let (done, words) = match shown {
             Kind::Text => (&mut text_done, &footer.text),
             Kind::Html => (&mut html_done, &footer.html),
         };
-        if !std::mem::replace(done, true) {
-            plan.parts.extend(under(raw, leaf, kind, words)?);
+        if std::mem::replace(done, true) {
+            continue;
         }
+        let part = match kind(leaf) {
+            Some(kind) => under(raw, leaf, kind, words)?,
+            None => None,
+        };
+        left_out |= part.is_none();
+        plan.parts.extend(part);
     }
     if plan.is_empty() {
         return Err(FooterFault::NoText);
+    }
+    if left_out {
+        return Err(FooterFault::NotEach);
     }
     let nobody = Own {
         unsubscribe: "",
@@ -488,6 +501,30 @@ mod tests {
                 "{raw}"
             );
         }
+    }
+
+    #[test]
+    fn one_text_that_cannot_hold_it_leaves_the_other_without_it_too() {
+        let two = |text: &str, html: &str| {
+            format!(
+                "Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n{text}\r\n--b\r\n{html}\r\n--b--\r\n"
+            )
+        };
+        let text = "Content-Type: text/plain\r\n\r\nHi";
+        let html = "Content-Type: text/html\r\n\r\n<p>Hi</p>";
+        let big = format!("Content-Type: text/html\r\n\r\n{}", "x".repeat(5 << 20));
+        for bad in [
+            "Content-Type: text/html; charset=utf-16\r\n\r\nx",
+            "Content-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n\r\n!!",
+            "Content-Type: text/html\r\nContent-Transfer-Encoding: x-uuencode\r\n\r\nx",
+            &big,
+        ] {
+            for raw in [two(text, bad), two(&bad.replace("text/html", "text/plain"), html)] {
+                let put = footed(raw.as_bytes(), &footer("Us"));
+                assert_eq!(put, Err(FooterFault::NotEach), "{raw:.200}");
+            }
+        }
+        assert!(footed(two(text, html).as_bytes(), &footer("Us")).is_ok());
     }
 
     #[test]

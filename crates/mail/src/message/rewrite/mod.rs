@@ -174,10 +174,22 @@ enum Kind {
     Html,
 }
 
-/// What kind of text a part shows, where its octets can be read as ASCII; none for anything else.
-fn kind(leaf: &Leaf<'_>) -> Option<Kind> {
+/// What kind of text a part shows to its reader; none for anything else.
+fn shown(leaf: &Leaf<'_>) -> Option<Kind> {
     let (main, sub) = leaf.names();
-    if !main.eq_ignore_ascii_case("text") || leaf.attached().is_some() || leaf.head.body().len() > MAX_TEXT {
+    if !main.eq_ignore_ascii_case("text") || leaf.attached().is_some() {
+        return None;
+    }
+    match sub.to_ascii_lowercase().as_str() {
+        "plain" => Some(Kind::Text),
+        "html" => Some(Kind::Html),
+        _ => None,
+    }
+}
+
+/// The same where its octets can be read as ASCII, and are not too many.
+fn kind(leaf: &Leaf<'_>) -> Option<Kind> {
+    if leaf.head.body().len() > MAX_TEXT {
         return None;
     }
     // In these what looks like a tag may be half of a letter.
@@ -196,11 +208,7 @@ fn kind(leaf: &Leaf<'_>) -> Option<Kind> {
     {
         return None;
     }
-    match sub.to_ascii_lowercase().as_str() {
-        "plain" => Some(Kind::Text),
-        "html" => Some(Kind::Html),
-        _ => None,
-    }
+    shown(leaf)
 }
 
 /// A part with what is exchanged in it; none where that is nothing.
