@@ -20,7 +20,7 @@ import { drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers } f
 import { tags } from "@lezer/highlight";
 import { useEffect, useRef } from "react";
 import classes from "./Code.module.css";
-import { FIELDS, FUNCTIONS, METHODS } from "./words";
+import { FIELDS, FUNCTIONS, METHODS, PART } from "./words";
 
 interface Props {
   value: string;
@@ -49,17 +49,17 @@ const LIBRARY = [
 ];
 
 function complete(context: CompletionContext) {
+  const behind = (names: string[], type: string, from: number) => ({
+    from,
+    options: names.map((label) => ({ label, type })),
+    validFor: /^\w*$/,
+  });
+  const part = context.matchBefore(/\bpart\.\w*/);
+  if (part) return behind(PART, "property", part.from + "part.".length);
   const field = context.matchBefore(/m[.:]\w*/);
   if (field) {
     const methods = field.text[1] === ":";
-    return {
-      from: field.from + 2,
-      options: (methods ? METHODS : FIELDS).map((label) => ({
-        label,
-        type: methods ? "method" : "property",
-      })),
-      validFor: /^\w*$/,
-    };
+    return behind(methods ? METHODS : FIELDS, methods ? "method" : "property", field.from + 2);
   }
   const word = context.matchBefore(/[\w.]+/);
   if (!word && !context.explicit) return null;

@@ -51,7 +51,9 @@ export const FIELDS = [
   "tags",
   "subject",
 ];
-export const METHODS = ["header", "headers", "raw_headers", "parts"];
+export const METHODS = ["header", "headers", "raw_headers", "parts", "complete"];
+/** What stands behind `part.`, one of those that `m:parts()` gives. */
+export const PART = ["type", "charset", "name", "size", "text", "cut"];
 
 export const OUTCOMES = [
   "passed",

@@ -1,5 +1,7 @@
 //! What a message holds, for a person to look at: headers, text, HTML, and the list of attachments.
 
+use std::borrow::Cow;
+
 use mail_parser::decoders::base64::base64_decode;
 use mail_parser::decoders::charsets::map::charset_decoder;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode;
@@ -42,26 +44,50 @@ pub struct PartView {
     pub name: Option<String>,
     /// Octets after decoding.
     pub size: usize,
-    /// The beginning of a text that is not attached, decoded.
+    /// A text that is not attached, decoded.
     pub text: Option<String>,
+    /// The text is only the beginning, or stands there as it is written because it could not be decoded.
+    pub cut: bool,
 }
 
-/// The parts from top to bottom, with at most `most` octets of each text.
-pub fn parts(raw: &[u8], most: usize) -> Vec<PartView> {
+/// The parts from top to bottom.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PartsView {
+    pub found: Vec<PartView>,
+    /// All that the message says is in them: it has no further parts, and no text of these is cut.
+    pub complete: bool,
+}
+
+/// The parts, with at most `each` octets of one text as they are written, and `all` of all of them.
+pub fn parts(raw: &[u8], (each, all): (usize, usize)) -> PartsView {
     let leaves = leaves(raw);
-    let view = |leaf: &Leaf<'_>| {
+    let mut room = all;
+    let mut view = |leaf: &Leaf<'_>| {
         let (main, sub) = leaf.names();
         let (body, encoding, name) = (leaf.head.body(), leaf.encoding(), leaf.attached());
         let is_text = main.eq_ignore_ascii_case("text") && name.is_none();
+        let mut cut = false;
+        let text = is_text.then(|| {
+            let shown = &body[..body.len().min(each).min(room)];
+            room -= shown.len();
+            let octets = decode(shown, &encoding);
+            cut = shown.len() < body.len() || octets.is_none();
+            in_letters(octets.as_deref().unwrap_or(shown), leaf.charset())
+        });
         PartView {
             content_type: format!("{main}/{sub}").to_ascii_lowercase(),
             charset: leaf.charset().map(str::to_owned),
             size: decoded_size(body, &encoding),
-            text: is_text.then(|| text_of(&body[..body.len().min(most)], &encoding, leaf.charset())),
             name: name.map(|name| name.replace(char::is_control, " ")),
+            text,
+            cut,
         }
     };
-    leaves.found.iter().map(view).collect()
+    let found: Vec<PartView> = leaves.found.iter().map(&mut view).collect();
+    PartsView {
+        complete: !leaves.cut && !found.iter().any(|part| part.cut),
+        found,
+    }
 }
 
 /// Looks through a message, part by part, within its budgets.
@@ -124,12 +150,22 @@ fn append(place: &mut Option<String>, text: &str, cut: &mut bool) {
 }
 
 fn text_of(body: &[u8], encoding: &str, charset: Option<&str>) -> String {
-    let decoded = match encoding {
-        "base64" => base64_decode(body),
-        "quoted-printable" => quoted_printable_decode(body),
+    let octets = decode(body, encoding);
+    in_letters(octets.as_deref().unwrap_or(body), charset)
+}
+
+/// What a body says; none where it is not written as it claims.
+fn decode<'a>(body: &'a [u8], encoding: &str) -> Option<Cow<'a, [u8]>> {
+    match encoding {
+        "base64" => base64_decode(body).map(Cow::Owned),
+        "quoted-printable" => quoted_printable_decode(body).map(Cow::Owned),
+        // RFC 2045 section 6.4: any other name stands for a way of writing that is not known.
+        "" | "7bit" | "8bit" | "binary" => Some(Cow::Borrowed(body)),
         _ => None,
-    };
-    let octets = decoded.as_deref().unwrap_or(body);
+    }
+}
+
+fn in_letters(octets: &[u8], charset: Option<&str>) -> String {
     match charset.and_then(|charset| charset_decoder(charset.as_bytes())) {
         Some(decode) => decode(octets),
         None => String::from_utf8_lossy(octets).into_owned(),
@@ -202,17 +238,79 @@ mod tests {
         let raw = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/html; charset=iso-8859-1\r\n\r\n\
             K\xe4se\r\n--b\r\nContent-Type: application/x-msdownload\r\nContent-Disposition: attachment; filename=a.exe\r\n\
             Content-Transfer-Encoding: base64\r\n\r\nTVo=\r\n--b--\r\n";
-        let found = parts(raw, 3);
-        assert_eq!(found.len(), 2);
+        let PartsView { found, complete } = parts(raw, (3, 100));
+        assert_eq!((found.len(), complete), (2, false));
         assert_eq!(
             (found[0].content_type.as_str(), found[0].charset.as_deref()),
             ("text/html", Some("iso-8859-1"))
         );
-        assert_eq!(found[0].text.as_deref(), Some("Käs"));
+        assert_eq!((found[0].text.as_deref(), found[0].cut), (Some("Käs"), true));
         assert_eq!(
-            (found[1].name.as_deref(), found[1].size, &found[1].text),
-            (Some("a.exe"), 2, &None)
+            (
+                found[1].name.as_deref(),
+                found[1].size,
+                &found[1].text,
+                found[1].cut
+            ),
+            (Some("a.exe"), 2, &None, false)
         );
+        assert!(parts(raw, (4, 4)).complete);
+    }
+
+    #[test]
+    fn what_is_cut_of_a_part_or_of_a_message_is_said() {
+        let two =
+            "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n--b\r\n\r\ntwo\r\n--b--\r\n";
+        let texts = |raw: &str, each, all| {
+            let seen = parts(raw.as_bytes(), (each, all));
+            let texts = seen.found.into_iter().map(|part| (part.text, part.cut));
+            (texts.collect::<Vec<_>>(), seen.complete)
+        };
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            texts(two, 3, 6),
+            (vec![(text("one"), false), (text("two"), false)], true)
+        );
+        assert_eq!(
+            texts(two, 2, 6),
+            (vec![(text("on"), true), (text("tw"), true)], false)
+        );
+        assert_eq!(
+            texts(two, 3, 4),
+            (vec![(text("one"), false), (text("t"), true)], false)
+        );
+        // What is encoded is decoded up to where it is cut, and what cannot be decoded is not taken for what it says.
+        let written =
+            |encoding: &str, body: &str| format!("Content-Transfer-Encoding: {encoding}\r\n\r\n{body}");
+        for (encoding, body, seen, cut) in [
+            ("base64", "b25lIGFuZCB0d28=", "one and", true),
+            ("quoted-printable", "one=20and=20two", "one and", true),
+            ("quoted-printable", "one=ZZ", "one=ZZ", true),
+            ("base64", "b25l!", "b25l!", true),
+            ("x-uuencode", "#;VYE", "#;VYE", true),
+            ("base64", "b25l", "one", false),
+            ("8BIT", "one", "one", false),
+        ] {
+            let (mut found, complete) = texts(&written(encoding, body), 10, 10);
+            let (shown, is_cut) = found.remove(0);
+            assert!(shown.is_some_and(|shown| shown.starts_with(seen)), "{body}");
+            assert_eq!((is_cut, complete), (cut, !cut), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_multipart_that_cannot_be_taken_apart_is_cut() {
+        let boundary = "b".repeat(201);
+        let long =
+            format!("Content-Type: multipart/mixed; boundary={boundary}\r\n\r\n--{boundary}\r\n\r\none\r\n");
+        let none = "Content-Type: multipart/mixed\r\n\r\n--b\r\n\r\none\r\n";
+        let wide = format!("Content-Type: text/html; x={}\r\n\r\none\r\n", "x".repeat(5_000));
+        for raw in [&long, none, &wide] {
+            assert!(!parts(raw.as_bytes(), (100, 100)).complete, "{raw:.80}");
+        }
+        let deep =
+            (0..102).map(|n| format!("Content-Type: multipart/mixed; boundary=b{n}x\r\n\r\n--b{n}x\r\n"));
+        assert!(!parts(deep.collect::<String>().as_bytes(), (100, 100)).complete);
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod words;
 
 pub use authors::{AuthorError, AuthorFault, Authors};
 pub use compose::{ComposeError, Draft, DraftAttachment, Named, Problem, compose, field};
-pub use content::{Attachment, Content, PartView, content, parts};
+pub use content::{Attachment, Content, PartView, PartsView, content, parts};
 pub use head::{Beginning, Field, Head, HeadError};
 pub use kept_back::{is_kept_back, is_steering};
 pub use mailbox::{Mailbox, MailboxError, mailboxes};

@@ -61,6 +61,10 @@ pub(crate) fn leaves(raw: &[u8]) -> Leaves<'_> {
         };
         let kind = head.first("content-type").and_then(structured);
         let Some(boundary) = kind.as_ref().and_then(boundary) else {
+            // Somebody else may find parts in it, or read a type that is too long for us.
+            let named = head.first("content-type");
+            leaves.cut |= kind.as_ref().is_some_and(is_multipart)
+                || named.is_some_and(|field| field.value.len() > MAX_PARAMETERS);
             leaves.found.push(Leaf {
                 head,
                 start: part.start,
@@ -136,9 +140,13 @@ impl Leaf<'_> {
     }
 }
 
+fn is_multipart(kind: &ContentType<'static>) -> bool {
+    kind.ctype().eq_ignore_ascii_case("multipart")
+}
+
 /// The boundary of a multipart; none for anything else.
 fn boundary(kind: &ContentType<'static>) -> Option<String> {
-    if !kind.ctype().eq_ignore_ascii_case("multipart") {
+    if !is_multipart(kind) {
         return None;
     }
     kind.attribute("boundary")

@@ -1,5 +1,8 @@
 //! What a script's function is told about a message.
 
+use std::cell::LazyCell;
+use std::rc::Rc;
+
 use mail::message::{Head, parts};
 use mlua::{Lua, Table, Value};
 
@@ -22,7 +25,8 @@ pub(super) fn told(lua: &Lua, facts: &Facts) -> mlua::Result<Table> {
     m.set("helo", facts.helo.as_deref())?;
     m.set("tls", facts.tls.as_deref())?;
     m.set("from", facts.from.as_deref().unwrap_or_default())?;
-    m.set("recipients", facts.recipients.clone())?;
+    let recipients = facts.recipients.iter().map(String::as_str);
+    m.set("recipients", lua.create_sequence_from(recipients)?)?;
     m.set("recipient", facts.recipient.as_deref())?;
     if facts.stage != Stage::Message {
         return Ok(m);
@@ -57,26 +61,30 @@ pub(super) fn told(lua: &Lua, facts: &Facts) -> mlua::Result<Table> {
                 .collect::<mlua::Result<Vec<_>>>()
         })?,
     )?;
+    // Taken apart once, and only where it is asked for.
     let raw = facts.raw.clone();
+    let seen = Rc::new(LazyCell::new(move || parts(&raw, (TEXT_SEEN, TEXTS_SEEN))));
+    let shown = Rc::clone(&seen);
     m.set(
         "parts",
         lua.create_function(move |lua, _: Value| {
             let list = lua.create_table()?;
-            let mut room = TEXTS_SEEN;
-            for part in parts(&raw, TEXT_SEEN) {
+            for part in &shown.found {
                 let one = lua.create_table()?;
-                one.set("type", part.content_type)?;
-                one.set("charset", part.charset)?;
-                one.set("name", part.name)?;
+                one.set("type", part.content_type.as_str())?;
+                one.set("charset", part.charset.as_deref())?;
+                one.set("name", part.name.as_deref())?;
                 one.set("size", part.size)?;
-                if let Some(text) = part.text.filter(|text| text.len() <= room) {
-                    room -= text.len();
-                    one.set("text", text)?;
-                }
+                one.set("text", part.text.as_deref())?;
+                one.set("cut", part.cut)?;
                 list.push(one)?;
             }
             Ok(list)
         })?,
+    )?;
+    m.set(
+        "complete",
+        lua.create_function(move |_, _: Value| Ok(seen.complete))?,
     )?;
     Ok(m)
 }
