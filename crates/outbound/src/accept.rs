@@ -210,23 +210,21 @@ impl Door {
         let who = &submission.principal;
         let envelope = &submission.envelope;
         let begun = || Facts::begin(who, &submission.origin, envelope.reverse_path.as_ref());
-        let recipients = || -> Vec<String> {
-            envelope
-                .recipients
-                .iter()
-                .map(|one| one.address.to_string())
-                .collect()
+        let recipients = || -> Arc<Vec<String>> {
+            let all = envelope.recipients.iter();
+            Arc::new(all.map(|one| one.address.to_string()).collect())
         };
+        let until = self.hooks.deadline();
         // Over SMTP these two were asked when the client said so.
         if submission.origin.via != "smtp" {
             if let Some(hooks) = self.hooks_at(who, Stage::Mail).await? {
-                refusal(self.hooks.ask(who, &hooks, begun()).await)?;
+                refusal(self.hooks.ask(who, &hooks, &mut begun(), until).await)?;
             }
             if let Some(hooks) = self.hooks_at(who, Stage::Rcpt).await? {
-                let all = recipients();
-                for (place, one) in envelope.recipients.iter().enumerate() {
-                    let facts = begun().recipient(&one.address, all[..place].to_vec());
-                    refusal(self.hooks.ask(who, &hooks, facts).await)?;
+                let (all, mut facts) = (recipients(), begun());
+                for place in 0..all.len() {
+                    facts.name(&all, place);
+                    refusal(self.hooks.ask(who, &hooks, &mut facts, until).await)?;
                 }
             }
         }
@@ -244,15 +242,15 @@ impl Door {
         let mut facts = begun().message(recipients(), body);
         facts.tags = steering.tags;
         facts.stream = stream.ok().map(|stream| stream.slug.clone());
-        let asked = refusal(self.hooks.ask(who, &hooks, facts).await)?;
+        let asked = refusal(self.hooks.ask(who, &hooks, &mut facts, until).await)?;
         let ruled = Ruled {
-            tags: Some(asked.tags),
+            tags: Some(facts.tags),
             stream: asked.stream,
             discarded: asked.discarded,
             // What hooks write may differ each time, and it is the same message all the same.
             digest: key.map(|key| key.digest),
         };
-        Ok((asked.raw, ruled))
+        Ok((facts.raw, ruled))
     }
 
     async fn hooks_at(&self, who: &Principal, stage: Stage) -> Result<Option<Arc<[Arc<Hook>]>>, Reply> {

@@ -32,5 +32,5 @@ pub mod webhooks;
 pub use model::{Accepted, Given, Origin, Refused, Submission, off_the_workers};
 pub use outbound::{Imported, Made, Outbound, Preferences, Subscription, Suppress, Suppressed, Wording};
 pub use schedule::Parts;
-pub use settings::{OwnNames, ScriptLimits, Settings};
+pub use settings::{HookLimits, OwnNames, Settings};
 pub use spool::history;

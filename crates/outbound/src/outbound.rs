@@ -73,7 +73,7 @@ impl Outbound {
             &parts.accounts,
             (&parts.clock, &parts.ids),
             parts.client.clone(),
-            parts.settings.scripts,
+            parts.settings.hooks,
         );
         let door = Door::new(parts.clone(), hooks.clone(), counters.clone(), core.clone());
         Self(Arc::new(Inner {

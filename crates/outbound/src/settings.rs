@@ -43,9 +43,9 @@ impl OwnNames {
     }
 }
 
-/// What one call of a hook's script may take.
+/// What hooks may take: one call of a script, and all hooks of a command together.
 #[derive(Clone, Copy, Debug)]
-pub struct ScriptLimits {
+pub struct HookLimits {
     /// Octets.
     pub memory: usize,
     pub steps: u64,
@@ -53,15 +53,18 @@ pub struct ScriptLimits {
     pub cpu: Duration,
     /// From its beginning to its end, however busy the machine is.
     pub wall: Duration,
+    /// From the first hook of an SMTP command, or of a message over the API, to the end of the last one.
+    pub together: Duration,
 }
 
-impl Default for ScriptLimits {
+impl Default for HookLimits {
     fn default() -> Self {
         Self {
             memory: 16 << 20,
             steps: 1_000_000,
             cpu: Duration::from_millis(50),
             wall: Duration::from_secs(1),
+            together: Duration::from_secs(10),
         }
     }
 }
@@ -105,19 +108,19 @@ pub struct Settings {
     pub inbox_messages: u64,
     /// Their octets together; of one account, too.
     pub inbox_octets: u64,
-    pub scripts: ScriptLimits,
+    pub hooks: HookLimits,
 }
 
 impl Settings {
-    /// The defaults for a node of this name.
-    pub fn new(node: Id, hostname: &str) -> Self {
-        Self {
     /// Whether a message went through so many servers that it runs in a circle.
     // RFC 5321 section 6.3
     pub fn is_loop(&self, head: &Head<'_>) -> bool {
         head.count_received() > self.max_received
     }
 
+    /// The defaults for a node of this name.
+    pub fn new(node: Id, hostname: &str) -> Self {
+        Self {
             node,
             node_name: hostname.to_owned(),
             hostname: hostname.to_owned(),
@@ -140,7 +143,7 @@ impl Settings {
             most_message_days: 365,
             inbox_messages: 1_000,
             inbox_octets: 256 << 20,
-            scripts: ScriptLimits::default(),
+            hooks: HookLimits::default(),
         }
     }
 }

@@ -4,25 +4,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accounts::{Accounts, Hook, HookKind, Principal};
-use bytes::Bytes;
 use mail::message::Steering;
 use mail::replies;
 use mail::reply::Reply;
 use moka::sync::Cache;
 use store::{Clock, Db, Id, Ids};
+use tokio::time::Instant;
 
+use super::body::{Body, BodyError, broken, check};
 use super::edit::edited;
 use super::facts::{Action, Facts, Fault, FaultKind, Run, Said, Stage};
-use super::http::{Receiver, ReceiverError};
 use super::journal::Journal;
-use super::luau;
-use super::rules::{Rule, RuleError};
+use super::luau::Script;
 use super::turns::{PATIENCE, Turn, Turns};
 use crate::calls::Client;
-use crate::settings::ScriptLimits;
+use crate::settings::HookLimits;
 
-/// Octets of scripts that are kept in memory.
+/// Octets of hooks that are kept in memory, as they are asked: read, or compiled.
 const KEPT: u64 = 32 * 1024 * 1024;
+/// How much of that one takes, as a multiple of what somebody wrote.
+const GROWN: usize = 4;
 
 /// Receivers that are asked at once, and by the mail of one account.
 const CALLS: usize = 256;
@@ -35,7 +36,7 @@ pub struct Hooks(Arc<Inner>);
 struct Inner {
     accounts: Accounts,
     /// What was saved never changes, so it stays for as long as there is room.
-    bodies: Cache<(Id, i64), Arc<str>>,
+    bodies: Cache<(Id, i64), (Arc<Body>, usize)>,
     turns: Shares,
     journal: Journal,
     clock: Clock,
@@ -44,7 +45,7 @@ struct Inner {
     client: Option<Arc<Client>>,
     /// Questions on their way: of one account, and of all.
     calls: Shares,
-    limits: ScriptLimits,
+    limits: HookLimits,
 }
 
 /// What all hooks together say.
@@ -54,28 +55,8 @@ pub struct Asked {
     pub refusal: Option<Reply>,
     /// The name of the hook that wants the message sent to nobody.
     pub discarded: Option<String>,
-    /// The message as they leave it.
-    pub raw: Bytes,
-    pub tags: Vec<String>,
     /// The stream that one of them chose.
     pub stream: Option<String>,
-}
-
-/// Why what somebody wrote is no hook.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BodyError {
-    #[error("a script has at most {} octets", luau::LONGEST_SCRIPT)]
-    TooLong,
-    #[error("a hook cannot hold the character NUL")]
-    Nul,
-    #[error("{0}")]
-    Script(Fault),
-    #[error("{0}")]
-    Rule(#[from] RuleError),
-    #[error("{0}")]
-    Receiver(#[from] ReceiverError),
-    #[error("too many hooks are at work at the moment, try again soon")]
-    Busy,
 }
 
 /// Turns at the operator's hooks and at those of accounts: what an account's own hooks take keeps no message from being judged
@@ -88,22 +69,31 @@ struct Shares {
 impl Shares {
     fn new(places: usize, of_account: usize) -> Self {
         Self {
-            operator: Turns::new(places, of_account, PATIENCE),
-            accounts: Turns::new(places, of_account, PATIENCE),
+            operator: Turns::new(places, of_account),
+            accounts: Turns::new(places, of_account),
         }
     }
 
-    async fn take(&self, account: Id, operators: bool) -> Option<Turn> {
+    async fn take(&self, account: Id, operators: bool, within: Duration) -> Option<Turn> {
         let turns = if operators { &self.operator } else { &self.accounts };
-        turns.take(account).await
+        turns.take(account, within).await
+    }
+}
+
+/// When the time is over that all hooks of a command, or of a message over the API, have together.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    fn left(self) -> Duration {
+        self.0.saturating_duration_since(Instant::now())
     }
 }
 
 /// A hook as it is run: whose it is, what it says, and with what it signs.
 struct Ready<'a> {
     operators: bool,
-    kind: HookKind,
-    body: Arc<str>,
+    body: Arc<Body>,
     secret: &'a [u8],
 }
 
@@ -113,14 +103,14 @@ impl Hooks {
         accounts: &Accounts,
         (clock, ids): (&Clock, &Ids),
         client: Option<Arc<Client>>,
-        limits: ScriptLimits,
+        limits: HookLimits,
     ) -> Self {
         let places = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         Self(Arc::new(Inner {
             accounts: accounts.clone(),
             bodies: Cache::builder()
                 .max_capacity(KEPT)
-                .weigher(|_, body: &Arc<str>| u32::try_from(body.len() + 64).unwrap_or(u32::MAX))
+                .weigher(|_, (_, octets)| u32::try_from(GROWN * octets + 256).unwrap_or(u32::MAX))
                 .build(),
             turns: Shares::new(places.max(2), places.max(2) / 2),
             journal: Journal::new(db.clone(), ids.clone()),
@@ -143,13 +133,25 @@ impl Hooks {
         Ok(asked.then_some(hooks))
     }
 
-    /// Asks each of them that has something to say at this stage. The first refusal counts.
-    pub async fn ask(&self, who: &Principal, hooks: &[Arc<Hook>], mut facts: Facts) -> Asked {
+    /// The time from now on that all hooks of one command have together.
+    pub fn deadline(&self) -> Deadline {
+        Deadline(Instant::now() + self.0.limits.together)
+    }
+
+    /// Asks each of them that has something to say at this stage, and leaves in `facts` what they made of the message. The first
+    /// refusal counts.
+    pub async fn ask(
+        &self,
+        who: &Principal,
+        hooks: &[Arc<Hook>],
+        facts: &mut Facts,
+        until: Deadline,
+    ) -> Asked {
         let mut asked = Asked::default();
         let stage = facts.stage;
         let mut changed = false;
         for hook in hooks.iter().filter(|hook| hook.is_asked_at(stage.as_str())) {
-            let Some(mut run) = self.run(who.account, hook, &facts).await else {
+            let Some(mut run) = self.run(who.account, hook, facts, until).await else {
                 continue;
             };
             if run.fault.is_none()
@@ -159,7 +161,7 @@ impl Hooks {
                 run.actions.clear();
             }
             if run.changes() {
-                take_over(&mut facts, &mut asked, &mut run).await;
+                take_over(facts, &mut asked, &mut run).await;
             }
             self.0.journal.note(hook, stage, &run, self.0.clock.now());
             if let Some(fault) = &run.fault {
@@ -181,24 +183,24 @@ impl Hooks {
             changed |= hook.account.is_some() && !run.actions.is_empty();
         }
         if changed && asked.refusal.is_none() && asked.discarded.is_none() {
-            self.ask_operators_again(who, hooks, &facts, &mut asked).await;
+            self.ask_operators_again((who, hooks), facts, until, &mut asked)
+                .await;
         }
-        (asked.raw, asked.tags) = (facts.raw, facts.tags);
         asked
     }
 
     /// What the operator's hooks let through is what is sent: they judge what the account's own made of it. They change nothing more.
     async fn ask_operators_again(
         &self,
-        who: &Principal,
-        hooks: &[Arc<Hook>],
+        (who, hooks): (&Principal, &[Arc<Hook>]),
         facts: &Facts,
+        until: Deadline,
         asked: &mut Asked,
     ) {
         let stage = facts.stage;
         let operators = hooks.iter().filter(|hook| hook.account.is_none());
         for hook in operators.filter(|hook| hook.is_asked_at(stage.as_str())) {
-            let Some(run) = self.run(who.account, hook, facts).await else {
+            let Some(run) = self.run(who.account, hook, facts, until).await else {
                 continue;
             };
             self.0.journal.note(hook, stage, &run, self.0.clock.now());
@@ -215,7 +217,7 @@ impl Hooks {
     }
 
     /// None where the hook is gone.
-    async fn run(&self, account: Id, hook: &Hook, facts: &Facts) -> Option<Run> {
+    async fn run(&self, account: Id, hook: &Hook, facts: &Facts, until: Deadline) -> Option<Run> {
         let body = match self.body(hook).await {
             Ok(body) => body?,
             Err(error) => {
@@ -225,48 +227,37 @@ impl Hooks {
         };
         let ready = Ready {
             operators: hook.account.is_none(),
-            kind: hook.kind,
             body,
             secret: hook.secret.as_deref().unwrap_or_default(),
         };
-        Some(self.run_body(account, ready, facts).await)
+        Some(self.run_body(account, ready, facts, until).await)
     }
 
-    async fn run_body(&self, account: Id, ready: Ready<'_>, facts: &Facts) -> Run {
+    async fn run_body(&self, account: Id, ready: Ready<'_>, facts: &Facts, until: Deadline) -> Run {
         let Ready {
             operators,
-            kind,
             body,
             secret,
         } = ready;
-        match kind {
-            HookKind::Rule => match Rule::parse(&body) {
-                Ok(rule) => rule.apply(facts),
-                Err(error) => broken(FaultKind::Error, &error.to_string()),
-            },
-            HookKind::Script => {
-                let Some(turn) = self.0.turns.take(account, operators).await else {
+        let takes_time = matches!(*body, Body::Script(_) | Body::Receiver(_));
+        if takes_time && until.left().is_zero() {
+            return broken(FaultKind::Busy, "").late();
+        }
+        match &*body {
+            Body::None(why) => broken(FaultKind::Error, &why.to_string()),
+            // It takes no time to speak of, so it is asked however late it is.
+            Body::Rule(rule) => rule.apply(facts),
+            Body::Script(script) => {
+                let Some(turn) = self.0.turns.take(account, operators, until.left()).await else {
                     return broken(FaultKind::Busy, "too many of the account's hooks were at work");
                 };
-                let (facts, limits) = (facts.clone(), self.0.limits);
-                let call = move || {
-                    let run = luau::call(&body, &facts, limits);
-                    // Held here: whoever hangs up meanwhile stops nothing.
-                    drop((turn, facts));
-                    run
-                };
-                let called = tokio::task::spawn_blocking(call).await;
-                called.unwrap_or_else(|_| broken(FaultKind::Error, "a mistake of this program"))
+                self.run_script((turn, Arc::clone(script)), facts, until).await
             }
-            HookKind::Http => {
+            Body::Receiver(receiver) => {
                 let Some(client) = &self.0.client else {
                     return broken(FaultKind::Error, "this process asks no receivers");
                 };
-                let receiver = match Receiver::parse(&body, client.is_open()) {
-                    Ok(receiver) => receiver,
-                    Err(error) => return broken(FaultKind::Error, &error.to_string()),
-                };
-                let Some(_turn) = self.0.calls.take(account, operators).await else {
+                let Some(_turn) = self.0.calls.take(account, operators, until.left()).await else {
                     return broken(
                         FaultKind::Busy,
                         "too many of the account's messages wait for a receiver",
@@ -274,22 +265,51 @@ impl Hooks {
                 };
                 let now = self.0.clock.now();
                 let id = format!("hook_{}", self.0.ids.next(now));
-                receiver.ask(client, secret, facts, (id, now)).await
+                receiver.ask(client, secret, facts, (id, now), until.left()).await
             }
         }
     }
 
-    async fn body(&self, hook: &Hook) -> accounts::Result<Option<Arc<str>>> {
+    /// Runs a script on a thread that may block. What ends it for want of time is a fault of its own only where it had all of its time.
+    async fn run_script(&self, (turn, script): (Turn, Arc<Script>), facts: &Facts, until: Deadline) -> Run {
+        let (facts, usual) = (facts.clone(), self.0.limits);
+        let call = move || {
+            let left = until.left();
+            let limits = HookLimits {
+                wall: usual.wall.min(left),
+                ..usual
+            };
+            let run = script.call(&facts, limits);
+            let cut_short = limits.wall < usual.wall && run.took >= limits.wall;
+            // Held here: whoever hangs up meanwhile stops nothing.
+            drop((turn, facts));
+            (run, cut_short)
+        };
+        match tokio::task::spawn_blocking(call).await {
+            Ok((run, true)) if run.fault.as_ref().is_some_and(|one| one.kind == FaultKind::Time) => {
+                run.late()
+            }
+            Ok((run, _)) => run,
+            Err(_) => broken(FaultKind::Error, "a mistake of this program"),
+        }
+    }
+
+    async fn body(&self, hook: &Hook) -> accounts::Result<Option<Arc<Body>>> {
         let key = (hook.id, hook.version);
-        if let Some(body) = self.0.bodies.get(&key) {
+        if let Some((body, _)) = self.0.bodies.get(&key) {
             return Ok(Some(body));
         }
-        let body = self.0.accounts.hook_body(hook.id, hook.version).await?;
-        let body: Option<Arc<str>> = body.map(Arc::from);
-        if let Some(body) = &body {
-            self.0.bodies.insert(key, Arc::clone(body));
-        }
-        Ok(body)
+        let Some(text) = self.0.accounts.hook_body(hook.id, hook.version).await? else {
+            return Ok(None);
+        };
+        let body = Arc::new(Body::read(hook.kind, &text, self.is_open()));
+        self.0.bodies.insert(key, (Arc::clone(&body), text.len()));
+        Ok(Some(body))
+    }
+
+    /// Whether receivers may be anywhere.
+    fn is_open(&self) -> bool {
+        self.0.client.as_ref().is_some_and(|client| client.is_open())
     }
 
     /// A stream that the account does not have is a mistake of the hook, not of whoever sends.
@@ -311,12 +331,16 @@ impl Hooks {
 
     /// What somebody wrote, as it can be kept; says when it would be asked.
     pub async fn check(&self, account: Id, kind: HookKind, body: &str) -> Result<String, BodyError> {
-        let open = self.0.client.as_ref().is_some_and(|client| client.is_open());
-        let limits = self.0.limits;
+        let (open, limits) = (self.is_open(), self.0.limits);
         if kind != HookKind::Script {
             return check(kind, body, limits, open);
         }
-        let turn = self.0.turns.take(account, false).await.ok_or(BodyError::Busy)?;
+        let turn = self
+            .0
+            .turns
+            .take(account, false, PATIENCE)
+            .await
+            .ok_or(BodyError::Busy)?;
         let body = body.to_owned();
         let checked = tokio::task::spawn_blocking(move || {
             let stages = check(kind, &body, limits, open);
@@ -336,11 +360,10 @@ impl Hooks {
         let ready = Ready {
             // Trying one out takes from the share of who tries.
             operators: false,
-            kind,
-            body: Arc::from(body),
+            body: Arc::new(Body::read(kind, body, self.is_open())),
             secret,
         };
-        let mut run = self.run_body(who.account, ready, facts).await;
+        let mut run = self.run_body(who.account, ready, facts, self.deadline()).await;
         if run.fault.is_none()
             && let Err(fault) = self.check_route(who, &run.actions).await
         {
@@ -353,37 +376,13 @@ impl Hooks {
     }
 }
 
-/// What somebody wrote, judged on this thread; says when it would be asked. `open`: receivers may be anywhere.
-pub fn check(kind: HookKind, body: &str, limits: ScriptLimits, open: bool) -> Result<String, BodyError> {
-    if body.len() > luau::LONGEST_SCRIPT {
-        return Err(BodyError::TooLong);
-    }
-    if body.contains('\0') {
-        return Err(BodyError::Nul);
-    }
-    match kind {
-        HookKind::Rule => Ok(Rule::parse(body)?.stage().as_str().to_owned()),
-        HookKind::Script => {
-            let stages = luau::check(body, limits).map_err(BodyError::Script)?;
-            let names: Vec<&str> = stages.into_iter().map(Stage::as_str).collect();
-            Ok(names.join(" "))
-        }
-        HookKind::Http => {
-            Receiver::parse(body, open)?;
-            Ok(Stage::Message.as_str().to_owned())
-        }
-    }
-}
-
 /// Runs a script or a rule of nobody's on a message that stays where it is. None for a receiver, which asks for more than that.
-pub async fn try_out(kind: HookKind, body: String, facts: &Facts, limits: ScriptLimits) -> Option<Run> {
-    let mut run = match kind {
-        HookKind::Http => return None,
-        HookKind::Rule => match Rule::parse(&body) {
-            Ok(rule) => rule.apply(facts),
-            Err(error) => broken(FaultKind::Error, &error.to_string()),
-        },
-        HookKind::Script => luau::call(&body, facts, limits),
+pub async fn try_out(kind: HookKind, body: &str, facts: &Facts, limits: HookLimits) -> Option<Run> {
+    let mut run = match Body::read(kind, body, true) {
+        Body::Receiver(_) => return None,
+        Body::Rule(rule) => rule.apply(facts),
+        Body::Script(script) => script.call(facts, limits),
+        Body::None(why) => broken(FaultKind::Error, &why.to_string()),
     };
     if run.changes() {
         take_over(&mut facts.clone(), &mut Asked::default(), &mut run).await;
@@ -423,16 +422,4 @@ async fn take_over(facts: &mut Facts, asked: &mut Asked, run: &mut Run) {
         }
     }
     facts.tags = steering.tags;
-}
-
-fn broken(kind: FaultKind, message: &str) -> Run {
-    Run {
-        fault: Some(Fault {
-            kind,
-            message: message.to_owned(),
-            line: None,
-        }),
-        took: Duration::ZERO,
-        ..Run::default()
-    }
 }

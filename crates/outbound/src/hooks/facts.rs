@@ -1,6 +1,8 @@
 //! What a hook is told about a message, and what it says about it.
 
 use std::net::IpAddr;
+use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 use accounts::Principal;
@@ -48,6 +50,30 @@ impl Stage {
     }
 }
 
+/// The recipients that are known at one stage: the first ones of a list that all stages of a message share.
+#[derive(Clone, Debug, Default)]
+pub struct Recipients {
+    all: Arc<Vec<String>>,
+    known: usize,
+}
+
+impl From<Arc<Vec<String>>> for Recipients {
+    fn from(all: Arc<Vec<String>>) -> Self {
+        Self {
+            known: all.len(),
+            all,
+        }
+    }
+}
+
+impl Deref for Recipients {
+    type Target = [String];
+
+    fn deref(&self) -> &[String] {
+        &self.all[..self.known]
+    }
+}
+
 /// What is known of a message at one stage.
 #[derive(Clone, Debug)]
 pub struct Facts {
@@ -65,7 +91,7 @@ pub struct Facts {
     /// None for the null sender.
     pub from: Option<String>,
     /// Those named so far; all of them when the message is there.
-    pub recipients: Vec<String>,
+    pub recipients: Recipients,
     /// The one that is being named.
     pub recipient: Option<String>,
     pub stream: Option<String>,
@@ -96,7 +122,7 @@ impl Facts {
             helo: None,
             tls: None,
             from,
-            recipients,
+            recipients: Arc::new(recipients).into(),
             recipient,
             stream: at_message.then(|| accounts::streams::DEFAULT.to_owned()),
             tags: Vec::new(),
@@ -116,7 +142,7 @@ impl Facts {
             helo: origin.helo.clone(),
             tls: origin.tls.clone(),
             from: from.map(ToString::to_string),
-            recipients: Vec::new(),
+            recipients: Recipients::default(),
             recipient: None,
             stream: None,
             tags: Vec::new(),
@@ -126,18 +152,28 @@ impl Facts {
 
     /// The same when a recipient is named behind those before it.
     #[must_use]
-    pub fn recipient(mut self, recipient: &Address, before: Vec<String>) -> Self {
+    pub fn recipient(mut self, recipient: &Address, before: Arc<Vec<String>>) -> Self {
         self.stage = Stage::Rcpt;
         self.recipient = Some(recipient.to_string());
-        self.recipients = before;
+        self.recipients = before.into();
         self
+    }
+
+    /// Goes on to the recipient at this place of all that are named.
+    pub fn name(&mut self, all: &Arc<Vec<String>>, place: usize) {
+        self.stage = Stage::Rcpt;
+        self.recipient = all.get(place).cloned();
+        self.recipients = Recipients {
+            all: Arc::clone(all),
+            known: place.min(all.len()),
+        };
     }
 
     /// The same when the message is there.
     #[must_use]
-    pub fn message(mut self, recipients: Vec<String>, raw: Bytes) -> Self {
+    pub fn message(mut self, recipients: Arc<Vec<String>>, raw: Bytes) -> Self {
         self.stage = Stage::Message;
-        self.recipients = recipients;
+        self.recipients = recipients.into();
         self.raw = raw;
         self
     }
@@ -227,7 +263,7 @@ pub enum FaultKind {
     Steps,
     /// It took more time than it may.
     Time,
-    /// So many of its account's hooks were at work that its turn did not come.
+    /// So many of its account's hooks were at work, or those before it took so long, that its turn did not come.
     Busy,
 }
 
@@ -268,6 +304,16 @@ pub struct Run {
 }
 
 impl Run {
+    /// The same where not it took too long, but all hooks together: its turn was over before it had had its time.
+    #[must_use]
+    pub fn late(mut self) -> Self {
+        if let Some(fault) = &mut self.fault {
+            fault.kind = FaultKind::Busy;
+            "all hooks together took longer than they may".clone_into(&mut fault.message);
+        }
+        self
+    }
+
     /// Whether what it asked for is done: the message goes on, and it did not break.
     pub fn changes(&self) -> bool {
         self.fault.is_none() && matches!(self.said, Said::Nothing | Said::Accept)

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use mail::message::{Footer, Head, Steering, field, steer};
 use mail::time::Time;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::json;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::facts::{Action, Facts, Fault, FaultKind, Run, Said};
-use crate::calls::{BadUrl, Client, Message, Patience, sign, target};
+use crate::calls::target::{self, Target};
+use crate::calls::{BadUrl, Client, Message, Patience, sign};
 
 /// The longest that a receiver may be waited for, and how long it is where nothing else is said.
 const LONGEST: u64 = 5_000;
@@ -22,12 +23,19 @@ const HEADERS: usize = 64 * 1024;
 const MOST_FIELDS: usize = 50;
 
 /// Where it asks, as it is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Receiver {
+struct Written {
     url: String,
     /// Milliseconds.
     timeout: Option<u64>,
+}
+
+/// Where it asks, and how long it waits for an answer.
+#[derive(Debug)]
+pub struct Receiver {
+    target: Target,
+    patience: Patience,
 }
 
 /// What is wrong with a receiver.
@@ -61,27 +69,30 @@ struct FooterAnswer {
 
 impl Receiver {
     pub fn parse(text: &str, open: bool) -> Result<Self, ReceiverError> {
-        let receiver: Self =
+        let written: Written =
             serde_json::from_str(text).map_err(|error| ReceiverError::NoReceiver(error.to_string()))?;
-        target::parse(&receiver.url, open)?;
-        if receiver
-            .timeout
-            .is_some_and(|wait| !(100..=LONGEST).contains(&wait))
-        {
+        let wait = written.timeout.unwrap_or(USUAL);
+        if !(100..=LONGEST).contains(&wait) {
             return Err(ReceiverError::Timeout);
         }
-        Ok(receiver)
+        Ok(Self {
+            target: target::parse(&written.url, open)?,
+            patience: Patience {
+                deadline: Duration::from_millis(wait),
+                answer: ANSWER,
+            },
+        })
     }
 
-    fn patience(&self) -> Patience {
-        Patience {
-            deadline: Duration::from_millis(self.timeout.unwrap_or(USUAL)),
-            answer: ANSWER,
-        }
-    }
-
-    /// Asks, and reads the answer. `id` names the question, whose signature is made with `secret`.
-    pub async fn ask(&self, client: &Client, secret: &[u8], facts: &Facts, (id, now): (String, Time)) -> Run {
+    /// Asks, and reads the answer, all of it within `left`. `id` names the question, whose signature is made with `secret`.
+    pub async fn ask(
+        &self,
+        client: &Client,
+        secret: &[u8],
+        facts: &Facts,
+        (id, now): (String, Time),
+        left: Duration,
+    ) -> Run {
         let began = Instant::now();
         let body = question(facts, now);
         let signature = sign::signatures(std::iter::once(secret), &id, now.as_secs(), &body);
@@ -91,9 +102,9 @@ impl Receiver {
             signature,
             body,
         };
-        let answered = match target::parse(&self.url, client.is_open()) {
-            Ok(target) => client.call_within(&target, &message, self.patience()).await,
-            Err(bad) => return broken(began, bad.to_string()),
+        let asking = client.call_within(&self.target, &message, self.patience);
+        let Ok(answered) = timeout(left, asking).await else {
+            return broken(began, String::new()).late();
         };
         let Some(status) = answered.status else {
             return broken(began, answered.problem);
@@ -117,7 +128,7 @@ impl Receiver {
 /// What a receiver is told.
 fn question(facts: &Facts, now: Time) -> String {
     let mut headers = Vec::new();
-    let mut room = HEADERS;
+    let (mut room, mut complete) = (HEADERS, false);
     if let Ok(head) = Head::parse(&facts.raw) {
         for field in head.fields() {
             let value = field.decoded();
@@ -127,6 +138,7 @@ fn question(facts: &Facts, now: Time) -> String {
             room = left;
             headers.push(json!([field.name, value]));
         }
+        complete = headers.len() == head.fields().len();
     }
     json!({
         "type": "hook.message",
@@ -140,11 +152,13 @@ fn question(facts: &Facts, now: Time) -> String {
             "helo": facts.helo,
             "tls": facts.tls,
             "from": facts.from,
-            "recipients": facts.recipients,
+            "recipients": &*facts.recipients,
             "size": facts.raw.len(),
             "stream": facts.stream,
             "tags": facts.tags,
             "headers": headers,
+            // Whether these are all of them.
+            "complete": complete,
         },
     })
     .to_string()
@@ -205,6 +219,7 @@ fn broken(began: Instant, message: String) -> Run {
 
 #[cfg(test)]
 mod tests {
+    use super::super::facts::Stage;
     use super::*;
 
     #[test]
@@ -220,6 +235,20 @@ mod tests {
             assert!(error.contains(why), "{text}: {error}");
         }
         assert!(Receiver::parse(r#"{"url": "https://example.com/hook", "timeout": 500}"#, false).is_ok());
+    }
+
+    #[test]
+    fn a_receiver_is_told_when_it_does_not_get_all_header_fields() {
+        for (octets, complete) in [(60_000, true), (70_000, false)] {
+            let raw = format!(
+                "From: a@b.example\r\nX-Long: {}\r\n\r\nHello\r\n",
+                "x".repeat(octets)
+            );
+            let facts = Facts::of_trial(Stage::Message, None, Vec::new(), raw.into());
+            let asked = question(&facts, Time::from_secs(1_800_000_000));
+            let asked: serde_json::Value = serde_json::from_str(&asked).unwrap();
+            assert_eq!(asked["data"]["complete"], complete, "{octets}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Event hooks: what an account or the operator wants to have a say in, asked at MAIL, at RCPT and when the message is there.
 
 mod ask;
+mod body;
 mod edit;
 mod facts;
 mod http;
@@ -9,9 +10,10 @@ mod luau;
 mod rules;
 mod turns;
 
-pub use ask::{Asked, BodyError, Hooks, check, try_out};
+pub use ask::{Asked, Deadline, Hooks, try_out};
+pub use body::{BodyError, check};
 pub use facts::{Action, Facts, Fault, FaultKind, Run, Said, Stage, with_crlf};
-pub use http::{Receiver, ReceiverError};
+pub use http::ReceiverError;
 pub use journal::{Day, Journal, KeptRun, prune};
 pub use luau::LONGEST_SCRIPT;
-pub use rules::{Rule, RuleError};
+pub use rules::RuleError;

@@ -1,8 +1,10 @@
 //! The ready rules: what most hooks are wanted for, without a script.
 
-use mail::address::Domain;
+use std::collections::HashSet;
+
+use mail::address::{Address, Domain};
 use mail::message::{Footer, FooterError, Head, steer};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::facts::{Action, Facts, Run, Said, Stage};
 
@@ -11,9 +13,9 @@ const MOST_PATTERNS: usize = 500;
 const LONGEST_PATTERN: usize = 254;
 
 /// A rule as it is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(tag = "rule", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Rule {
+enum Written {
     /// Refuses recipients: `@example.com` stands for a domain, `@.example.com` for all below it, anything else for one address.
     BlockRecipients {
         patterns: Vec<String>,
@@ -35,6 +37,38 @@ pub enum Rule {
     },
     /// Puts these words under every message; without HTML the text stands there as well.
     AddFooter { text: String, html: Option<String> },
+}
+
+/// A rule, read once and asked for each message or recipient. It looks at the envelope, the header and the size, which are never cut.
+#[derive(Debug)]
+pub struct Rule {
+    what: What,
+    /// What a refusal says in place of the usual words.
+    text: Option<String>,
+}
+
+#[derive(Debug)]
+enum What {
+    BlockRecipients(Blocked),
+    RequireTag(Vec<String>),
+    RequireHeader(String),
+    MaxSize(u64),
+    MaxRecipients(usize),
+    Route {
+        tag: Option<String>,
+        /// In lower case.
+        subject: Option<String>,
+        stream: String,
+    },
+    AddFooter(Footer),
+}
+
+/// Who is blocked. Domains are compared as DNS has them, local parts without their case: who blocks somebody means the person.
+#[derive(Debug, Default)]
+struct Blocked {
+    addresses: HashSet<String>,
+    domains: HashSet<String>,
+    below: HashSet<String>,
 }
 
 /// What is wrong with a rule.
@@ -62,59 +96,20 @@ pub enum RuleError {
 
 impl Rule {
     pub fn parse(text: &str) -> Result<Self, RuleError> {
-        let rule: Self = serde_json::from_str(text).map_err(|error| RuleError::NoRule(error.to_string()))?;
-        rule.check()?;
-        Ok(rule)
-    }
-
-    fn check(&self) -> Result<(), RuleError> {
-        match self {
-            Self::BlockRecipients { patterns, .. } => {
-                if patterns.is_empty() || patterns.len() > MOST_PATTERNS {
-                    return Err(RuleError::Patterns);
-                }
-                match patterns.iter().find(|pattern| !is_pattern(pattern)) {
-                    Some(bad) => Err(RuleError::Pattern(bad.chars().take(LONGEST_PATTERN).collect())),
-                    None => Ok(()),
-                }
-            }
-            Self::RequireTag { tags, .. } if tags.is_empty() || tags.len() > steer::MOST_TAGS => {
-                Err(RuleError::Tags)
-            }
-            Self::RequireHeader { header, .. } if header.is_empty() || header.len() > 76 => {
-                Err(RuleError::Header)
-            }
-            Self::MaxSize { octets: 0, .. } | Self::MaxRecipients { recipients: 0, .. } => {
-                Err(RuleError::Number)
-            }
-            Self::Route { tag, subject, stream } => {
-                let said = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.trim().is_empty());
-                if !said(tag) && !said(subject) {
-                    return Err(RuleError::Condition);
-                }
-                steer::stream(stream).map_err(|fault| RuleError::Stream(fault.to_string()))?;
-                Ok(())
-            }
-            Self::AddFooter { text, html } => {
-                Footer::new(text, html.as_deref())?;
-                Ok(())
-            }
-            Self::RequireTag { .. }
-            | Self::RequireHeader { .. }
-            | Self::MaxSize { .. }
-            | Self::MaxRecipients { .. } => Ok(()),
-        }
+        let written: Written =
+            serde_json::from_str(text).map_err(|error| RuleError::NoRule(error.to_string()))?;
+        written.read()
     }
 
     /// When it has something to say.
     pub fn stage(&self) -> Stage {
-        match self {
-            Self::BlockRecipients { .. } | Self::MaxRecipients { .. } => Stage::Rcpt,
-            Self::RequireTag { .. }
-            | Self::RequireHeader { .. }
-            | Self::MaxSize { .. }
-            | Self::Route { .. }
-            | Self::AddFooter { .. } => Stage::Message,
+        match self.what {
+            What::BlockRecipients(_) | What::MaxRecipients(_) => Stage::Rcpt,
+            What::RequireTag(_)
+            | What::RequireHeader(_)
+            | What::MaxSize(_)
+            | What::Route { .. }
+            | What::AddFooter(_) => Stage::Message,
         }
     }
 
@@ -126,93 +121,148 @@ impl Rule {
         if facts.stage != self.stage() {
             return run;
         }
-        let refused = match self {
-            Self::BlockRecipients { patterns, text } => {
+        let refused = match &self.what {
+            What::BlockRecipients(blocked) => {
                 let recipient = facts.recipient.as_deref().unwrap_or_default();
-                let blocked = patterns.iter().any(|pattern| covers(pattern, recipient));
-                blocked.then_some((text, "This recipient is blocked"))
+                blocked.covers(recipient).then_some("This recipient is blocked")
             }
-            Self::RequireTag { tags, text } => {
-                let tagged = tags
-                    .iter()
-                    .any(|tag| facts.tags.contains(&tag.trim().to_lowercase()));
-                (!tagged).then_some((text, "The message has none of the tags that are asked for"))
+            What::RequireTag(tags) => {
+                let tagged = tags.iter().any(|tag| facts.tags.contains(tag));
+                (!tagged).then_some("The message has none of the tags that are asked for")
             }
-            Self::RequireHeader { header, text } => {
+            What::RequireHeader(header) => {
                 let there = Head::parse(&facts.raw).is_ok_and(|head| head.has(header));
-                (!there).then_some((text, "The message lacks a header field that is asked for"))
+                (!there).then_some("The message lacks a header field that is asked for")
             }
-            Self::MaxSize { octets, text } => (facts.raw.len() as u64 > *octets)
-                .then_some((text, "The message is bigger than is allowed here")),
-            Self::MaxRecipients { recipients, text } => (facts.recipients.len() >= *recipients as usize)
-                .then_some((text, "The message has more recipients than are allowed here")),
-            Self::Route { tag, subject, stream } => {
-                if goes(facts, tag.as_deref(), subject.as_deref()) {
-                    run.actions.push(Action::Route(stream.trim().to_lowercase()));
+            What::MaxSize(octets) => {
+                (facts.raw.len() as u64 > *octets).then_some("The message is bigger than is allowed here")
+            }
+            What::MaxRecipients(most) => (facts.recipients.len() >= *most)
+                .then_some("The message has more recipients than are allowed here"),
+            What::Route { tag, subject, stream } => {
+                if goes(facts, tag.as_ref(), subject.as_deref()) {
+                    run.actions.push(Action::Route(stream.clone()));
                 }
                 None
             }
-            Self::AddFooter { text, html } => {
-                let footer = Footer::new(text, html.as_deref()).ok();
-                run.actions.extend(footer.map(Action::AddFooter));
+            What::AddFooter(footer) => {
+                run.actions.push(Action::AddFooter(footer.clone()));
                 None
             }
         };
-        if let Some((text, usual)) = refused {
-            let text = text.as_deref().map(str::trim).filter(|text| !text.is_empty());
-            run.said = Said::Reject(Some(text.unwrap_or(usual).to_owned()));
+        if let Some(usual) = refused {
+            run.said = Said::Reject(Some(self.text.as_deref().unwrap_or(usual).to_owned()));
         }
         run
     }
 }
 
-fn goes(facts: &Facts, tag: Option<&str>, subject: Option<&str>) -> bool {
-    let tagged = |tag: &str| facts.tags.contains(&tag.trim().to_lowercase());
+impl Written {
+    fn read(self) -> Result<Rule, RuleError> {
+        let (what, text) = match self {
+            Self::BlockRecipients { patterns, text } => {
+                (What::BlockRecipients(Blocked::read(&patterns)?), text)
+            }
+            Self::RequireTag { tags, text } => {
+                if tags.is_empty() || tags.len() > steer::MOST_TAGS {
+                    return Err(RuleError::Tags);
+                }
+                let tags = tags.iter().map(|tag| tag.trim().to_lowercase()).collect();
+                (What::RequireTag(tags), text)
+            }
+            Self::RequireHeader { header, text } => {
+                if header.is_empty() || header.len() > 76 {
+                    return Err(RuleError::Header);
+                }
+                (What::RequireHeader(header), text)
+            }
+            Self::MaxSize { octets: 0, .. } | Self::MaxRecipients { recipients: 0, .. } => {
+                return Err(RuleError::Number);
+            }
+            Self::MaxSize { octets, text } => (What::MaxSize(octets), text),
+            Self::MaxRecipients { recipients, text } => (What::MaxRecipients(recipients as usize), text),
+            Self::Route { tag, subject, stream } => {
+                let (tag, subject) = (folded(tag), folded(subject));
+                if tag.is_none() && subject.is_none() {
+                    return Err(RuleError::Condition);
+                }
+                let stream = steer::stream(&stream).map_err(|fault| RuleError::Stream(fault.to_string()))?;
+                (What::Route { tag, subject, stream }, None)
+            }
+            Self::AddFooter { text, html } => (What::AddFooter(Footer::new(&text, html.as_deref())?), None),
+        };
+        let text = text
+            .map(|text| text.trim().to_owned())
+            .filter(|text| !text.is_empty());
+        Ok(Rule { what, text })
+    }
+}
+
+/// In lower case and without white space around it; none where nothing is left.
+fn folded(text: Option<String>) -> Option<String> {
+    text.map(|text| text.trim().to_lowercase())
+        .filter(|text| !text.is_empty())
+}
+
+fn goes(facts: &Facts, tag: Option<&String>, words: Option<&str>) -> bool {
     let says = |words: &str| {
         let subject = Head::parse(&facts.raw).ok().and_then(|head| head.subject());
-        let words = words.trim().to_lowercase();
-        !words.is_empty() && subject.is_some_and(|subject| subject.to_lowercase().contains(&words))
+        subject.is_some_and(|subject| subject.to_lowercase().contains(words))
     };
-    tag.is_some_and(tagged) || subject.is_some_and(says)
+    tag.is_some_and(|tag| facts.tags.contains(tag)) || words.is_some_and(says)
 }
 
-fn is_pattern(pattern: &str) -> bool {
-    let pattern = pattern.trim();
-    if pattern.len() > LONGEST_PATTERN {
-        return false;
+impl Blocked {
+    fn read(patterns: &[String]) -> Result<Self, RuleError> {
+        if patterns.is_empty() || patterns.len() > MOST_PATTERNS {
+            return Err(RuleError::Patterns);
+        }
+        let mut blocked = Self::default();
+        for pattern in patterns {
+            if blocked.add(pattern.trim()).is_none() {
+                let bad = pattern.chars().take(LONGEST_PATTERN).collect();
+                return Err(RuleError::Pattern(bad));
+            }
+        }
+        Ok(blocked)
     }
-    match pattern.split_once('@') {
-        Some(("", domain)) => Domain::parse(domain.strip_prefix('.').unwrap_or(domain)).is_ok(),
-        Some(_) => mail::address::Address::parse(pattern).is_ok(),
-        None => false,
+
+    /// None where this is no pattern.
+    fn add(&mut self, pattern: &str) -> Option<()> {
+        if pattern.len() > LONGEST_PATTERN {
+            return None;
+        }
+        let (local, domain) = pattern.rsplit_once('@')?;
+        if local.is_empty() {
+            let (into, domain) = match domain.strip_prefix('.') {
+                Some(domain) => (&mut self.below, domain),
+                None => (&mut self.domains, domain),
+            };
+            into.insert(Domain::parse(domain).ok()?.as_str().to_owned());
+        } else {
+            let domain = Address::parse(pattern).ok()?.domain().clone();
+            self.addresses.insert(person(local, &domain));
+        }
+        Some(())
+    }
+
+    fn covers(&self, recipient: &str) -> bool {
+        let Some((local, domain)) = recipient.rsplit_once('@') else {
+            return false;
+        };
+        let Ok(domain) = Domain::parse(domain) else {
+            return false;
+        };
+        let name = domain.as_str();
+        let mut above = name.match_indices('.').map(|(at, _)| &name[at + 1..]);
+        self.domains.contains(name)
+            || above.any(|domain| self.below.contains(domain))
+            || (!self.addresses.is_empty() && self.addresses.contains(&person(local, &domain)))
     }
 }
 
-/// Whether a recipient is meant. Domains are compared as DNS has them, local parts without their case: who blocks somebody
-/// means the person.
-fn covers(pattern: &str, recipient: &str) -> bool {
-    let Some((local, domain)) = recipient.rsplit_once('@') else {
-        return false;
-    };
-    let Some((wanted, of)) = pattern.trim().rsplit_once('@') else {
-        return false;
-    };
-    let (below, of) = match of.strip_prefix('.') {
-        Some(of) if wanted.is_empty() => (true, of),
-        _ => (false, of),
-    };
-    let (Ok(domain), Ok(of)) = (Domain::parse(domain), Domain::parse(of)) else {
-        return false;
-    };
-    let same = if below {
-        domain
-            .as_str()
-            .strip_suffix(of.as_str())
-            .is_some_and(|rest| rest.ends_with('.'))
-    } else {
-        domain == of
-    };
-    same && (wanted.is_empty() || wanted.to_lowercase() == local.to_lowercase())
+fn person(local: &str, domain: &Domain) -> String {
+    format!("{}@{}", local.to_lowercase(), domain.as_str())
 }
 
 #[cfg(test)]
@@ -231,11 +281,11 @@ mod tests {
             ("bob@there.example", "ann@there.example", false),
             ("@münchen.example", "bob@xn--mnchen-3ya.example", true),
         ] {
-            assert!(is_pattern(pattern), "{pattern}");
-            assert_eq!(covers(pattern, recipient), covered, "{pattern} {recipient}");
+            let blocked = Blocked::read(&[pattern.to_owned()]).unwrap();
+            assert_eq!(blocked.covers(recipient), covered, "{pattern} {recipient}");
         }
         for bad in ["there.example", "@", "@.", "bob@", "", "a b@c.example"] {
-            assert!(!is_pattern(bad), "{bad}");
+            assert!(Blocked::read(&[bad.to_owned()]).is_err(), "{bad}");
         }
     }
 

@@ -8,7 +8,7 @@ use store::Id;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// How long a message waits for its turn.
+/// How long a message waits for one turn.
 pub const PATIENCE: Duration = Duration::from_secs(2);
 /// Accounts whose share is remembered.
 const ACCOUNTS: u64 = 10_000;
@@ -19,7 +19,6 @@ const FORGOTTEN: Duration = Duration::from_mins(10);
 pub struct Turns {
     all: Arc<Semaphore>,
     of_account: usize,
-    patience: Duration,
     accounts: Cache<Id, Arc<Semaphore>>,
 }
 
@@ -28,11 +27,10 @@ pub struct Turn(#[expect(dead_code, reason = "held, not read")] [OwnedSemaphoreP
 
 impl Turns {
     /// So many at once, and so many of them for one account.
-    pub fn new(places: usize, of_account: usize, patience: Duration) -> Self {
+    pub fn new(places: usize, of_account: usize) -> Self {
         Self {
             all: Arc::new(Semaphore::new(places)),
             of_account,
-            patience,
             accounts: Cache::builder()
                 .max_capacity(ACCOUNTS)
                 .time_to_idle(FORGOTTEN)
@@ -40,12 +38,12 @@ impl Turns {
         }
     }
 
-    /// None where it does not come in time.
-    pub async fn take(&self, account: Id) -> Option<Turn> {
+    /// None where it does not come within this time, or that of [`PATIENCE`].
+    pub async fn take(&self, account: Id, within: Duration) -> Option<Turn> {
         let own = self
             .accounts
             .get_with(account, || Arc::new(Semaphore::new(self.of_account)));
-        let taken = timeout(self.patience, async {
+        let taken = timeout(within.min(PATIENCE), async {
             // Its own share first: whoever waits for that keeps nobody else out.
             let own = own.acquire_owned().await.ok()?;
             let one = Arc::clone(&self.all).acquire_owned().await.ok()?;
@@ -66,12 +64,15 @@ mod tests {
     async fn one_account_never_takes_every_place() {
         let ids = Ids::new();
         let [ann, bob] = std::array::from_fn(|_| ids.next(Time::from_secs(1_800_000_000)));
-        let turns = Turns::new(4, 2, Duration::ZERO);
-        let held = [turns.take(ann).await, turns.take(ann).await];
+        let turns = Turns::new(4, 2);
+        let held = [
+            turns.take(ann, Duration::ZERO).await,
+            turns.take(ann, Duration::ZERO).await,
+        ];
         assert!(held.iter().all(Option::is_some));
-        assert!(turns.take(ann).await.is_none());
-        assert!(turns.take(bob).await.is_some());
+        assert!(turns.take(ann, Duration::ZERO).await.is_none());
+        assert!(turns.take(bob, Duration::ZERO).await.is_some());
         drop(held);
-        assert!(turns.take(ann).await.is_some());
+        assert!(turns.take(ann, Duration::ZERO).await.is_some());
     }
 }

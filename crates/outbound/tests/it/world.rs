@@ -224,7 +224,7 @@ pub async fn scheduler(parts: Parts) -> (Arc<Core>, Door) {
         &parts.accounts,
         (&parts.clock, &parts.ids),
         None,
-        parts.settings.scripts,
+        parts.settings.hooks,
     );
     (core.clone(), Door::new(parts, hooks, counters, Some(core)))
 }

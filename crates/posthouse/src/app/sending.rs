@@ -11,7 +11,7 @@ use outbound::route::{Router, RouterSettings};
 use outbound::schedule::RoutedCourier;
 use outbound::settle::Policy;
 use outbound::webhooks::Webhooks;
-use outbound::{OwnNames, Parts, ScriptLimits, Settings};
+use outbound::{HookLimits, OwnNames, Parts, Settings};
 
 use super::{AppError, Rooms, node};
 use crate::config::{CertificateFrom, Config};
@@ -78,7 +78,7 @@ pub fn parts(config: &Config, rooms: &Rooms, public_url: String) -> Result<Parts
         keep_content: config.storage.keep_content,
         keep_messages: config.storage.keep_messages,
         most_content_days: days(config.storage.content_at_most),
-        scripts: script_limits(config),
+        hooks: hook_limits(config),
         most_message_days: days(config.storage.messages_at_most),
         ..Settings::new(node, &config.hostname)
     };
@@ -93,13 +93,14 @@ pub fn parts(config: &Config, rooms: &Rooms, public_url: String) -> Result<Parts
     })
 }
 
-/// What one call of a script may take.
-pub fn script_limits(config: &Config) -> ScriptLimits {
-    ScriptLimits {
+/// What hooks may take.
+pub fn hook_limits(config: &Config) -> HookLimits {
+    HookLimits {
         memory: usize::try_from(config.hooks.memory.0).unwrap_or(usize::MAX),
         steps: config.hooks.steps.get().into(),
         cpu: config.hooks.processor_time,
         wall: config.hooks.time,
+        together: config.hooks.time_together,
     }
 }
 

@@ -197,7 +197,7 @@ fn judged(config: &Config, file: &Path) -> Result<(HookKind, String, String), Fa
     let stages = hooks::check(
         kind,
         &body,
-        sending::script_limits(config),
+        sending::hook_limits(config),
         config.webhooks.allow_private,
     )
     .map_err(|fault| Failure::text(format!("{}: {fault}", file.display())))?;
@@ -232,7 +232,7 @@ async fn test(config: &Config, asked: Test) -> Result<(), Failure> {
             hooks::with_crlf(&message),
         )
     };
-    let run = hooks::try_out(kind, body, &facts, sending::script_limits(config))
+    let run = hooks::try_out(kind, &body, &facts, sending::hook_limits(config))
         .await
         .ok_or_else(|| Failure::text("a receiver is tried out in the console, where its secret is"))?;
     told(&run);

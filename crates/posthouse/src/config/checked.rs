@@ -259,6 +259,13 @@ impl Court<'_> {
             );
             self.object("hooks.time", text);
         }
+        if !within(100..=60_000, hooks.time_together) || hooks.time_together < hooks.time {
+            let text = format!(
+                "hooks.time_together is {}; expected a duration from 100 ms to 1 minute and no less than hooks.time; correct it",
+                hooks.time_together.show()
+            );
+            self.object("hooks.time_together", text);
+        }
     }
 
     fn delivery(&mut self, settings: &Settings) {

@@ -285,8 +285,8 @@ settings! {
         allow_private: bool = "false",
     }
 
-    /// What one call of an event hook's script may take. Scripts are written by whoever has an account; one that takes more is
-    /// ended there and counts as broken.
+    /// What one call of an event hook's script may take, and all hooks together. Scripts are written by whoever has an account; one
+    /// that takes more is ended there and counts as broken.
     hooks: Hooks {
         /// The most memory, from 1 MiB to 256 MiB. As many calls as this machine has processors hold it at once, and again as many of
         /// the operator's own hooks.
@@ -298,6 +298,10 @@ settings! {
         /// The most time from its beginning to its end, from 100 ms to 30 seconds and no less than `hooks.processor_time`. The client
         /// waits for it.
         time: Duration = "1s",
+        /// The most time that all hooks of one SMTP command, or of one message over the API, take together, their turns and what
+        /// receivers take to answer among it: from 100 ms to 1 minute and no less than `hooks.time`. A script or a receiver that
+        /// comes later is not asked and counts as broken; the operator's own are never passed by that way, mail waits for them.
+        time_together: Duration = "10s",
     }
 
     /// Opens and clicks of tracked messages.

@@ -266,6 +266,10 @@ fn a_bad_value_is_refused_with_its_line_what_was_found_what_is_expected_and_the_
             "hooks.time is \"1s\"; expected a duration from 100 ms to 30 seconds and no less than hooks.processor_time",
         ),
         (
+            "[hooks]\ntime = \"20s\"",
+            "hooks.time_together is \"10s\"; expected a duration from 100 ms to 1 minute and no less than hooks.time",
+        ),
+        (
             "[log]\nlevel = \"loud\"",
             "log.level is \"loud\"; expected \"error\", \"warn\"",
         ),

@@ -56,7 +56,7 @@ pub(super) struct Connection {
     pub(super) arriving: Option<Arriving>,
     /// The reverse-path of the open transaction, and whom hooks let in as its recipients.
     pub(super) sender: Option<Address>,
-    pub(super) named: Vec<String>,
+    pub(super) named: Arc<Vec<String>>,
     /// What is left of the account's day, for the transaction that is open.
     pub(super) quota: Option<Quota>,
     /// How many recipients the credential that was signed in with may have in the open transaction.
@@ -119,7 +119,7 @@ impl Connection {
             principal: None,
             arriving: None,
             sender: None,
-            named: Vec::new(),
+            named: Arc::default(),
             quota: None,
             rate_left: None,
             refreshed: false,

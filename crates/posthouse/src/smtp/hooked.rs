@@ -1,5 +1,7 @@
 //! What event hooks say while a message is begun and its recipients are named.
 
+use std::sync::Arc;
+
 use accounts::{AccountsError, Principal};
 use mail::address::Address;
 use mail::smtp::server::Verdict;
@@ -10,7 +12,7 @@ use super::connection::Connection;
 
 impl Connection {
     pub(super) async fn hooks_at_mail(&mut self, from: Option<&Address>) -> Result<Verdict, AccountsError> {
-        self.named.clear();
+        Arc::make_mut(&mut self.named).clear();
         let Some(who) = self.principal.clone() else {
             return Ok(Verdict::Accept);
         };
@@ -19,8 +21,8 @@ impl Connection {
             return Ok(Verdict::Accept);
         };
         let origin = self.origin(&who, false).await?;
-        let facts = Facts::begin(&who, &origin, from);
-        let said = hooks.ask(&who, &asked, facts).await;
+        let mut facts = Facts::begin(&who, &origin, from);
+        let said = hooks.ask(&who, &asked, &mut facts, hooks.deadline()).await;
         Ok(self.said(&who, said))
     }
 
@@ -34,11 +36,12 @@ impl Connection {
         };
         let origin = self.origin(&who, false).await?;
         let facts = Facts::begin(&who, &origin, self.sender.as_ref());
-        let facts = facts.recipient(recipient, self.named.clone());
-        let said = hooks.ask(&who, &asked, facts).await;
+        let mut facts = facts.recipient(recipient, Arc::clone(&self.named));
+        let said = hooks.ask(&who, &asked, &mut facts, hooks.deadline()).await;
+        drop(facts);
         let verdict = self.said(&who, said);
         if matches!(verdict, Verdict::Accept) {
-            self.named.push(recipient.to_string());
+            Arc::make_mut(&mut self.named).push(recipient.to_string());
         }
         Ok(verdict)
     }

@@ -1,20 +1,22 @@
 //! The interpreter of scripts: a fresh Luau state for each call, with hard limits and nothing in it that reaches out.
 
+mod patterns;
 mod told;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use mail::message::{Footer, LONGEST_FOOTER, Steering, field, steer};
-use mlua::chunk::ChunkMode;
-use mlua::{Error, Function, Lua, LuaOptions, StdLib, Table, Value, Variadic, VmState};
+use mlua::chunk::{ChunkMode, Compiler};
+use mlua::{Error, Function, Lua, LuaOptions, LuaString, StdLib, Table, Value, Variadic, VmState};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::time::Instant;
 
 use self::told::told;
 use super::facts::{Action, Facts, Fault, FaultKind, Run, Said, Stage};
-use crate::settings::ScriptLimits;
+use crate::settings::HookLimits;
 
 /// The longest script.
 pub const LONGEST_SCRIPT: usize = 64 * 1024;
@@ -27,39 +29,14 @@ const LINE_OCTETS: usize = 500;
 /// What a script is called in its own errors.
 const NAME: &str = "hook";
 
+/// Runs before each script, with a seed and with [`patterns::widest`].
+///
 /// What does not come back to the interpreter by itself while it works is kept small: how long one call of these takes is
-/// bounded by what it is given. A comparison in Luau, on the other hand, is a step.
-const PRELUDE: &str = r#"
-local find, match, gmatch, gsub, split = string.find, string.match, string.gmatch, string.gsub, string.split
-local sort, move, create, type, error = table.sort, table.move, table.create, type, error
-local MOST = 33554432
-
-local function guard(s, p)
-    if type(s) == "string" and type(p) == "string" and #s * #p > MOST then
-        error("the text is too long for so long a pattern", 3)
-    end
-end
-
-string.find = function(s, p, ...) guard(s, p) return find(s, p, ...) end
-string.match = function(s, p, ...) guard(s, p) return match(s, p, ...) end
-string.gmatch = function(s, p) guard(s, p) return gmatch(s, p) end
-string.gsub = function(s, p, ...) guard(s, p) return gsub(s, p, ...) end
-string.split = function(s, p) guard(s, p) return split(s, p) end
-
-table.sort = function(t, before)
-    if before == nil then
-        return sort(t, function(a, b) return a < b end)
-    end
-    return sort(t, function(a, b) return before(a, b) end)
-end
-table.move = function(a, f, e, t, ...)
-    if type(f) == "number" and type(e) == "number" and e - f > 1000000 then
-        error("too many elements to move", 2)
-    end
-    return move(a, f, e, t, ...)
-end
-table.foreach, table.foreachi = nil, nil
-"#;
+/// bounded by what it is given. A comparison in Luau, on the other hand, is a step. Between two looks at the clock a pattern goes
+/// through the whole text at most once, with each letter against all that one class names. Of a value that is neither text nor
+/// number it is said what it is, never where it lies in this process; numbers of chance follow from our seed, because the
+/// interpreter would take such a place for one.
+const PRELUDE: &str = include_str!("prelude.luau");
 
 /// Globals of the interpreter that read code, other functions' surroundings, or the interpreter itself.
 const TAKEN_AWAY: [&str; 12] = [
@@ -88,10 +65,12 @@ enum Stop {
 
 /// What is shared with the functions that a script calls.
 struct Shared {
-    limits: ScriptLimits,
+    limits: HookLimits,
     stage: Stage,
     began: Instant,
     cpu_began: Duration,
+    /// What numbers of chance follow from.
+    seed: u32,
     /// When the processor's time was looked at last.
     looked: Cell<Instant>,
     steps: Cell<u64>,
@@ -116,13 +95,14 @@ fn cpu() -> Duration {
 }
 
 impl Shared {
-    fn new(limits: ScriptLimits, stage: Stage, tags: &[String]) -> Rc<Self> {
-        let now = Instant::now();
+    fn new(limits: HookLimits, stage: Stage, tags: &[String]) -> Rc<Self> {
+        let (now, cpu_began) = (Instant::now(), cpu());
         Rc::new(Self {
             limits,
             stage,
             began: now,
-            cpu_began: cpu(),
+            cpu_began,
+            seed: cpu_began.subsec_nanos(),
             looked: Cell::new(now),
             steps: Cell::new(0),
             stop: Cell::new(None),
@@ -214,10 +194,86 @@ fn wrong(message: impl Into<String>) -> Error {
     Error::RuntimeError(message.into())
 }
 
+/// A script; read once, when it is called first, whatever is asked of it later.
+pub struct Script {
+    source: Box<str>,
+    program: OnceLock<Result<Program, Fault>>,
+}
+
+/// What the interpreter runs, made of text by its own compiler: that alone may be trusted not to break it.
+struct Program {
+    prelude: Vec<u8>,
+    own: Vec<u8>,
+}
+
+impl Program {
+    fn compile(source: &str) -> Result<Self, Fault> {
+        let compile = |source: &str| {
+            Compiler::new()
+                .compile(source)
+                .map_err(|error| unreadable(&error))
+        };
+        Ok(Self {
+            prelude: compile(PRELUDE)?,
+            own: compile(source)?,
+        })
+    }
+
+    fn call(&self, facts: &Facts, limits: HookLimits) -> Run {
+        let shared = Shared::new(limits, facts.stage, &facts.tags);
+        let mut memory = 0;
+        let ended = prepare(self, &shared).and_then(|lua| {
+            let called = match lua.globals().get::<Value>(facts.stage.function())? {
+                Value::Function(function) => {
+                    told(&lua, facts).and_then(|told| function.call::<Variadic<Value>>(told).map(|_| ()))
+                }
+                _ => Ok(()),
+            };
+            memory = lua.used_memory() as u64;
+            called
+        });
+        let fault = match ended {
+            Ok(()) if shared.stop.get().is_none() => None,
+            Ok(()) => fault_of(shared.stop.get(), &shared.limits),
+            Err(_) if shared.stop.get() == Some(Stop::Said) => None,
+            Err(error) => Some(fault(&error, &shared)),
+        };
+        let mut run = Run {
+            log: shared.log.take(),
+            steps: shared.steps.get(),
+            memory,
+            took: shared.began.elapsed(),
+            ..Run::default()
+        };
+        if fault.is_none() {
+            (run.said, run.actions) = (shared.said.take(), shared.actions.take());
+        }
+        run.fault = fault;
+        run
+    }
+}
+
+/// Why a text is no script. The compiler begins with the line.
+fn unreadable(error: &Error) -> Fault {
+    let text = in_words(&error.to_string());
+    let (line, message) = match text.split_once(':') {
+        Some((line, message)) if line.parse::<u32>().is_ok() => {
+            (line.parse().ok(), message.trim().to_owned())
+        }
+        _ => (None, text),
+    };
+    Fault {
+        kind: FaultKind::Error,
+        message,
+        line,
+    }
+}
+
 /// Compiles a script and runs it once, to see which functions it has. At least one has to be there.
-pub fn check(source: &str, limits: ScriptLimits) -> Result<Vec<Stage>, Fault> {
+pub fn check(source: &str, limits: HookLimits) -> Result<Vec<Stage>, Fault> {
+    let program = Program::compile(source)?;
     let shared = Shared::new(limits, Stage::Message, &[]);
-    let found = prepare(source, &shared).and_then(|lua| {
+    let found = prepare(&program, &shared).and_then(|lua| {
         let mut stages = Vec::new();
         for stage in Stage::ALL {
             if lua.globals().get::<Value>(stage.function())?.is_function() {
@@ -243,42 +299,28 @@ pub fn check(source: &str, limits: ScriptLimits) -> Result<Vec<Stage>, Fault> {
     }
 }
 
-/// Calls the script's function for this stage.
-pub fn call(source: &str, facts: &Facts, limits: ScriptLimits) -> Run {
-    let shared = Shared::new(limits, facts.stage, &facts.tags);
-    let mut memory = 0;
-    let ended = prepare(source, &shared).and_then(|lua| {
-        let called = match lua.globals().get::<Value>(facts.stage.function())? {
-            Value::Function(function) => {
-                told(&lua, facts).and_then(|told| function.call::<Variadic<Value>>(told).map(|_| ()))
-            }
-            _ => Ok(()),
-        };
-        memory = lua.used_memory() as u64;
-        called
-    });
-    let fault = match ended {
-        Ok(()) if shared.stop.get().is_none() => None,
-        Ok(()) => fault_of(shared.stop.get(), &shared.limits),
-        Err(_) if shared.stop.get() == Some(Stop::Said) => None,
-        Err(error) => Some(fault(&error, &shared)),
-    };
-    let mut run = Run {
-        log: shared.log.take(),
-        steps: shared.steps.get(),
-        memory,
-        took: shared.began.elapsed(),
-        ..Run::default()
-    };
-    if fault.is_none() {
-        (run.said, run.actions) = (shared.said.take(), shared.actions.take());
+impl Script {
+    pub fn new(source: &str) -> Self {
+        Self {
+            source: source.into(),
+            program: OnceLock::new(),
+        }
     }
-    run.fault = fault;
-    run
+
+    /// Calls the script's function for this stage.
+    pub fn call(&self, facts: &Facts, limits: HookLimits) -> Run {
+        match self.program.get_or_init(|| Program::compile(&self.source)) {
+            Ok(program) => program.call(facts, limits),
+            Err(fault) => Run {
+                fault: Some(fault.clone()),
+                ..Run::default()
+            },
+        }
+    }
 }
 
 /// A state in which the script has run once, so that its functions are there.
-fn prepare(source: &str, shared: &Rc<Shared>) -> mlua::Result<Lua> {
+fn prepare(program: &Program, shared: &Rc<Shared>) -> mlua::Result<Lua> {
     let libraries = StdLib::TABLE
         | StdLib::STRING
         | StdLib::MATH
@@ -292,18 +334,18 @@ fn prepare(source: &str, shared: &Rc<Shared>) -> mlua::Result<Lua> {
     for name in TAKEN_AWAY {
         globals.raw_set(name, Value::Nil)?;
     }
-    lua.load(PRELUDE)
-        .set_mode(ChunkMode::Text)
+    let widest = lua.create_function(|_, pattern: LuaString| Ok(patterns::widest(&pattern.as_bytes())))?;
+    lua.load(program.prelude.as_slice())
+        .set_mode(ChunkMode::Binary)
         .set_name("=prelude")
-        .exec()?;
+        .call::<()>((shared.seed, widest))?;
     give(&lua, &globals, shared)?;
     // Every library and every global of ours is read-only from here on; what the script defines lies above them.
     lua.sandbox(true)?;
     let watch = Rc::clone(shared);
     lua.set_interrupt(move |_| watch.step());
-    lua.load(source)
-        // Bytecode is not checked by the interpreter: what somebody wrote is never taken for it.
-        .set_mode(ChunkMode::Text)
+    lua.load(program.own.as_slice())
+        .set_mode(ChunkMode::Binary)
         .set_name(format!("={NAME}"))
         .exec()?;
     Ok(lua)
@@ -423,9 +465,12 @@ fn printer(lua: &Lua, shared: Rc<Shared>) -> mlua::Result<Function> {
                     let octets = text.as_bytes();
                     line += &String::from_utf8_lossy(&octets[..octets.len().min(LINE_OCTETS)]);
                 }
-                // Never by the value's own function, which may do anything.
-                Value::Table(_) | Value::UserData(_) => line += value.type_name(),
-                other => line += &other.to_string()?,
+                Value::Nil | Value::Boolean(_) | Value::Integer(_) | Value::Number(_) | Value::Vector(_) => {
+                    line += &value.to_string()?;
+                }
+                Value::Error(error) => line += &in_words(&error.to_string()),
+                // Never by the value's own function, which may do anything, nor by where it lies.
+                _ => line += value.type_name(),
             }
             if line.len() > LINE_OCTETS {
                 break;
@@ -441,7 +486,7 @@ fn printer(lua: &Lua, shared: Rc<Shared>) -> mlua::Result<Function> {
     })
 }
 
-fn fault_of(stop: Option<Stop>, limits: &ScriptLimits) -> Option<Fault> {
+fn fault_of(stop: Option<Stop>, limits: &HookLimits) -> Option<Fault> {
     let (kind, message) = match stop? {
         Stop::Said => return None,
         Stop::Steps => (
@@ -515,11 +560,29 @@ fn in_words(text: &str) -> String {
             .trim_start_matches(':'),
         None => text,
     };
-    text.trim()
+    without_places(text.trim())
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .take(LONGEST)
         .collect()
+}
+
+/// The text without places in the memory of this process: what raises a value as its error has it named by its place.
+fn without_places(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("0x") {
+        let digits = rest[at + 2..].bytes().take_while(u8::is_ascii_hexdigit).count();
+        let end = at + 2 + digits;
+        let is_place = digits >= 8;
+        out += if is_place {
+            rest[..at].trim_end_matches(": ")
+        } else {
+            &rest[..end]
+        };
+        rest = &rest[end..];
+    }
+    out + rest
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,7 +21,7 @@ fn facts(stage: Stage) -> Facts {
         helo: Some("laptop".to_owned()),
         tls: None,
         from: Some("ann@us.example".to_owned()),
-        recipients: vec!["bob@there.example".to_owned()],
+        recipients: Arc::new(vec!["bob@there.example".to_owned()]).into(),
         recipient: (stage == Stage::Rcpt).then(|| "bob@there.example".to_owned()),
         stream: Some("transactional".to_owned()),
         tags: vec!["order".to_owned()],
@@ -32,12 +33,16 @@ fn facts(stage: Stage) -> Facts {
     }
 }
 
+fn call(source: &str, facts: &Facts, limits: HookLimits) -> Run {
+    Script::new(source).call(facts, limits)
+}
+
 fn on_message(body: &str) -> Run {
     run(&format!("function on_message(m)\n{body}\nend"))
 }
 
 fn run(source: &str) -> Run {
-    call(source, &facts(Stage::Message), ScriptLimits::default())
+    call(source, &facts(Stage::Message), HookLimits::default())
 }
 
 fn logged(body: &str) -> String {
@@ -80,12 +85,12 @@ fn each_stage_calls_its_own_function_and_knows_what_is_known_then() {
     let source = r#"
         function on_mail(m) print("mail", m.from, m.size) end
         function on_rcpt(m) print("rcpt", m.recipient, m.header) end"#;
-    let at = |stage| call(source, &facts(stage), ScriptLimits::default()).log;
+    let at = |stage| call(source, &facts(stage), HookLimits::default()).log;
     assert_eq!(at(Stage::Mail), ["mail ann@us.example nil"]);
     assert_eq!(at(Stage::Rcpt), ["rcpt bob@there.example nil"]);
     assert_eq!(at(Stage::Message), [""; 0]);
     assert_eq!(
-        check(source, ScriptLimits::default()),
+        check(source, HookLimits::default()),
         Ok(vec![Stage::Mail, Stage::Rcpt])
     );
 }
@@ -150,7 +155,7 @@ fn what_it_asks_for_is_checked_where_it_asks() {
         assert_eq!(fault.line, Some(2), "{body}");
     }
     let early = "function on_rcpt(m) tag('a') end";
-    let run = call(early, &facts(Stage::Rcpt), ScriptLimits::default());
+    let run = call(early, &facts(Stage::Rcpt), HookLimits::default());
     assert!(run.fault.unwrap().message.contains("in on_message only"));
 }
 
@@ -169,16 +174,16 @@ fn a_run_that_breaks_changes_nothing_and_names_its_line() {
             .starts_with("line 4: attempt to perform arithmetic"),
         "{fault}"
     );
-    let fault = check("function on_mail(m)\n  if then\nend", ScriptLimits::default()).unwrap_err();
+    let fault = check("function on_mail(m)\n  if then\nend", HookLimits::default()).unwrap_err();
     assert_eq!(fault.line, Some(2), "{fault}");
     assert!(
-        check("x = 1", ScriptLimits::default())
+        check("x = 1", HookLimits::default())
             .unwrap_err()
             .message
             .contains("none of the functions")
     );
     assert!(
-        check("reject()", ScriptLimits::default())
+        check("reject()", HookLimits::default())
             .unwrap_err()
             .message
             .contains("outside of")
@@ -223,22 +228,22 @@ fn what_never_ends_is_ended() {
 
 #[test]
 fn steps_and_time_each_end_a_script_by_themselves() {
-    let few = ScriptLimits {
+    let few = HookLimits {
         steps: 1_000,
         cpu: Duration::from_mins(1),
         wall: Duration::from_mins(1),
-        ..ScriptLimits::default()
+        ..HookLimits::default()
     };
     let endless = "function on_message(m) while true do end end";
     assert_eq!(
         kind(&call(endless, &facts(Stage::Message), few)),
         FaultKind::Steps
     );
-    let much = ScriptLimits {
+    let much = HookLimits {
         steps: u64::MAX,
         ..few
     };
-    let short = ScriptLimits {
+    let short = HookLimits {
         cpu: Duration::from_millis(5),
         ..much
     };
@@ -246,7 +251,7 @@ fn steps_and_time_each_end_a_script_by_themselves() {
         kind(&call(endless, &facts(Stage::Message), short)),
         FaultKind::Time
     );
-    let short = ScriptLimits {
+    let short = HookLimits {
         wall: Duration::from_millis(5),
         ..much
     };
@@ -324,7 +329,7 @@ fn nesting_does_not_reach_the_end_of_the_stack() {
     ] {
         assert!(source.len() <= 80_000);
         // Whatever is said of it, it is said.
-        assert!(check(&source, ScriptLimits::default()).is_err());
+        assert!(check(&source, HookLimits::default()).is_err());
     }
 }
 
@@ -358,6 +363,193 @@ fn what_works_without_coming_back_is_kept_small() {
         // Far from any deadline, and far from seconds to days: what is meant is that it comes back at all.
         assert!(began.elapsed() < Duration::from_mins(1), "{body}");
     }
+}
+
+#[test]
+fn a_script_is_told_what_it_does_not_see() {
+    let seen = |rest: &str| {
+        let mut facts = facts(Stage::Message);
+        facts.raw = format!("From: ann@us.example\r\n{rest}").into();
+        let body = "print(m:complete()) for _, part in m:parts() do print(part.type, #(part.text or ''), part.cut) end";
+        let run = call(
+            &format!("function on_message(m) {body} end"),
+            &facts,
+            HookLimits {
+                memory: 64 << 20,
+                ..HookLimits::default()
+            },
+        );
+        assert_eq!(run.fault, None);
+        run.log.join("|")
+    };
+    let most = 256 * 1024;
+    assert_eq!(
+        seen(&format!("\r\n{}", "x".repeat(most))),
+        "true|text/plain 262144 false"
+    );
+    assert_eq!(
+        seen(&format!("\r\n{}", "x".repeat(most + 1))),
+        "false|text/plain 262144 true"
+    );
+    // Of many long texts the first ones are there, the last one in part, and those behind it are named.
+    let part = format!("--b\r\n\r\n{}\r\n", "x".repeat(240 * 1024));
+    let many = format!(
+        "Content-Type: multipart/mixed; boundary=b\r\n\r\n{}--b--\r\n",
+        part.repeat(6)
+    );
+    assert_eq!(
+        seen(&many),
+        "false|text/plain 245760 false|text/plain 245760 false|text/plain 245760 false|text/plain 245760 false|\
+         text/plain 65536 true|text/plain 0 true"
+    );
+    let picture = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: image/png\r\n\r\nx\r\n--b--\r\n";
+    assert_eq!(seen(picture), "true|image/png 0 false");
+    let crowd = format!(
+        "Content-Type: multipart/mixed; boundary=b\r\n\r\n{}--b--\r\n",
+        "--b\r\nContent-Type: a/b\r\n\r\n\r\n".repeat(1_200)
+    );
+    assert!(
+        seen(&crowd).starts_with("false|"),
+        "more parts than are looked at"
+    );
+    let level = |n| format!("Content-Type: multipart/mixed; boundary=b{n}x\r\n\r\n--b{n}x\r\n");
+    let deep = (0..102).map(level).collect::<Vec<_>>().concat();
+    assert_eq!(seen(&deep), "false");
+}
+
+#[test]
+fn the_time_of_a_processor_ends_what_works_in_one_call() {
+    let only_cpu = HookLimits {
+        memory: 128 << 20,
+        steps: u64::MAX,
+        cpu: Duration::from_millis(20),
+        wall: Duration::from_hours(1),
+        ..HookLimits::default()
+    };
+    for body in [
+        "while true do (('('):rep(2000000)):find('%b()') end",
+        "return (('('):rep(2000000)):gsub('%b()%b()', 'x')",
+        "return ((('('):rep(1000) .. (')'):rep(999)):rep(1000)):match('%b()%b()%b()z')",
+        "while true do (('a'):rep(260000)):find('^[bcdefghijklmnopqrstuvwxyz]*[%d%d%d%d%d%d%d%d%d%d%d%d]$') end",
+        "while true do (('a'):rep(260000)):find('[%d%d%d%d%d%d%d%d%d%d%d%d%d%da]*z') end",
+        "return (('a'):rep(1000000)):find('.-.-.-b')",
+        "return (('a'):rep(1000000)):match('(a*)(a*)%1%2b')",
+        "return (('a'):rep(1000000)):match('%f[b].*%f[c]')",
+        "return (('ab'):rep(500000)):gsub('(a?)(b?)(a*)-(b*)', '%1%2')",
+        "for _ in (('a'):rep(2000000)):gmatch('()a-b') do end",
+        "while true do (('a'):rep(4000000)):find('b', 1, true) end",
+        "while true do (('a'):rep(2000000)):split('b') end",
+        "while true do tonumber(('1'):rep(4000000)) end",
+        "while true do tonumber('0.' .. ('1'):rep(4000000)) end",
+        "while true do string.format('%s', ('x'):rep(2000000)) end",
+        "while true do tostring(('x'):rep(4000000)) end",
+        "while true do string.format('%s %s', {}, print) end",
+        "local t = table.create(200000, 'x') while true do table.concat(t, 'y') end",
+        "local b = buffer.create(4000000) while true do buffer.tostring(b) end",
+        "local t = {} for i = 1, 100000 do t[i] = i end while true do next(table.clone(t)) end",
+    ] {
+        let run = call(
+            &format!("function on_message(m) {body} end"),
+            &facts(Stage::Message),
+            only_cpu,
+        );
+        assert_eq!(kind(&run), FaultKind::Time, "{body}: {:?}", run.fault);
+    }
+    // What would not come back in time is not begun.
+    for (body, octets) in [
+        ("find('[' .. ('%d'):rep(60) .. ']*z')", 262_144),
+        ("find('[%w%d]*z')", 4_000_000),
+        ("find('aaaaa%b()')", 8_000_000),
+        ("split(('a'):rep(200))", 262_144),
+    ] {
+        let fault = fails(&format!("return (('a'):rep({octets})):{body}"));
+        assert!(fault.message.contains("so long a pattern"), "{body}: {fault}");
+    }
+    // What people look for in the longest text there is goes through.
+    let looked = logged(
+        "local t = ('word '):rep(52428) print(#t, t:find('[%w!#$%%&*+/=?^_`{|}~.-]+@[%w.-]+%.%w+'), t:find(('x'):rep(120), 1, true), \
+         t:find('%f[%d]%d%d%d%d[ -]?%d%d%d%d[ -]?%d%d%d%d[ -]?%d%d%d%d%f[%D]'))",
+    );
+    assert_eq!(looked, "262140 nil nil nil");
+}
+
+#[test]
+fn no_value_says_where_it_lies() {
+    let values = "{}, print, coroutine.create(print), buffer.create(1), newproxy, select(2, pcall(tag, ',')), \
+        setmetatable({}, { __type = 'x' }), function() end, string, m.header, getmetatable(select(2, pcall(tag, ',')))";
+    for body in [
+        format!("print({values})"),
+        format!("for _, v in {{ {values} }} do print(tostring(v)) end"),
+        format!("for _, v in {{ {values} }} do print(string.format('%* %*', v, v)) end"),
+        format!("for _, v in {{ {values} }} do print(`<{{v}}>`, ('%*'):format(v)) end"),
+        format!("for _, v in {{ {values} }} do print(pcall(error, v)) end"),
+        format!("for _, v in {{ {values} }} do print(select(2, xpcall(error, tostring, v))) end"),
+        "print(tostring(setmetatable({}, { __tostring = function(t) return 'mine' end })))".to_owned(),
+    ] {
+        let seen = logged(&body);
+        assert!(!seen.contains("0x") && !seen.is_empty(), "{body}: {seen}");
+    }
+    for raised in [
+        "{}",
+        "print",
+        "coroutine.create(print)",
+        "buffer.create(1)",
+        "setmetatable({}, { __type = 'x' })",
+        "setmetatable({}, { __type = 'hook:0x' })",
+        "setmetatable({}, { __type = '\\nstack traceback:' })",
+        "select(2, pcall(tag, ','))",
+        "{ {} }",
+    ] {
+        for body in [
+            format!("error({raised})"),
+            format!("coroutine.wrap(function() error({raised}) end)()"),
+            format!("set_header({raised}, 'x')"),
+            format!("print(#m.size, {raised})"),
+            format!("return {raised} .. 'x'"),
+        ] {
+            let fault = fails(&body);
+            assert!(!fault.to_string().contains("0x00"), "{body}: {fault}");
+            assert!(!fault.to_string().contains("0x7"), "{body}: {fault}");
+        }
+    }
+    assert_eq!(
+        logged(
+            "print(tostring({}), `{print}`, ('%s'):format(buffer.create(1)), tostring(1.5), tostring(nil), tostring('0x00000000deadbeef'))"
+        ),
+        "table function buffer 1.5 nil 0x00000000deadbeef"
+    );
+    assert_eq!(fails("error({})").message, "table");
+    assert_eq!(
+        without_places("a 0x7fffdeadbeef b: 0x1234 c: 0x0000560012345678"),
+        "a  b: 0x1234 c"
+    );
+}
+
+#[test]
+fn chance_follows_from_our_seed_and_not_from_where_the_state_lies() {
+    let program = Program::compile("function on_mail(m) end").unwrap();
+    let number = |seed| {
+        let mut shared = Shared::new(HookLimits::default(), Stage::Mail, &[]);
+        Rc::get_mut(&mut shared).unwrap().seed = seed;
+        let lua = prepare(&program, &shared).unwrap();
+        lua.load("return math.random(2^30)").eval::<i64>().unwrap()
+    };
+    assert_eq!(number(7), number(7));
+    assert_ne!(number(7), number(8));
+}
+
+#[test]
+fn a_script_is_read_once_however_often_it_is_called() {
+    let script = Script::new("function on_message(m) print(m.subject) end");
+    assert!(script.program.get().is_none());
+    script.call(&facts(Stage::Message), HookLimits::default());
+    let first = std::ptr::from_ref(script.program.get().unwrap());
+    let again = script.call(&facts(Stage::Message), HookLimits::default());
+    assert_eq!(first, std::ptr::from_ref(script.program.get().unwrap()));
+    assert_eq!(again.log, ["Grüße"]);
+    let broken = Script::new("function on_message(m)\n  if then\nend");
+    let run = broken.call(&facts(Stage::Message), HookLimits::default());
+    assert_eq!(run.fault.unwrap().line, Some(2));
 }
 
 #[test]
@@ -416,10 +608,10 @@ fn what_looks_like_bytecode_is_read_as_text() {
     for first in 0..=8_u8 {
         let mut source = String::from_utf8(vec![first; 3]).unwrap();
         source.push_str("function on_message(m) end");
-        assert!(check(&source, ScriptLimits::default()).is_err(), "{first}");
+        assert!(check(&source, HookLimits::default()).is_err(), "{first}");
     }
     assert_eq!(
-        check("\n\nfunction on_message(m) end", ScriptLimits::default()),
+        check("\n\nfunction on_message(m) end", HookLimits::default()),
         Ok(vec![Stage::Message])
     );
 }
@@ -448,7 +640,7 @@ fn a_footer_is_asked_for_with_its_html_and_has_its_limits() {
     let early = call(
         "function on_mail(m) add_footer('x') end",
         &facts(Stage::Mail),
-        ScriptLimits::default(),
+        HookLimits::default(),
     );
     assert!(
         early

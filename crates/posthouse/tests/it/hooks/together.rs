@@ -1,0 +1,88 @@
+//! The time that all hooks of one command, or of one message over the API, have together.
+
+use serde_json::{Value, json};
+
+use super::{ALICE, BOB, accepted, change, hook, hook_of, on_message, remove, runs, script, submit};
+use crate::both_engines;
+use crate::harness::http::Http;
+use crate::harness::{Engine, PASSWORD, Posthouse, Receiver, Reply, Sink, eventually};
+
+/// A server on which a receiver that says nothing uses up the time of all.
+fn server(engine: Engine, sink: &Sink) -> (Posthouse, Http) {
+    let server = Posthouse::on(engine)
+        .environment("POSTHOUSE__WEBHOOKS__ALLOW_PRIVATE", "true")
+        .set("hooks.time_together", "\"1s\"")
+        .set("hooks.steps", "100000000")
+        .route_to(sink)
+        .start();
+    let http = server.owner(ALICE);
+    (server, http)
+}
+
+fn silent(receiver: &Receiver) -> Value {
+    receiver.reply("/hook", Reply::Silence);
+    json!({"kind": "http", "body": json!({"url": receiver.url("/hook"), "timeout": 5000}).to_string()})
+}
+
+fn outcome(http: &Http, id: &str, count: usize) -> Value {
+    runs(http, id, count).remove(0)["outcome"].clone()
+}
+
+both_engines! {
+    fn what_comes_too_late_fails_open_or_closed_as_each_says(engine) {
+        let sink = Sink::start();
+        let receiver = Receiver::start();
+        let (server, http) = server(engine, &sink);
+        let slow = hook(&http, &silent(&receiver));
+        let behind = on_message(&http, "add_header('X-Behind', 'yes')");
+        let rule = hook(&http, &json!({"kind": "rule", "body": json!({"rule": "require_header", "header": "X-Team"}).to_string()}));
+        let mut smtp = server.signed_in(ALICE);
+        accepted(&submit(&mut smtp, "X-Team: one\r\n"));
+        assert!(sink.wait_for_recipient(BOB).header("X-Behind").is_empty());
+        assert_eq!((outcome(&http, &slow, 1), outcome(&http, &behind, 1)), (json!("busy"), json!("busy")));
+        assert_eq!(runs(&http, &behind, 1)[0]["detail"], "all hooks together took longer than they may");
+        // A rule takes no time, so nothing gets past one by being late.
+        assert!(submit(&mut smtp, "").starts_with("554 5.7.1 The message lacks"));
+        assert_eq!(outcome(&http, &rule, 2), "rejected");
+        change(&http, &behind, &json!({"on_fault": "closed"}));
+        assert!(submit(&mut smtp, "X-Team: one\r\n").starts_with("451 4.7.1 A check of this message"));
+        // In front of the slow one it has its time.
+        change(&http, &behind, &json!({"position": 0}));
+        accepted(&submit(&mut smtp, "X-Team: one\r\n"));
+        eventually("it has the field", || sink.arrived().into_iter().find(|one| one.header("X-Behind") == ["yes"]));
+    }
+
+    fn an_account_cannot_use_up_the_time_of_the_operators_hooks(engine) {
+        let sink = Sink::start();
+        let receiver = Receiver::start();
+        let (server, http) = server(engine, &sink);
+        server.cli(&["account", "create", "root@example.com", "--password-stdin", "--operator"], PASSWORD);
+        let mut operator = server.http();
+        operator.sign_in("root@example.com", PASSWORD);
+        hook_of(&operator, "?everybody=true", &json!({
+            "body": "function on_message(m) if m:header('X-Bad') then reject('The operator says no.') end end",
+            "on_fault": "open",
+        }));
+        on_message(&http, "set_header('X-Bad', '1')");
+        let slow = hook(&http, &silent(&receiver));
+        // What the account's own hooks wrote is judged once more, or waits.
+        let mut smtp = server.signed_in(ALICE);
+        assert!(submit(&mut smtp, "").starts_with("451 4.7.1 A check of this message"));
+        remove(&http, &slow);
+        assert_eq!(submit(&mut smtp, ""), "554 5.7.1 The operator says no.");
+        assert!(sink.arrived().is_empty());
+    }
+
+    fn all_stages_of_one_message_over_the_api_share_it(engine) {
+        let sink = Sink::start();
+        let (_server, http) = server(engine, &sink);
+        script(&http, "function on_rcpt(m) while true do end end");
+        let behind = on_message(&http, "reject()");
+        let to: Vec<String> = (0..200).map(|n| format!("r{n}@sink.example")).collect();
+        let message = json!({"from": ALICE, "to": to, "subject": "Hello", "text": "Hello"});
+        http.post("/api/v1/messages", &message).expect(202);
+        assert_eq!(outcome(&http, &behind, 1), "busy");
+        let one = json!({"from": ALICE, "to": [BOB], "subject": "Hello", "text": "Hello"});
+        http.post("/api/v1/messages", &one).expect(403);
+    }
+}
