@@ -60,5 +60,5 @@ format: console/node_modules/.package-lock.json ## put everything into shape
 	cargo fmt --all
 	npm --prefix console run format
 
-bench: ## source -> Posthouse -> sink beside Postfix, writes bench/RESULTS.md
+bench: ## source -> Posthouse -> sink beside Postfix and Haraka, writes bench/RESULTS.md
 	bench/run

@@ -20,6 +20,7 @@ pub enum Kind {
     /// Posthouse with PostgreSQL on the same machine.
     PosthousePostgres,
     Postfix,
+    Haraka,
 }
 
 impl Kind {
@@ -29,6 +30,7 @@ impl Kind {
             Self::Posthouse => "Posthouse",
             Self::PosthousePostgres => "Posthouse on PostgreSQL",
             Self::Postfix => "Postfix",
+            Self::Haraka => "Haraka",
         }
     }
 }
@@ -75,6 +77,7 @@ impl Relay {
             Kind::Posthouse => posthouse(place, None),
             Kind::PosthousePostgres => posthouse_on_postgres(place),
             Kind::Postfix => postfix(place),
+            Kind::Haraka => haraka(place),
         }
     }
 
@@ -396,4 +399,52 @@ fn opendkim(place: &Place, relay: &mut Relay) -> io::Result<String> {
         TcpStream::connect(("127.0.0.1", port)).ok()
     })?;
     Ok(format!("inet:127.0.0.1:{port}"))
+}
+
+/// A Haraka of its own with two workers that log warnings only, without DNS and TLS. It writes its queue files without a sync.
+fn haraka(place: &Place) -> io::Result<Relay> {
+    let modules = place.sources.join("bench/peers/node_modules");
+    let port = free_port()?;
+    let [config, plugins, queue] = ["config", "plugins", "queue"].map(|name| place.work.join(name));
+    for directory in [&config, &plugins, &queue] {
+        fs::create_dir_all(directory)?;
+    }
+    // Settings that a file of ours does not have are not taken from its own one.
+    fs::copy(
+        modules.join("haraka/config/connection.ini"),
+        config.join("connection.ini"),
+    )?;
+    fs::write(
+        config.join("smtp.ini"),
+        format!("listen=127.0.0.1:{port}\nnodes=2\n"),
+    )?;
+    fs::write(config.join("log.ini"), "[main]\nlevel=warn\n")?;
+    fs::write(
+        config.join("outbound.ini"),
+        "enable_tls=false\nconcurrency_max=100\n",
+    )?;
+    fs::write(config.join("me"), "relay.example\n")?;
+    fs::write(config.join("plugins"), "bench\n")?;
+    fs::write(
+        plugins.join("bench.js"),
+        format!(
+            "exports.hook_connect = (next, connection) => {{ connection.relaying = true; next(); }};\n\
+             exports.hook_rcpt = (next) => next(OK);\n\
+             exports.hook_get_mx = (next) => next(OK, {{ priority: 0, exchange: '{}', port: {} }});\n",
+            place.sink.ip(),
+            place.sink.port()
+        ),
+    )?;
+    let child = Command::new(modules.join(".bin/haraka"))
+        .arg("-c")
+        .arg(place.work)
+        .stdin(Stdio::null())
+        .stdout(File::create(place.work.join("log"))?)
+        .stderr(Stdio::null())
+        .spawn()?;
+    let mut relay = Relay::at(SocketAddr::from(([127, 0, 0, 1], port)));
+    relay.roots.push(child.id());
+    relay.children.push(child);
+    wait_for("Haraka listens", || TcpStream::connect(relay.address).ok())?;
+    Ok(relay)
 }

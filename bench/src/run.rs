@@ -74,7 +74,7 @@ pub enum By {
     Api,
 }
 
-const WITH_PEERS: &[Kind] = &[Kind::Nothing, Kind::Posthouse, Kind::Postfix];
+const WITH_PEERS: &[Kind] = &[Kind::Nothing, Kind::Posthouse, Kind::Postfix, Kind::Haraka];
 
 const WORKLOADS: &[Workload] = &[
     Workload {
@@ -172,7 +172,7 @@ const WORKLOADS: &[Workload] = &[
         says: "30 KiB of HTML x 5,000, as it came",
         messages: 5_000,
         recipients: 1,
-        source: &["--size", "30720", "--html", "--header", "X-Posthouse-Track: off"],
+        source: &["--size", "30720", "--html", "--header", "X-Posthouse-Track: none"],
         dkim: false,
         by: By::Address,
         relays: &[Kind::Posthouse],

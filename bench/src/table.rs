@@ -59,8 +59,9 @@ fn render(work: &Path, made: &Circumstances, sections: &[Section]) -> Result<Str
          relay's whole process tree for each message accepted; *peak* its memory, shared pages counted once; latency is one\n\
          transaction from MAIL to its 250 at saturation. *Ratio* is end to end beside Postfix in the same run.\n\n\
          Everything that answers 250 has synced before: Posthouse by its database's commit (SQLite in WAL mode,\n\
-         synchronous=FULL), Postfix by its queue file. Postfix runs without a syslog daemon, with `main.cf` as written in\n\
-         `bench/src/relay.rs`.",
+         synchronous=FULL), Postfix by its queue file. **Haraka does not**: it writes its queue file and answers.\n\
+         Postfix runs without a syslog daemon, Haraka with two workers at log level *warn*; `bench/src/relay.rs` has their\n\
+         whole configuration.",
         made.rounds
     )?;
     for (workload, relays) in sections {
