@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, ffi};
 
@@ -255,6 +256,9 @@ fn make(path: &Path) -> Result<()> {
 }
 
 fn tune(connection: &Connection, role: &Role) -> rusqlite::Result<()> {
+    // One plan for a statement, whatever its values. Else one that compares values with each other or with the condition of
+    // an index is parsed and planned anew each time: a third of what it took to read what many recipients are called.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // Counts only while the file is empty. Measured with examples/commit_rate.rs: 8 and 16 KiB cost a quarter more
     // CPU for mails of 4 KiB, since every touched page is written whole, and save a sixth for those of 64 KiB.
     connection.pragma_update(None, "page_size", 4096)?;
