@@ -68,8 +68,8 @@ fn read(
     checked::Config::check(settings, &found.places, overrides, problems)
 }
 
-/// A configuration from its text alone, for tests of other modules.
-#[cfg(test)]
+/// A configuration from its text alone, for tests of other modules and for the fuzzer.
+#[cfg(any(test, fuzzing))]
 pub fn from_text(text: &str) -> Result<Config, ConfigError> {
     read(
         Some((Path::new("posthouse.toml"), text)),

@@ -6,6 +6,7 @@
 
 mod account;
 mod brand;
+mod color;
 mod countries;
 mod facts;
 mod guard;
@@ -35,11 +36,11 @@ use axum::response::Redirect;
 use axum::routing::{get, post};
 use rust_embed::RustEmbed;
 
+pub use self::color::Color;
 pub use self::facts::Facts;
 pub use self::help::counts;
 pub use self::lang::Lang;
 pub use self::render::grouped;
-pub use self::theme::Color;
 
 use self::brand::Legal;
 pub use self::countries::Countries;
