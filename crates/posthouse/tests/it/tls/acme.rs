@@ -322,6 +322,24 @@ both_engines! {
         assert_eq!(listed.matches("links.shop.example").count(), 1, "{listed}");
     }
 
+    fn an_order_that_a_stop_cuts_short_is_made_at_the_next_start(engine) {
+        let dns = Dns::start();
+        dns.address_of("mail.example.com", "127.0.0.1");
+        let authority = Authority::to_be();
+        let silent = authority.silent();
+        let setup = authority.proven_by(Posthouse::on(engine));
+        let home = setup.home().to_owned();
+        let mut server = setup.start();
+        let open = silent.accept().unwrap();
+        assert_eq!(server.stop(), Some(0));
+        drop((open, silent));
+        let _pebble = authority.start(&home, &dns);
+        // Nobody waits until the turn has run out.
+        server.start_again();
+        let own = own(&server);
+        eventually("it is issued", || (shown_by(server.address("https")) != own).then_some(()));
+    }
+
     fn what_was_kept_in_files_is_taken_over_and_asked_of_nobody(engine) {
         let dns = Dns::start();
         let authority = Authority::to_be();
