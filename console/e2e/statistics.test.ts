@@ -60,6 +60,13 @@ describe("statistics", () => {
     await page.getByRole("cell", { name: "marketing" }).waitFor();
     await settled(page);
     await picture(page, "statistics");
+    await page.getByRole("combobox", { name: "Stream" }).click();
+    await page.getByRole("option", { name: "Marketing" }).click();
+    await page.getByRole("img", { name: /^Recipients by day\. 1 delivered/ }).waitFor();
+    expect(page.url()).toContain("stream=marketing");
+    await settled(page);
+    await picture(page, "statistics-stream");
+    await page.goto("/app/statistics?days=7");
     const sheet = page.waitForEvent("download");
     await page.getByRole("link", { name: "CSV: By stream" }).click();
     expect((await sheet).suggestedFilename()).toBe("statistics.csv");
@@ -74,6 +81,19 @@ describe("statistics", () => {
       "account-retention": "/app/account",
     });
   }, 600_000);
+});
+
+describe("the list of messages", () => {
+  it("is narrowed to a kind of bounce", async () => {
+    const { page } = on.view;
+    await page.goto("/app/messages");
+    await page.getByRole("combobox", { name: "Kind of bounce" }).click();
+    await page.getByRole("option", { name: "The mailbox does not exist" }).click();
+    await expect.poll(() => page.getByRole("row").count()).toBe(2);
+    expect(page.url()).toContain("class=unknown_mailbox");
+    await settled(page);
+    await picture(page, "messages-class");
+  });
 });
 
 describe("the API", () => {

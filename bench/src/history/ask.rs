@@ -288,6 +288,13 @@ fn questions(browser: &Browser) -> io::Result<Vec<Question>> {
             vec![format!("/statistics?by={by}&from={year}")],
         );
     }
+    ask(
+        "statistics by day of a stream, 360 days",
+        vec![format!(
+            "/statistics?by=day&stream=marketing&from={}",
+            &month(360)[..10]
+        )],
+    );
     ask("tracking", vec!["/tracking".to_owned()]);
     let suppressions = |query: &str| vec![format!("/suppressions?{query}")];
     ask("suppressions", suppressions("limit=50"));

@@ -16,6 +16,7 @@ import type {
 export interface MessageFilter {
   q?: string | undefined;
   state?: string | undefined;
+  class?: string | undefined;
   stream?: string | undefined;
   tag?: string | undefined;
   since?: string | undefined;

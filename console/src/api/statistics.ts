@@ -7,6 +7,8 @@ export interface Asked {
   /** Up to today, whenever the server says that is. */
   from: string;
   by: StatisticsBy;
+  /** Of one stream only; by day. */
+  stream?: string;
 }
 
 export const statistics = (query: Asked) =>

@@ -171,9 +171,12 @@ const suppressionsPage = createRoute({
 const statisticsPage = createRoute({
   getParentRoute: () => frame,
   path: "/statistics",
-  validateSearch: (raw: Record<string, unknown>): { days?: Days } => {
+  validateSearch: (raw: Record<string, unknown>): { days?: Days; stream?: string } => {
     const days = DAYS.find((one) => one === String(raw.days));
-    return days ? { days } : {};
+    return {
+      ...(days && { days }),
+      ...(typeof raw.stream === "string" && raw.stream !== "" && { stream: raw.stream }),
+    };
   },
   component: lazyRouteComponent(() => import("../pages/statistics/Statistics"), "Component"),
 });

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use mail::time::Time;
-use store::search::{Conditions, containing, literal};
+use store::search::{Found, Stretch, containing, literal};
 use store::{Id, Row, Tx};
 
 use crate::{Accounts, Login, Principal, Result};
@@ -15,6 +15,7 @@ pub const KEPT: Duration = Duration::from_hours(365 * 24);
 const LONGEST: usize = 400;
 /// Lines removed in one transaction.
 const PURGE_STEP: u64 = 500;
+const COLUMNS: &str = "id, at, account, by_account, by_login, actor, via, ip, behind, action, target, detail";
 
 /// Who changes something.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,7 +160,7 @@ pub fn note(
 
 impl Accounts {
     /// A page of the log.
-    pub async fn audit(&self, filter: AuditFilter) -> Result<Vec<AuditLine>> {
+    pub async fn audit(&self, filter: AuditFilter) -> Result<Found<AuditLine>> {
         let read = move |tx: &mut Tx<'_>| list(tx, &filter);
         Ok(self.inner.db.read("read the audit log", read).await?)
     }
@@ -187,26 +188,36 @@ impl Accounts {
     }
 }
 
-fn list(tx: &mut Tx<'_>, filter: &AuditFilter) -> store::Result<Vec<AuditLine>> {
-    let mut conditions = Conditions::default();
-    conditions.add("account = $", filter.account.as_ref());
+fn list(tx: &mut Tx<'_>, filter: &AuditFilter) -> store::Result<Found<AuditLine>> {
+    let mut stretch = match filter.account {
+        Some(account) => Stretch::new("audit", &["account", "id"], vec![account.into()]),
+        None => Stretch::new("audit", &["id"], Vec::new()),
+    };
+    stretch.after(filter.after);
     let who = filter.who.as_deref().map(containing);
-    conditions.add("lower(actor) LIKE $ ESCAPE '\\'", who.as_deref());
-    if filter.account.is_some() && who.is_some() {
-        // An account is not shown who from outside changed it, so a search must not tell either.
-        conditions.demand("(by_account IS NULL OR by_account = account)");
-    }
     // One action, or all that begin with it and a dot: a name has no dot at its end.
     let what = filter.what.as_deref().map(|what| format!("{}.%", literal(what)));
-    conditions.add("action || '.' LIKE $ ESCAPE '\\'", what.as_deref());
-    conditions.add("id < $", filter.after.as_ref());
-    let sql = format!(
-        "SELECT id, at, account, by_account, by_login, actor, via, ip, behind, action, target, detail FROM audit{} \
-         ORDER BY id DESC LIMIT {}",
-        conditions.sql(),
-        filter.limit
-    );
-    tx.query(&sql, conditions.values())?.iter().map(line_of).collect()
+    let look = |tx: &mut Tx<'_>, many: u32| {
+        let (part, mut conditions) = stretch.first(COLUMNS, many);
+        conditions.add("lower(actor) LIKE $ ESCAPE '\\'", who.as_deref());
+        if filter.account.is_some() && who.is_some() {
+            // An account is not shown who from outside changed it, so a search must not tell either.
+            conditions.demand("(by_account IS NULL OR by_account = account)");
+        }
+        conditions.add("action || '.' LIKE $ ESCAPE '\\'", what.as_deref());
+        let sql = format!(
+            "SELECT {COLUMNS} FROM {part}{}{} LIMIT {}",
+            conditions.sql(),
+            stretch.order("id"),
+            filter.limit
+        );
+        let lines = tx.query(&sql, conditions.values())?;
+        lines.iter().map(line_of).collect::<store::Result<Vec<_>>>()
+    };
+    if who.is_none() && what.is_none() {
+        return look(tx, filter.limit).map(Found::all);
+    }
+    stretch.search(tx, filter.limit, look)
 }
 
 fn line_of(row: &Row) -> store::Result<AuditLine> {

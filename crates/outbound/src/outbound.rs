@@ -11,6 +11,7 @@ use std::time::Duration;
 use accounts::By;
 use mail::message::Head;
 use mail::time::Time;
+use store::search::Found;
 use store::{Id, Result, Topic};
 
 use crate::accept::Door;
@@ -278,7 +279,7 @@ impl Outbound {
     }
 
     /// Messages, page by page.
-    pub async fn messages(&self, filter: Filter) -> Result<Vec<Summary>> {
+    pub async fn messages(&self, filter: Filter) -> Result<Found<Summary>> {
         self.0
             .parts
             .db
@@ -305,11 +306,12 @@ impl Outbound {
         &self,
         account: Id,
         by: statistics::By,
+        stream: Option<String>,
         days: statistics::Range,
     ) -> Result<Vec<statistics::Item>> {
         let db = &self.0.parts.db;
         db.read("read statistics", move |tx| {
-            statistics::read(tx, account, by, days)
+            statistics::read(tx, account, (by, stream.as_deref()), days)
         })
         .await
     }

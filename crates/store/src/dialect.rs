@@ -24,6 +24,14 @@ impl Engine {
         }
     }
 
+    /// What makes a statement tell how it would be run, and the column that tells it.
+    pub(crate) fn explain(self) -> (&'static str, usize) {
+        match self {
+            Self::Sqlite => ("EXPLAIN QUERY PLAN", 3),
+            Self::Postgres => ("EXPLAIN (COSTS OFF)", 0),
+        }
+    }
+
     /// Keeps other processes from changing the schema until the transaction ends.
     pub(crate) fn schema_lock(self) -> Option<&'static str> {
         match self {

@@ -151,9 +151,10 @@ pub fn of_account(tx: &mut Tx<'_>, account: Id, cursor: Cursor, limit: i64) -> R
              WHERE account = $1 AND $2 = 0 AND seq > $3 ORDER BY seq LIMIT $4"
         }
         Engine::Postgres => {
+            // In rows and not by what is equal, or the key may be walked past the events of everybody else; see [`crate::search::Stretch`].
             "SELECT tx, seq, at, account, message, ordinal, kind, data FROM events \
-             WHERE account = $1 AND (tx, seq) > ($2, $3) \
-             AND tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint ORDER BY tx, seq LIMIT $4"
+             WHERE (account, tx, seq) > ($1, $2, $3) AND account <= $1 \
+             AND tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint ORDER BY account, tx, seq LIMIT $4"
         }
     };
     let values = [account.into(), cursor.tx.into(), cursor.seq.into(), limit.into()];

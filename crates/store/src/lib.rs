@@ -31,6 +31,6 @@ pub use dialect::Engine;
 pub use error::{ErrorKind, Result, StoreError};
 pub use ids::{Id, Ids, NotAnId};
 pub use stats::{BATCH_BOUNDS, CommitStats, Histogram, LATENCY_BOUNDS, Latencies};
-pub use tx::Tx;
+pub use tx::{Plan, Tx};
 pub use url::{DatabaseUrl, NotADatabase, OpenOptions};
 pub use value::{Row, Value};

@@ -206,6 +206,11 @@ const TREE: &[Migration] = &[
         name: "held by pause",
         text: include_str!("../migrations/0039_held_by_pause.sql"),
     },
+    Migration {
+        version: 40,
+        name: "suppression counts",
+        text: include_str!("../migrations/0040_suppression_counts.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

@@ -13,6 +13,14 @@ pub struct Tx<'a> {
     weight: usize,
     statements: u64,
     failed: Option<StoreError>,
+    plans: Option<Vec<Plan>>,
+}
+
+/// How the engine goes about one statement: its own lines, step by step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    pub sql: String,
+    pub steps: Vec<String>,
 }
 
 impl<'a> Tx<'a> {
@@ -23,12 +31,36 @@ impl<'a> Tx<'a> {
             weight: 0,
             statements: 0,
             failed: None,
+            plans: None,
         }
+    }
+
+    /// How the engine goes about each statement of `work`, which runs as well: whoever changes a search sees what it reads.
+    pub fn plans<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<Vec<Plan>> {
+        self.plans = Some(Vec::new());
+        let done = work(self);
+        let plans = self.plans.take().unwrap_or_default();
+        done.map(|_| plans)
+    }
+
+    fn explain(&mut self, sql: &str, values: &[Value<'_>]) -> Result<()> {
+        let Some(mut plans) = self.plans.take() else {
+            return Ok(());
+        };
+        let (how, column) = self.engine().explain();
+        let rows = self.query(&format!("{how} {sql}"), values)?;
+        plans.push(Plan {
+            sql: sql.to_owned(),
+            steps: rows.iter().map(|row| row.text(column)).collect::<Result<_>>()?,
+        });
+        self.plans = Some(plans);
+        Ok(())
     }
 
     /// Runs a statement whose answer does not matter. On PostgreSQL it is only sent; its error shows at the next
     /// query or at the commit, which then fails.
     pub fn run(&mut self, sql: &str, values: &[Value<'_>]) -> Result<()> {
+        self.explain(sql, values)?;
         self.weigh(values);
         let done = self.link.run(sql, values);
         self.note(done)
@@ -36,6 +68,7 @@ impl<'a> Tx<'a> {
 
     /// Runs a statement and returns how many rows it changed.
     pub fn execute(&mut self, sql: &str, values: &[Value<'_>]) -> Result<u64> {
+        self.explain(sql, values)?;
         self.weigh(values);
         let done = self.link.execute(sql, values);
         self.note(done)
@@ -67,6 +100,7 @@ impl<'a> Tx<'a> {
         values: &[Value<'_>],
         mut take: impl FnMut(Row) -> Result<()>,
     ) -> Result<()> {
+        self.explain(sql, values)?;
         self.weigh(values);
         let done = self.link.each(sql, values, &mut |row| take(row?));
         self.note(done)

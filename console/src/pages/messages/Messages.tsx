@@ -16,11 +16,12 @@ import { Filters } from "../../parts/Filters";
 import { May } from "../../parts/May";
 import { Page } from "../../parts/Page";
 import { usePaging } from "../../parts/paging";
+import { SearchedTo, SearchOn } from "../../parts/Searched";
 import { Sheet } from "../../parts/Sheet";
 import { RECIPIENT_STATES, States } from "../../parts/State";
 import { StreamSelect } from "../../parts/StreamSelect";
 import { DateRange } from "./DateRange";
-import { isFiltered, type MessageSearch, sheetOf } from "./filter";
+import { CLASSES, isFiltered, type MessageSearch, sheetOf } from "./filter";
 import { useList } from "./useList";
 
 const route = getRouteApi("/frame/messages");
@@ -59,6 +60,8 @@ export function Component() {
       <MessageFilters search={search} operator={operator} />
       {list.error && !list.rows ? (
         <Failure error={list.error} again={list.again} />
+      ) : empty && list.searchedTo ? (
+        <SearchOn at={list.searchedTo} paging={paging} />
       ) : empty ? (
         <Nothing filtered={isFiltered(search)} />
       ) : (
@@ -71,19 +74,22 @@ export function Component() {
           busy={list.busy}
           paging={paging}
           notice={
-            list.fresh.n > 0 && (
-              <Button
-                size="compact-xs"
-                variant="light"
-                leftSection={<IconArrowUp size={13} aria-hidden />}
-                onClick={list.takeIn}
-                aria-label={t("messages.showFresh", { count: list.fresh.n, n: count(list.fresh.n) })}
-              >
-                {list.fresh.more
-                  ? t("messages.freshMore", { n: count(list.fresh.n) })
-                  : t("messages.fresh", { count: list.fresh.n, n: count(list.fresh.n) })}
-              </Button>
-            )
+            <>
+              {list.searchedTo && <SearchedTo at={list.searchedTo} />}
+              {list.fresh.n > 0 && (
+                <Button
+                  size="compact-xs"
+                  variant="light"
+                  leftSection={<IconArrowUp size={13} aria-hidden />}
+                  onClick={list.takeIn}
+                  aria-label={t("messages.showFresh", { count: list.fresh.n, n: count(list.fresh.n) })}
+                >
+                  {list.fresh.more
+                    ? t("messages.freshMore", { n: count(list.fresh.n) })
+                    : t("messages.fresh", { count: list.fresh.n, n: count(list.fresh.n) })}
+                </Button>
+              )}
+            </>
           }
         />
       )}
@@ -236,6 +242,16 @@ function MessageFilters({ search, operator }: { search: MessageSearch; operator:
         value={search.state ?? null}
         onChange={(state) => filter({ state: RECIPIENT_STATES.find((one) => one === state) })}
         w={140}
+      />
+      <Select
+        aria-label={t("messages.class")}
+        placeholder={t("messages.anyClass")}
+        clearable
+        searchable
+        data={CLASSES.map((one) => ({ value: one, label: t(`bounces.${one}`) }))}
+        value={search.class ?? null}
+        onChange={(kind) => filter({ class: CLASSES.find((one) => one === kind) })}
+        w={200}
       />
       <StreamSelect
         aria-label={t("messages.stream")}

@@ -2,10 +2,37 @@
 import type { MessageFilter } from "../../api/queries";
 import { RECIPIENT_STATES } from "../../parts/State";
 
+/** What kinds of bounce and deferral there are. */
+export const CLASSES = [
+  "unknown_mailbox",
+  "inactive_mailbox",
+  "unknown_domain",
+  "bad_address",
+  "mailbox_full",
+  "too_big",
+  "content",
+  "authentication",
+  "sender_refused",
+  "spam",
+  "blocklisted",
+  "policy",
+  "rate_limited",
+  "greylisted",
+  "unreachable",
+  "dns",
+  "tls",
+  "relaying_denied",
+  "loop",
+  "remote_trouble",
+  "expired",
+  "unclassified",
+] as const;
+
 /** Days are in the reader's own zone: `since` from its first moment, `until` to its last. */
 export interface MessageSearch {
   q?: string;
   state?: (typeof RECIPIENT_STATES)[number];
+  class?: (typeof CLASSES)[number];
   stream?: string;
   tag?: string;
   since?: string;
@@ -30,6 +57,7 @@ function day(value: unknown): string | undefined {
 export function readSearch(raw: Record<string, unknown>): MessageSearch {
   const q = text(raw.q);
   const state = RECIPIENT_STATES.find((one) => one === raw.state);
+  const kind = CLASSES.find((one) => one === raw.class);
   const stream = text(raw.stream);
   const tag = text(raw.tag);
   const since = day(raw.since);
@@ -38,6 +66,7 @@ export function readSearch(raw: Record<string, unknown>): MessageSearch {
   return {
     ...(q && { q }),
     ...(state && { state }),
+    ...(kind && { class: kind }),
     ...(stream && { stream }),
     ...(tag && { tag }),
     ...(since && { since }),
@@ -57,6 +86,7 @@ export function asFilter(search: MessageSearch, limit: number): MessageFilter {
   return {
     q: search.q,
     state: search.state,
+    class: search.class,
     stream: search.stream,
     tag: search.tag,
     since: search.since && startOf(search.since),
@@ -69,7 +99,9 @@ export function asFilter(search: MessageSearch, limit: number): MessageFilter {
 }
 
 export function isFiltered(search: MessageSearch): boolean {
-  return Boolean(search.q || search.state || search.stream || search.tag || search.since || search.until);
+  return Boolean(
+    search.q || search.state || search.class || search.stream || search.tag || search.since || search.until,
+  );
 }
 
 /** Where the browser downloads the recipients of what is shown, all pages of it. */

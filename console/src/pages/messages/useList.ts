@@ -19,6 +19,8 @@ interface Reading {
 interface List {
   rows: MessageSummary[] | undefined;
   next: string | null | undefined;
+  /** How far the list was looked through, where not to its end. */
+  searchedTo: string | null | undefined;
   fresh: Fresh;
   takeIn: () => void;
   busy: boolean;
@@ -51,6 +53,7 @@ export function useList(search: MessageSearch): List {
   return {
     rows,
     next: query.data?.next,
+    searchedTo: query.data?.searched_to,
     fresh: countsFresh ? fresh(reading.rows, latest) : { n: 0, more: false },
     takeIn,
     busy: query.isPending && rows !== undefined,

@@ -11,6 +11,7 @@ import { Failure, Lines } from "../../parts/Feedback";
 import { List } from "../../parts/List";
 import { Page, Section } from "../../parts/Page";
 import { Sheet } from "../../parts/Sheet";
+import { StreamSelect } from "../../parts/StreamSelect";
 import { Chart } from "./Chart";
 import { DAYS, type Days, range } from "./range";
 import classes from "./Statistics.module.css";
@@ -19,9 +20,11 @@ const route = getRouteApi("/frame/statistics");
 
 export function Component() {
   const { t } = useTranslation();
-  const days = route.useSearch().days ?? "30";
+  const { stream, days = "30" } = route.useSearch();
   const navigate = route.useNavigate();
-  const asked = { ...range(days, Date.now()), by: "day" as const };
+  const choose = (days: Days, stream: string | undefined) =>
+    void navigate({ search: { days, ...(stream && { stream }) } });
+  const asked = { ...range(days, Date.now()), by: "day" as const, ...(stream && { stream }) };
   const query = useQuery(statistics(asked));
   return (
     <Page
@@ -29,13 +32,22 @@ export function Component() {
       intro={t("statistics.intro")}
       action={<Export asked={asked} name={t("statistics.chart")} />}
     >
-      <SegmentedControl
-        className={classes.period}
-        aria-label={t("statistics.days")}
-        value={days}
-        onChange={(value) => void navigate({ search: { days: value as Days } })}
-        data={DAYS.map((one) => ({ value: one, label: t(`statistics.last.${one}`) }))}
-      />
+      <Group gap="sm" className={classes.period}>
+        <SegmentedControl
+          aria-label={t("statistics.days")}
+          value={days}
+          onChange={(value) => choose(value as Days, stream)}
+          data={DAYS.map((one) => ({ value: one, label: t(`statistics.last.${one}`) }))}
+        />
+        <StreamSelect
+          aria-label={t("messages.stream")}
+          placeholder={t("messages.anyStream")}
+          archived
+          value={stream ?? null}
+          onChange={(value) => choose(days, value ?? undefined)}
+          w={180}
+        />
+      </Group>
       {query.error && !query.data ? (
         <Failure error={query.error} again={() => void query.refetch()} />
       ) : query.data ? (
@@ -49,9 +61,9 @@ export function Component() {
       ) : (
         <Lines n={8} />
       )}
-      {(["stream", "domain", "provider"] as const).map((by) => (
-        <Named key={by} by={by} days={days} />
-      ))}
+      {/* Domains and providers are not told apart by stream. */}
+      {!stream &&
+        (["stream", "domain", "provider"] as const).map((by) => <Named key={by} by={by} days={days} />)}
     </Page>
   );
 }

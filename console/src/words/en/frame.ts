@@ -144,5 +144,9 @@ export const frame = {
     nothingMatches: "Nothing matches these filters",
     nothingMatchesHint: "Widen the dates, choose another state, or clear the search.",
     clear: "Clear filters",
+    searchedTo: "Searched as far as {{when}}",
+    nothingSoFar: "Nothing found so far",
+    nothingSoFarHint: "Searched as far as {{when}}. There is more that was not looked through yet.",
+    searchOn: "Search on",
   },
 } as const;

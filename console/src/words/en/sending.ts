@@ -55,6 +55,8 @@ export const sending = {
     anyState: "Any state",
     stream: "Stream",
     anyStream: "Any stream",
+    class: "Kind of bounce",
+    anyClass: "Any kind of bounce",
     tag: "Tag",
     dates: "Dates",
     anyDate: "Any date",

@@ -148,5 +148,9 @@ export const frame: Shape<typeof english> = {
     nothingMatches: "Rien ne correspond à ces filtres",
     nothingMatchesHint: "Élargissez les dates, choisissez un autre état, ou effacez la recherche.",
     clear: "Effacer les filtres",
+    searchedTo: "Recherche faite jusqu’au {{when}}",
+    nothingSoFar: "Rien trouvé jusqu’ici",
+    nothingSoFarHint: "Recherche faite jusqu’au {{when}}. Le reste n’a pas encore été parcouru.",
+    searchOn: "Chercher plus loin",
   },
 };

@@ -61,6 +61,8 @@ export const sending: Shape<typeof english> = {
     anyState: "Tous les états",
     stream: "Flux",
     anyStream: "Tous les flux",
+    class: "Motif de rejet",
+    anyClass: "Tous les motifs de rejet",
     tag: "Étiquette",
     dates: "Dates",
     anyDate: "Toutes les dates",

@@ -9,7 +9,7 @@ use crate::room::{OTHER, PASSWORD, Room, room};
 
 async fn log(room: &Room, filter: AuditFilter) -> Vec<AuditLine> {
     let filter = AuditFilter { limit: 50, ..filter };
-    room.accounts.audit(filter).await.unwrap()
+    room.accounts.audit(filter).await.unwrap().items
 }
 
 fn said(lines: &[AuditLine]) -> Vec<String> {
@@ -74,7 +74,7 @@ both_engines! {
             room.accounts.suspend(account.id, &n.to_string(), &by).await.unwrap();
         }
         let mine = AuditFilter { account: Some(account.id), ..AuditFilter::default() };
-        let first = room.accounts.audit(AuditFilter { limit: 4, ..mine.clone() }).await.unwrap();
+        let first = room.accounts.audit(AuditFilter { limit: 4, ..mine.clone() }).await.unwrap().items;
         let after = first.last().map(|line| line.id);
         let second = log(&room, AuditFilter { after, ..mine.clone() }).await;
         let details: Vec<_> = first.iter().chain(&second).map(|line| line.detail.as_str()).collect();

@@ -52,7 +52,7 @@ async fn said(room: &Room, account: Id) -> Vec<String> {
         limit: 50,
         ..AuditFilter::default()
     };
-    let lines = room.accounts.audit(filter).await.unwrap();
+    let lines = room.accounts.audit(filter).await.unwrap().items;
     assert!(
         lines
             .iter()

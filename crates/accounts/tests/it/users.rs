@@ -83,7 +83,7 @@ impl World {
             limit: 50,
             ..Default::default()
         };
-        let lines = self.room.accounts.audit(filter).await.unwrap();
+        let lines = self.room.accounts.audit(filter).await.unwrap().items;
         lines.into_iter().map(|line| line.action).collect()
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use accounts::{By, audit};
 use mail::address::Address;
+use store::search::Found;
 use store::{Id, Result};
 
 use super::Outbound;
@@ -44,7 +45,7 @@ pub struct Imported {
 }
 
 impl Outbound {
-    pub async fn suppressions(&self, account: Id, filter: Filter) -> Result<Vec<Suppression>> {
+    pub async fn suppressions(&self, account: Id, filter: Filter) -> Result<Found<Suppression>> {
         let db = &self.0.parts.db;
         db.read("list suppressions", move |tx| {
             suppressions::list(tx, account, &filter)
@@ -164,19 +165,10 @@ impl Outbound {
                 if suppressions::is_full(tx, account, step.len())? {
                     return Ok(None);
                 }
-                let mut added = 0;
-                for (id, (_, address, note)) in &step {
-                    let entry = New {
-                        account,
-                        stream: &stream,
-                        address,
-                        why: Why::Import,
-                        note,
-                        of: None,
-                    };
-                    added += u64::from(suppressions::add(tx, (*id, now), &entry)?);
-                }
-                Ok(Some(added))
+                let lines = step
+                    .iter()
+                    .map(|(id, (_, address, note))| (*id, address, note.as_str()));
+                suppressions::import(tx, now, (account, &stream), lines).map(Some)
             });
             let Some(added) = added.await? else {
                 imported.full_from = Some(first);

@@ -8,7 +8,7 @@ use mail::address::Address;
 use mail::bounce::Class;
 use mail::time::Time;
 use store::events::{self, Logged};
-use store::search::{Conditions, containing, literal};
+use store::search::{Conditions, Found, Stretch, containing, literal};
 use store::{Id, Result, Row, StoreError, Tx};
 
 use super::first_id_at;
@@ -34,8 +34,6 @@ const FAILED: [State; 6] = [
     State::Expired,
     State::Held,
 ];
-/// Messages that are looked through for a part of a text.
-const LOOKED_THROUGH: u32 = 20_000;
 /// Events of one message that are shown; a message to many with many attempts has more than anybody reads.
 const MOST_EVENTS: i64 = 2_000;
 
@@ -136,8 +134,9 @@ pub struct Attempt {
 const COLUMNS: &str =
     "m.id, m.account, m.created_at, m.header_from, m.subject, m.size, m.recipients, m.stream, m.tags";
 
-/// A page of messages, by the time they were accepted.
-pub fn list(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<Summary>> {
+/// A page of messages, by the time they were accepted. What no index answers is looked for among a bounded number of messages, and
+/// the answer says how far.
+pub fn list(tx: &mut Tx<'_>, filter: &Filter) -> Result<Found<Summary>> {
     let text = filter
         .text
         .as_deref()
@@ -149,122 +148,189 @@ pub fn list(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<Summary>> {
         (Some(account), Some(text)) => known_recipient(tx, account, text)?,
         _ => None,
     };
-    let pattern = text.filter(|_| recipient.is_none()).map(containing);
-    let newest = match (&pattern, filter.account) {
-        (Some(_), Some(account)) => newest(tx, account, filter)?,
-        _ => None,
+    let wanted = Wanted {
+        filter,
+        exact,
+        recipient: recipient.as_deref(),
+        pattern: text.filter(|_| recipient.is_none()).map(containing),
+        tag: filter
+            .tag
+            .as_deref()
+            .map(|tag| tag.trim().to_lowercase())
+            .filter(|tag| !tag.is_empty())
+            .map(|tag| containing_tag(&tag)),
     };
-    let beyond = if filter.oldest_first {
-        "m.id > $"
+    let (source, answered) = wanted.source();
+    let stretch = wanted.stretch(&source);
+    if answered {
+        return look(tx, &wanted, (&source, &stretch), filter.limit).map(Found::all);
+    }
+    stretch.search(tx, filter.limit, |tx, many| {
+        look(tx, &wanted, (&source, &stretch), many)
+    })
+}
+
+/// A page of what is wanted of the first rows of a stretch.
+fn look(
+    tx: &mut Tx<'_>,
+    wanted: &Wanted<'_>,
+    (source, stretch): (&Source<'_>, &Stretch<'_>),
+    many: u32,
+) -> Result<Vec<Summary>> {
+    let filter = wanted.filter;
+    let (from, mut conditions) = if source.is_of_recipients() {
+        // Nothing but what the index holds, so that only the index is read.
+        let (part, mut conditions) = stretch.first(&stretch.columns(), many);
+        let found = format!("m.id IN (SELECT r.message FROM {part}{})", conditions.sql());
+        conditions.begin_anew();
+        conditions.demand(&found);
+        ("messages m".to_owned(), conditions)
     } else {
-        "m.id < $"
+        stretch.first(&format!("{COLUMNS}, m.message_id"), many)
     };
-    let mut conditions = Conditions::default();
-    conditions.add("m.account = $", filter.account);
-    conditions.add("m.id = $", exact);
-    if let Some(recipient) = &recipient {
-        conditions.add(
-            "m.id IN (SELECT r.message FROM recipients r WHERE r.account = $",
-            filter.account,
-        );
-        conditions.extend(" AND r.address = $)", recipient.as_str());
-    }
-    conditions.add("m.id >= $", newest);
-    conditions.add(
-        "(lower(m.header_from) LIKE $ ESCAPE '\\' OR lower(m.subject) LIKE $ ESCAPE '\\' \
-         OR lower(m.message_id) LIKE $ ESCAPE '\\' OR EXISTS (SELECT 1 FROM recipients r \
-         WHERE r.message = m.id AND lower(r.address) LIKE $ ESCAPE '\\'))",
-        pattern.as_deref(),
-    );
-    let alone = exact.is_none()
-        && recipient.is_none()
-        && pattern.is_none()
-        && filter.stream.is_none()
-        && filter.tag.is_none();
-    fate(&mut conditions, filter, alone);
-    conditions.add("m.stream = $", filter.stream.as_deref());
-    if filter
-        .stream
-        .as_deref()
-        .is_some_and(|stream| stream != streams::DEFAULT)
-    {
-        // Says nothing new, but a partial index is found by its own words only.
-        conditions.demand("m.stream <> 'transactional'");
-    }
-    let tag = filter.tag.as_deref().map(|tag| tag.trim().to_lowercase());
-    let tag = tag.filter(|tag| !tag.is_empty()).map(|tag| containing_tag(&tag));
-    if tag.is_some() {
-        conditions.demand("m.tags <> ''");
-    }
-    conditions.add("m.tags LIKE $ ESCAPE '\\'", tag.as_deref());
-    // Identifiers are ordered by time, so a range of time is a range of the index.
-    conditions.add("m.id >= $", filter.since.map(first_id_at));
-    conditions.add("m.id < $", filter.until.map(first_id_at));
-    conditions.add(beyond, filter.after);
-    let order = if filter.oldest_first { "ASC" } else { "DESC" };
+    wanted.narrow(source, &mut conditions);
     let sql = format!(
-        "SELECT {COLUMNS} FROM messages m{} ORDER BY m.id {order} LIMIT {}",
+        "SELECT {COLUMNS} FROM {from}{}{} LIMIT {}",
         conditions.sql(),
+        stretch.order("m.id"),
         filter.limit
     );
     let rows = tx.query(&sql, conditions.values())?;
     rows.iter().map(|row| summary(tx, row)).collect()
 }
 
-/// Narrows a search to messages with a recipient in a state or of a class. What failed is in an index of its own, into which no
-/// recipient comes that is delivered at the first attempt; where nothing else is asked for, it is read no further than the page goes.
-fn fate(conditions: &mut Conditions<'_>, filter: &Filter, alone: bool) {
-    let state = filter.state.map(State::as_str);
-    let class = filter.class.map(Class::as_str);
-    let failed = filter.state.is_some_and(|state| FAILED.contains(&state));
-    let indexed = match (filter.account, class, state) {
-        (Some(account), Some(class), _) => Some((account, "r.class IS NOT NULL AND r.class = $", class)),
-        (Some(account), None, Some(state)) if failed => {
-            Some((account, concat!(failed!("r.state"), " AND r.state = $"), state))
+/// What a search wants, with its text understood.
+struct Wanted<'a> {
+    filter: &'a Filter,
+    exact: Option<Id>,
+    recipient: Option<&'a str>,
+    pattern: Option<String>,
+    tag: Option<String>,
+}
+
+/// The index that a search is read from.
+enum Source<'a> {
+    /// In the order of time, everybody's.
+    All,
+    Messages(Id),
+    /// Those with a tag, in the order of time.
+    Tagged(Id),
+    Stream(Id, &'a str),
+    /// Messages by what is known of a recipient.
+    Address(Id, &'a str),
+    Class(Id, &'a str),
+    Failed(Id, &'a str),
+}
+
+impl Source<'_> {
+    const fn is_of_recipients(&self) -> bool {
+        matches!(self, Self::Address(..) | Self::Class(..) | Self::Failed(..))
+    }
+}
+
+impl<'a> Wanted<'a> {
+    /// The index that leaves the least to be looked through, and whether nothing is asked for but what it knows.
+    fn source(&self) -> (Source<'a>, bool) {
+        let filter = self.filter;
+        let asked = [
+            self.recipient.is_some(),
+            self.pattern.is_some(),
+            self.tag.is_some(),
+            filter.class.is_some(),
+            filter.state.is_some(),
+            filter.stream.is_some(),
+        ];
+        let asked = asked.into_iter().filter(|asked| *asked).count();
+        let Some(account) = filter.account else {
+            return (Source::All, asked == 0);
+        };
+        // One message has as many rows as recipients, so a page of rows need not be one of messages.
+        if let Some(address) = self.recipient {
+            return (Source::Address(account, address), false);
         }
-        _ => None,
-    };
-    let Some((account, which, word)) = indexed else {
+        if let Some(class) = filter.class {
+            return (Source::Class(account, class.as_str()), false);
+        }
+        if let Some(state) = filter.state.filter(|state| FAILED.contains(state)) {
+            return (Source::Failed(account, state.as_str()), false);
+        }
+        // The index knows that there are tags, and not which.
+        if self.tag.is_some() {
+            return (Source::Tagged(account), false);
+        }
+        match filter.stream.as_deref() {
+            Some(stream) if stream != streams::DEFAULT => (Source::Stream(account, stream), asked == 1),
+            _ => (Source::Messages(account), asked == 0),
+        }
+    }
+
+    /// The part of the index between the times and behind the page that the search names.
+    fn stretch(&self, source: &Source<'a>) -> Stretch<'a> {
+        let stretch = match *source {
+            Source::All => Stretch::new("messages m", &["m.id"], Vec::new()),
+            Source::Messages(account) => {
+                Stretch::new("messages m", &["m.account", "m.id"], vec![account.into()])
+            }
+            Source::Tagged(account) => {
+                Stretch::new("messages m", &["m.account", "m.id"], vec![account.into()])
+                    .in_words("m.tags <> ''")
+            }
+            Source::Stream(account, stream) => {
+                let place = vec![account.into(), stream.into()];
+                Stretch::new("messages m", &["m.account", "m.stream", "m.id"], place)
+                    .in_words("m.stream <> 'transactional'")
+            }
+            Source::Address(account, address) => {
+                let place = vec![account.into(), address.into()];
+                Stretch::new("recipients r", &["r.account", "r.address", "r.message"], place).naming()
+            }
+            Source::Class(account, class) => {
+                let place = vec![account.into(), class.into()];
+                Stretch::new("recipients r", &["r.account", "r.class", "r.message"], place)
+                    .in_words("r.class IS NOT NULL")
+                    .naming()
+            }
+            Source::Failed(account, state) => {
+                let place = vec![account.into(), state.into()];
+                Stretch::new("recipients r", &["r.account", "r.state", "r.message"], place)
+                    .in_words(failed!("r.state"))
+                    .naming()
+            }
+        };
+        let filter = self.filter;
+        let mut stretch = stretch.oldest_first(filter.oldest_first);
+        // Identifiers are ordered by time, so a range of time is a range of the index.
+        stretch.since(filter.since.map(first_id_at));
+        stretch.until(filter.until.map(first_id_at));
+        stretch.after(filter.after);
+        stretch.only(self.exact);
+        stretch
+    }
+
+    /// Counts rather than asks whether there are any: that would be a join, and PostgreSQL might begin it at the other table.
+    /// What is joined to nothing is in no index but that of the message.
+    fn narrow<'c>(&'c self, source: &Source<'_>, conditions: &mut Conditions<'c>) {
         conditions.add(
-            "EXISTS (SELECT 1 FROM recipients r WHERE r.message = m.id AND r.state = $)",
-            state,
+            "(lower(m.header_from) LIKE $ ESCAPE '\\' OR lower(m.subject) LIKE $ ESCAPE '\\' \
+             OR lower(m.message_id) LIKE $ ESCAPE '\\' OR 0 < (SELECT COUNT(*) FROM recipients r \
+             WHERE r.message = m.id AND lower(r.address) LIKE $ ESCAPE '\\'))",
+            self.pattern.as_deref(),
+        );
+        conditions.add("m.stream = $", self.filter.stream.as_deref());
+        conditions.add("m.tags LIKE $ ESCAPE '\\'", self.tag.as_deref());
+        conditions.add(
+            "0 < (SELECT COUNT(*) FROM recipients r WHERE r.message = m.id AND r.state || '' = $)",
+            self.filter
+                .state
+                .map(State::as_str)
+                .filter(|_| !matches!(source, Source::Failed(..))),
         );
         conditions.add(
-            "EXISTS (SELECT 1 FROM recipients r WHERE r.message = m.id AND r.class = $)",
-            class,
-        );
-        return;
-    };
-    conditions.add(
-        "m.id IN (SELECT r.message FROM recipients r WHERE r.account = $",
-        Some(account),
-    );
-    conditions.extend(&format!(" AND {which}"), word);
-    if let Some(since) = filter.since {
-        conditions.extend(" AND r.message >= $", first_id_at(since));
-    }
-    if let Some(until) = filter.until {
-        conditions.extend(" AND r.message < $", first_id_at(until));
-    }
-    let (beyond, order) = if filter.oldest_first {
-        (">", "ASC")
-    } else {
-        ("<", "DESC")
-    };
-    if let Some(after) = filter.after {
-        conditions.extend(&format!(" AND r.message {beyond} $"), after);
-    }
-    if alone && (class.is_none() || state.is_none()) {
-        conditions.append(&format!(
-            " GROUP BY r.message ORDER BY r.message {order} LIMIT {}",
-            filter.limit
-        ));
-    }
-    conditions.append(")");
-    if class.is_some() {
-        conditions.add(
-            "EXISTS (SELECT 1 FROM recipients r WHERE r.message = m.id AND r.state = $)",
-            state,
+            "0 < (SELECT COUNT(*) FROM recipients r WHERE r.message = m.id AND r.class || '' = $)",
+            self.filter
+                .class
+                .map(Class::as_str)
+                .filter(|_| !matches!(source, Source::Class(..))),
         );
     }
 }
@@ -281,20 +347,6 @@ fn known_recipient(tx: &mut Tx<'_>, account: Id, text: &str) -> Result<Option<St
         &[account.into(), address.as_str().into()],
     )?;
     Ok(known.map(|_| address))
-}
-
-/// The message from which on a text is looked for: a part of a text is in no index, so not more than [`LOOKED_THROUGH`] messages
-/// are looked through, the newest of the range that is asked for.
-fn newest(tx: &mut Tx<'_>, account: Id, filter: &Filter) -> Result<Option<Id>> {
-    let mut conditions = Conditions::default();
-    conditions.add("account = $", Some(account));
-    conditions.add("id < $", filter.until.map(first_id_at));
-    let sql = format!(
-        "SELECT id FROM messages{} ORDER BY id DESC LIMIT 1 OFFSET {LOOKED_THROUGH}",
-        conditions.sql()
-    );
-    let row = tx.query_opt(&sql, conditions.values())?;
-    row.map(|row| row.id(0)).transpose()
 }
 
 /// A LIKE pattern for the column of tags.
@@ -348,15 +400,19 @@ pub fn export(tx: &mut Tx<'_>, filter: &Filter, mut place: ExportPlace, lines: u
     }
     let mut full = true;
     if left > 0 {
-        let messages = list(tx, &filter)?;
-        full = messages.len() == filter.limit as usize;
-        for message in messages {
+        let found = list(tx, &filter)?;
+        full = found.items.len() == filter.limit as usize;
+        for message in found.items {
             place.begun = Some(message.id);
             place.within = tell(tx, message, -1, &mut left)?;
             if left == 0 {
                 full = true;
                 break;
             }
+        }
+        if left > 0 && found.looked_to.is_some() {
+            place.begun = found.looked_to;
+            full = true;
         }
     }
     page.next = full.then_some(place);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use store::search::Conditions;
 use store::{Id, Result, Tx};
 
 use super::Key;
@@ -186,21 +187,28 @@ pub(super) fn fold(tx: &mut Tx<'_>, day: i64) -> Result<bool> {
     Ok(true)
 }
 
-/// What was counted of an account in these days: each day with something in it; or the names with most, and after them all others
-/// together.
-pub fn read(tx: &mut Tx<'_>, account: Id, by: By, days: Range) -> Result<Vec<Item>> {
+/// What was counted of an account in these days: each day with something in it, of all streams or of one; or the names with most,
+/// and after them all others together.
+pub fn read(
+    tx: &mut Tx<'_>,
+    account: Id,
+    (by, stream): (By, Option<&str>),
+    days: Range,
+) -> Result<Vec<Item>> {
     let what = if by == By::Day { "day" } else { "name" };
+    let dimension = if stream.is_some() { By::Stream } else { by };
+    let mut conditions = Conditions::default();
+    conditions.add("account = $", Some(account));
+    conditions.add("dimension = $", Some(dimension.as_str()));
+    conditions.add("day >= $", Some(days.from));
+    conditions.add("day <= $", Some(days.to));
+    conditions.add("name = $", stream);
     let rows = tx.query(
         &format!(
-            "SELECT {what}, kind, class, CAST(SUM(seen) AS BIGINT) FROM statistics \
-             WHERE account = $1 AND dimension = $2 AND day >= $3 AND day <= $4 GROUP BY {what}, kind, class"
+            "SELECT {what}, kind, class, CAST(SUM(seen) AS BIGINT) FROM statistics{} GROUP BY {what}, kind, class",
+            conditions.sql()
         ),
-        &[
-            account.into(),
-            by.as_str().into(),
-            days.from.into(),
-            days.to.into(),
-        ],
+        conditions.values(),
     )?;
     let mut items: BTreeMap<(i64, String), Counts> = BTreeMap::new();
     for row in &rows {

@@ -4,9 +4,10 @@ mod sheet;
 
 use std::collections::HashMap;
 
+use accounts::streams;
 use mail::address::Address;
 use mail::time::Time;
-use store::search::{Conditions, containing};
+use store::search::{Found, Stretch, containing};
 use store::{Id, Result, Row, Tx, Value};
 
 pub use sheet::{Line, MOST_LINES, Sheet, SheetError, heading, line, read as read_sheet};
@@ -162,6 +163,41 @@ fn reason(why: Why, since: Time) -> String {
 
 /// Puts an address on the list; false when it stood there already, and then nothing changes.
 pub fn add(tx: &mut Tx<'_>, (id, now): (Id, Time), new: &New<'_>) -> Result<bool> {
+    let added = put(tx, (id, now), new)?;
+    if added {
+        count(tx, new.account, new.why, 1)?;
+        accounts::suppressing::begin(tx, new.account)?;
+    }
+    Ok(added)
+}
+
+/// Puts the lines of a sheet on the list for one stream, each with the identifier it gets; says how many did not stand there yet.
+pub fn import<'a>(
+    tx: &mut Tx<'_>,
+    now: Time,
+    (account, stream): (Id, &str),
+    lines: impl Iterator<Item = (Id, &'a Address, &'a str)>,
+) -> Result<u64> {
+    let mut added = 0;
+    for (id, address, note) in lines {
+        let new = New {
+            account,
+            stream,
+            address,
+            why: Why::Import,
+            note,
+            of: None,
+        };
+        added += u64::from(put(tx, (id, now), &new)?);
+    }
+    if added > 0 {
+        count(tx, account, Why::Import, added as i64)?;
+        accounts::suppressing::begin(tx, account)?;
+    }
+    Ok(added)
+}
+
+fn put(tx: &mut Tx<'_>, (id, now): (Id, Time), new: &New<'_>) -> Result<bool> {
     let (message, ordinal) = new.of.unzip();
     let added = tx.execute(
         "INSERT INTO suppressions (account, stream, address_key, id, address, why, note, message, ordinal, created_at) \
@@ -179,9 +215,6 @@ pub fn add(tx: &mut Tx<'_>, (id, now): (Id, Time), new: &New<'_>) -> Result<bool
             now.into(),
         ],
     )?;
-    if added > 0 {
-        accounts::suppressing::begin(tx, new.account)?;
-    }
     Ok(added > 0)
 }
 
@@ -221,34 +254,86 @@ pub fn take_back(tx: &mut Tx<'_>, (account, stream, address): (Id, &str, &Addres
     Ok(removed > 0)
 }
 
-/// Whether the people of the account put as many addresses on the list as they may, with `more` on top.
+/// Whether the people of the account put as many addresses on the list as they may, with `more` on top. They are counted as they
+/// come and go: the list is too long to be counted each time.
 pub fn is_full(tx: &mut Tx<'_>, account: Id, more: usize) -> Result<bool> {
     let row = tx.query_opt(
-        "SELECT COUNT(*) FROM (SELECT 1 AS one FROM suppressions WHERE account = $1 AND why IN ('manual', 'import') \
-         LIMIT $2) AS theirs",
-        &[account.into(), MOST.into()],
+        "SELECT entries FROM suppression_counts WHERE account = $1",
+        &[account.into()],
     )?;
     let there = row.map_or(Ok(0), |row| row.int(0))?;
     Ok(there.saturating_add(i64::try_from(more).unwrap_or(i64::MAX)) > MOST)
 }
 
-pub fn list(tx: &mut Tx<'_>, account: Id, filter: &Filter) -> Result<Vec<Suppression>> {
+/// Counts what the people of an account put on its list or took from it.
+fn count(tx: &mut Tx<'_>, account: Id, why: Why, more: i64) -> Result<()> {
+    if !matches!(why, Why::Manual | Why::Import) {
+        return Ok(());
+    }
+    tx.run(
+        "INSERT INTO suppression_counts (account, entries) VALUES ($1, $2) \
+         ON CONFLICT (account) DO UPDATE SET entries = suppression_counts.entries + excluded.entries",
+        &[account.into(), more.into()],
+    )
+}
+
+/// A page of the list. What was asked for is looked for among a bounded number of entries, and the answer says how far; a whole address
+/// that stands on the list is looked up.
+pub fn list(tx: &mut Tx<'_>, account: Id, filter: &Filter) -> Result<Found<Suppression>> {
+    if let Some(Ok(address)) = filter.text.as_deref().map(Address::parse) {
+        let whole = whole(tx, account, &address)?;
+        if !whole.is_empty() {
+            return Ok(Found::all(filter.of(whole)));
+        }
+    }
+    let mut stretch = Stretch::new("suppressions", &["account", "id"], vec![account.into()]);
+    stretch.after(filter.after);
     let pattern = filter.text.as_deref().map(containing);
-    let mut conditions = Conditions::default();
-    conditions.add("account = $", Some(account));
-    conditions.add(
-        "(address_key LIKE $ ESCAPE '\\' OR lower(note) LIKE $ ESCAPE '\\')",
-        pattern.as_deref(),
-    );
-    conditions.add("stream = $", filter.stream.as_deref());
-    conditions.add("why = $", filter.why.map(Why::as_str));
-    conditions.add("id < $", filter.after);
-    let sql = format!(
-        "SELECT {COLUMNS} FROM suppressions{} ORDER BY id DESC LIMIT {}",
-        conditions.sql(),
-        filter.limit
-    );
-    tx.query(&sql, conditions.values())?.iter().map(read).collect()
+    let look = |tx: &mut Tx<'_>, many: u32| {
+        let (part, mut conditions) = stretch.first(&format!("account, address_key, {COLUMNS}"), many);
+        conditions.add(
+            "(address_key LIKE $ ESCAPE '\\' OR lower(note) LIKE $ ESCAPE '\\')",
+            pattern.as_deref(),
+        );
+        conditions.add("stream = $", filter.stream.as_deref());
+        conditions.add("why = $", filter.why.map(Why::as_str));
+        let sql = format!(
+            "SELECT {COLUMNS} FROM {part}{}{} LIMIT {}",
+            conditions.sql(),
+            stretch.order("id"),
+            filter.limit
+        );
+        let found = tx.query(&sql, conditions.values())?;
+        found.iter().map(read).collect::<Result<Vec<_>>>()
+    };
+    if filter.text.is_none() && filter.stream.is_none() && filter.why.is_none() {
+        return look(tx, filter.limit).map(Found::all);
+    }
+    stretch.search(tx, filter.limit, look)
+}
+
+/// The entries of one address, by their whole keys: the list of an account may be long, and its streams are few.
+fn whole(tx: &mut Tx<'_>, account: Id, address: &Address) -> Result<Vec<Suppression>> {
+    let mut entries = Vec::new();
+    let streams = streams::slugs(tx, account)?;
+    for stream in std::iter::once(EVERY_STREAM).chain(streams.iter().map(String::as_str)) {
+        entries.extend(find_address(tx, account, stream, address)?);
+    }
+    Ok(entries)
+}
+
+impl Filter {
+    /// A page of what stands on the list of one address.
+    fn of(&self, mut entries: Vec<Suppression>) -> Vec<Suppression> {
+        entries.retain(|one| {
+            self.stream.as_ref().is_none_or(|stream| one.stream == *stream)
+                && self.why.is_none_or(|why| one.why == why)
+                && self.after.is_none_or(|after| one.id < after)
+        });
+        entries.sort_by_key(|one| std::cmp::Reverse(one.id));
+        entries.truncate(self.limit as usize);
+        entries
+    }
 }
 
 /// One entry of an account.
@@ -280,11 +365,13 @@ pub fn find_address(
 
 /// Takes an entry from the list.
 pub fn remove(tx: &mut Tx<'_>, account: Id, id: Id) -> Result<bool> {
-    let removed = tx.execute(
-        "DELETE FROM suppressions WHERE account = $1 AND id = $2",
+    let removed = tx.query_opt(
+        "DELETE FROM suppressions WHERE account = $1 AND id = $2 RETURNING why",
         &[account.into(), id.into()],
     )?;
-    Ok(removed > 0)
+    let Some(row) = removed else { return Ok(false) };
+    count(tx, account, why(&row.text(0)?), -1)?;
+    Ok(true)
 }
 
 fn read(row: &Row) -> Result<Suppression> {

@@ -10,6 +10,7 @@ mod hold;
 mod in_hand;
 mod management;
 mod personal;
+mod plans;
 mod recovery;
 mod reports;
 mod route;

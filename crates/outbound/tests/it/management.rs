@@ -33,7 +33,7 @@ both_engines! {
             ids.push(world.accept(&outbound, &[to]).await.id);
         }
         let found = async |filter| -> Vec<_> {
-            outbound.messages(filter).await.unwrap().iter().map(|one| one.id).collect()
+            outbound.messages(filter).await.unwrap().items.iter().map(|one| one.id).collect()
         };
         assert_eq!(found(page(None, None)).await, [ids[2], ids[1], ids[0]]);
         assert_eq!(found(page(Some("TWO@there"), None)).await, [ids[1]]);

@@ -30,7 +30,7 @@ both_engines! {
         let today = now.day();
         let told = async || {
             let days = Range { from: today, to: today };
-            let items = outbound.statistics(account, By::Provider, days).await.unwrap();
+            let items = outbound.statistics(account, By::Provider, None, days).await.unwrap();
             let one = |item: &statistics::Item| (item.name.clone().unwrap(), item.counts.kinds["delivered"]);
             items.iter().map(one).collect::<Vec<_>>()
         };
@@ -52,5 +52,9 @@ both_engines! {
         assert_eq!(told().await, before);
         let names = "SELECT COUNT(DISTINCT name) FROM statistics WHERE dimension = 'provider'";
         assert_eq!(world.count(names).await, 31);
+        let stream = outbound.statistics(account, By::Day, Some("transactional".into()), Range { from: today, to: today }).await.unwrap();
+        assert_eq!((stream.len(), stream[0].counts.kinds["delivered"]), (1, (1..=40).sum()));
+        let other = outbound.statistics(account, By::Day, Some("marketing".into()), Range { from: today, to: today }).await.unwrap();
+        assert!(other.is_empty());
     }
 }

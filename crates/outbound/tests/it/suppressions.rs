@@ -145,13 +145,13 @@ both_engines! {
         }
         assert!(matches!(suppress(&world, &outbound, EVERY_STREAM, "B@there.example").await, Suppressed::Already(_)));
         let list = async |filter: Filter| {
-            let found = outbound.suppressions(account, Filter { limit: 10, ..filter }).await.unwrap();
+            let found = outbound.suppressions(account, Filter { limit: 10, ..filter }).await.unwrap().items;
             found.into_iter().map(|one| one.address).collect::<Vec<_>>()
         };
         assert_eq!(list(Filter::default()).await, ["c_d@there.example", "b@there.example", "a@there.example"]);
         assert_eq!(list(Filter { text: Some("C_D".into()), ..Filter::default() }).await, ["c_d@there.example"]);
         assert!(list(Filter { why: Some(Why::Complaint), ..Filter::default() }).await.is_empty());
-        let all = outbound.suppressions(account, Filter { limit: 10, ..Filter::default() }).await.unwrap();
+        let all = outbound.suppressions(account, Filter { limit: 10, ..Filter::default() }).await.unwrap().items;
         assert_eq!(list(Filter { after: Some(all[0].id), ..Filter::default() }).await.len(), 2);
         assert_eq!(outbound.unsuppress(other, all[1].id, "mine?", &By::system()).await.unwrap(), None);
         assert!(outbound.unsuppress(account, all[1].id, "asked to", &By::system()).await.unwrap().is_some());
@@ -177,7 +177,7 @@ both_engines! {
         let imported = outbound.import_suppressions(account, EVERY_STREAM, sheet, &By::system()).await.unwrap();
         assert_eq!((imported.added, imported.already, imported.full_from), (1, 2, None));
         assert_eq!(imported.refused, [(4, "no address".to_owned(), "the address has no @".to_owned())]);
-        let found = outbound.suppressions(account, Filter { limit: 10, ..Filter::default() }).await.unwrap();
+        let found = outbound.suppressions(account, Filter { limit: 10, ..Filter::default() }).await.unwrap().items;
         let notes: Vec<_> = found.iter().map(|one| (one.why, one.note.as_str())).collect();
         assert_eq!(notes, [(Why::Import, ""), (Why::Manual, "asked on the phone")]);
     }

@@ -203,18 +203,28 @@ async fn page(
 ) -> Result<Vec<Summary>, Failure> {
     let mut messages = Vec::new();
     for state in states.iter().copied() {
-        let filter = Filter {
+        let mut filter = Filter {
             state: Some(state),
             oldest_first: true,
             limit,
             after,
             ..Filter::default()
         };
-        let found = rooms
-            .db
-            .read("list what waits", move |tx| history::list(tx, &filter))
-            .await;
-        messages.extend(found.map_err(Failure::new)?);
+        // As far as it takes to fill the page, or to the end.
+        loop {
+            let asked = filter.clone();
+            let found = rooms
+                .db
+                .read("list what waits", move |tx| history::list(tx, &asked))
+                .await
+                .map_err(Failure::new)?;
+            filter.limit -= found.items.len() as u32;
+            messages.extend(found.items);
+            match found.looked_to {
+                Some(place) if filter.limit > 0 => filter.after = Some(place),
+                _ => break,
+            }
+        }
     }
     messages.sort_by_key(|message| message.id);
     messages.dedup_by_key(|message| message.id);

@@ -171,9 +171,19 @@ fn noted(note: &str) -> Result<String, Failure> {
         .ok_or_else(|| Failure::text("a note is one line of at most 200 characters; shorten it"))
 }
 
-async fn list(outbound: &Outbound, place: &Place, filter: Filter) -> Result<(), Failure> {
-    let found = outbound.suppressions(place.login.account, filter);
-    let mut found = found.await.map_err(Failure::new)?;
+async fn list(outbound: &Outbound, place: &Place, mut filter: Filter) -> Result<(), Failure> {
+    let mut found = Vec::new();
+    // As far as it takes to fill the page, or to the end.
+    loop {
+        let part = outbound.suppressions(place.login.account, filter.clone());
+        let part = part.await.map_err(Failure::new)?;
+        filter.limit -= part.items.len() as u32;
+        found.extend(part.items);
+        match part.looked_to {
+            Some(_) if filter.limit > 0 => filter.after = part.looked_to,
+            _ => break,
+        }
+    }
     let more = found.len() > NAMED as usize;
     found.truncate(NAMED as usize);
     let mut table = Table::new(&["ADDRESS", "STREAM", "REASON", "SINCE", "NOTE"]);
@@ -301,7 +311,8 @@ async fn export(outbound: &Outbound, account: Id) -> Result<(), Failure> {
         let page = outbound
             .suppressions(account, filter)
             .await
-            .map_err(Failure::new)?;
+            .map_err(Failure::new)?
+            .items;
         for one in &page {
             text.push_str(&suppressions::line(one));
         }

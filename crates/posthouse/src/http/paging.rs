@@ -1,6 +1,8 @@
 //! Pages of lists: how many, and where the next one starts.
 
 use serde::Serialize;
+use store::Id;
+use store::search::Found;
 use utoipa::ToSchema;
 
 use super::error::{ApiError, ApiResult};
@@ -15,6 +17,20 @@ pub struct Page<T> {
     /// Give this as `after` to get the next page; null on the last one.
     #[schema(required = true)]
     pub next: Option<String>,
+}
+
+/// A page of a search. What no index knows is looked for in a part of the list at a time, so a page may hold fewer items than asked
+/// for, even none, and still have a next one.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SearchPage<T> {
+    pub items: Vec<T>,
+    /// Give this as `after` to get the next page; null on the last one.
+    #[schema(required = true)]
+    pub next: Option<String>,
+    /// Where only a part of the list was looked through for this page: the time up to which. The next page goes on from there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    pub searched_to: Option<String>,
 }
 
 /// The page size asked for, within its bounds.
@@ -41,6 +57,26 @@ impl<T> Page<T> {
         Page {
             items: self.items.into_iter().map(change).collect(),
             next: self.next,
+        }
+    }
+}
+
+impl<T> SearchPage<T> {
+    /// Makes a page of at most `limit` out of what was found where `limit + 1` rows were asked for.
+    pub fn of(found: Found<T>, limit: u32, id: impl Fn(&T) -> Id) -> Self {
+        let page = Page::of(found.items, limit, |item| id(item).to_string());
+        Self {
+            items: page.items,
+            next: page.next.or(found.looked_to.map(|place| place.to_string())),
+            searched_to: found.looked_to.map(|place| place.time().rfc3339()),
+        }
+    }
+
+    pub fn map<U>(self, change: impl FnMut(T) -> U) -> SearchPage<U> {
+        SearchPage {
+            items: self.items.into_iter().map(change).collect(),
+            next: self.next,
+            searched_to: self.searched_to,
         }
     }
 }

@@ -64,7 +64,7 @@ const OUTBOUND_MODULES: [&str; 27] = [
 ];
 
 /// Each table and the module that alone writes SQL on it.
-const TABLES: [(&str, &str); 72] = [
+const TABLES: [(&str, &str); 73] = [
     ("account_changes", "accounts/src/changes"),
     ("accounts", "accounts/src"),
     ("acme_accounts", "posthouse/src/tls/kept"),
@@ -123,6 +123,7 @@ const TABLES: [(&str, &str); 72] = [
     ("retention", "accounts/src/retention"),
     ("statistics", "outbound/src/statistics"),
     ("streams", "accounts/src/streams"),
+    ("suppression_counts", "outbound/src/suppressions"),
     ("suppressions", "outbound/src/suppressions"),
     ("templates", "outbound/src/templates"),
     ("totp", "accounts/src/second_step"),

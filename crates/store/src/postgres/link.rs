@@ -339,12 +339,12 @@ async fn session(server: &Server, role: Role) -> Result<Client> {
     let (client, connection) = server.connect().await?;
     tokio::spawn(connection);
     // A commit is durable before it is answered, whatever the server's default; a server set to more keeps it. A
-    // node cut off in the middle of a transaction does not hold its locks for long.
+    // node cut off in the middle of a transaction does not hold its locks for long. Compiling a search takes longer than the search.
     client
         .batch_execute(
             "SELECT set_config('synchronous_commit', 'on', false) \
              WHERE current_setting('synchronous_commit') IN ('off', 'local'); \
-             SET idle_in_transaction_session_timeout = '60s'; SET client_min_messages = 'warning'",
+             SET idle_in_transaction_session_timeout = '60s'; SET jit = off; SET client_min_messages = 'warning'",
         )
         .await
         .map_err(|error| types::unavailable("set up the session", &error))?;

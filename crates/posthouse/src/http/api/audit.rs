@@ -13,7 +13,7 @@ use crate::http::Parts;
 use crate::http::auth::Caller;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::json::{Params, cursor};
-use crate::http::paging::{Page, limit};
+use crate::http::paging::{SearchPage, limit};
 
 pub fn routes() -> OpenApiRouter<Parts> {
     OpenApiRouter::new().routes(routes!(own)).routes(routes!(all))
@@ -100,14 +100,14 @@ struct AuditParams {
 /// Every change of the account, its users, keys, credentials and domains, newest first. Kept for a year.
 #[utoipa::path(
     get, path = "/account/audit", tag = "audit", operation_id = "listOwnAudit", params(AuditParams),
-    responses((status = 200, description = "A page of changes", body = Page<LineView>)),
+    responses((status = 200, description = "A page of changes", body = SearchPage<LineView>)),
     security(("key" = ["account"]), ("session" = [])),
 )]
 async fn own(
     State(parts): State<Parts>,
     caller: Caller,
     Params(params): Params<AuditParams>,
-) -> ApiResult<Json<Page<LineView>>> {
+) -> ApiResult<Json<SearchPage<LineView>>> {
     caller.needs(Scope::Account)?;
     let page = page(&parts, params, Some(caller.account_id())).await?;
     Ok(Json(page.map(LineView::to_its_account)))
@@ -118,20 +118,20 @@ async fn own(
 /// Changes of every account and of the installation, newest first.
 #[utoipa::path(
     get, path = "/audit", tag = "audit", operation_id = "listAudit", params(AuditParams),
-    responses((status = 200, description = "A page of changes", body = Page<LineView>)),
+    responses((status = 200, description = "A page of changes", body = SearchPage<LineView>)),
     security(("key" = ["operator"]), ("session" = [])),
 )]
 async fn all(
     State(parts): State<Parts>,
     caller: Caller,
     Params(params): Params<AuditParams>,
-) -> ApiResult<Json<Page<LineView>>> {
+) -> ApiResult<Json<SearchPage<LineView>>> {
     caller.needs(Scope::Operator)?;
     let page = page(&parts, params, None).await?;
     Ok(Json(page.map(LineView::of)))
 }
 
-async fn page(parts: &Parts, params: AuditParams, account: Option<Id>) -> ApiResult<Page<AuditLine>> {
+async fn page(parts: &Parts, params: AuditParams, account: Option<Id>) -> ApiResult<SearchPage<AuditLine>> {
     let limit = limit(params.limit)?;
     let short = |text: Option<String>, field: &str| match text {
         Some(text) if text.len() > 254 => Err(ApiError::invalid(field, "That is too long.")),
@@ -147,5 +147,5 @@ async fn page(parts: &Parts, params: AuditParams, account: Option<Id>) -> ApiRes
         after: cursor(params.after.as_deref())?,
     };
     let found = parts.accounts.audit(filter).await?;
-    Ok(Page::of(found, limit, |line| line.id.to_string()))
+    Ok(SearchPage::of(found, limit, |line| line.id))
 }

@@ -208,7 +208,7 @@ async fn details(
         limit: 1,
         ..Filter::default()
     };
-    let last = parts.outbound.messages(last).await?;
+    let last = parts.outbound.messages(last).await?.items;
     let domains = parts.accounts.domains(account).await?;
     Ok(Json(AccountDetails {
         logins: parts.accounts.count_logins(account).await?,

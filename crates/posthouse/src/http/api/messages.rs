@@ -27,7 +27,7 @@ use crate::http::Parts;
 use crate::http::auth::Caller;
 use crate::http::error::{ApiError, ApiResult, Problem, sentence};
 use crate::http::json::{Body, Named, Params, cursor, id};
-use crate::http::paging::{Page, limit};
+use crate::http::paging::{SearchPage, limit};
 
 pub fn routes() -> OpenApiRouter<Parts> {
     OpenApiRouter::new()
@@ -103,8 +103,7 @@ enum MessageSort {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ListMessages {
-    /// The whole address of a recipient, the whole id of a message, or a part of a recipient, sender, subject or Message-ID; parts are
-    /// looked for in the newest 20,000 messages of the range.
+    /// The whole address of a recipient, the whole id of a message, or a part of a recipient, sender, subject or Message-ID.
     q: Option<String>,
     /// Only messages with a recipient in this state.
     #[param(example = "deferred")]
@@ -173,16 +172,19 @@ fn time(text: Option<String>, field: &str) -> ApiResult<Option<Time>> {
 }
 
 /// List messages
+///
+/// Recipients, classes, streams and the states of what failed are looked up. Anything else, and whatever is asked for at once, is looked
+/// for among up to 10,000 messages a page: a page may be short, even empty, and `searched_to` then says how far it looked. `next` goes on.
 #[utoipa::path(
     get, path = "/messages", tag = "messages", operation_id = "listMessages", params(ListMessages),
-    responses((status = 200, description = "A page of messages", body = Page<MessageSummary>)),
+    responses((status = 200, description = "A page of messages", body = SearchPage<MessageSummary>)),
     security(("key" = ["messages"]), ("key" = ["read"]), ("session" = [])),
 )]
 async fn list(
     State(parts): State<Parts>,
     caller: Caller,
     Params(asked): Params<ListMessages>,
-) -> ApiResult<Json<Page<MessageSummary>>> {
+) -> ApiResult<Json<SearchPage<MessageSummary>>> {
     caller.reads(Scope::Messages)?;
     if asked.all {
         caller.needs(Scope::Operator)?;
@@ -191,11 +193,11 @@ async fn list(
     let filter = asked.filter((!all).then(|| caller.account_id()), limit)?;
     let found = parts.outbound.messages(filter).await?;
     let names = if all {
-        account_names(&parts, &found).await?
+        account_names(&parts, &found.items).await?
     } else {
         HashMap::new()
     };
-    let page = Page::of(found, limit, |summary| summary.id.to_string());
+    let page = SearchPage::of(found, limit, |summary| summary.id);
     Ok(Json(page.map(|summary| {
         let account = names.get(&summary.account).cloned();
         MessageSummary::of(summary, account)

@@ -66,6 +66,9 @@ struct AskStatistics {
     #[param(required = false, inline)]
     #[serde(default)]
     by: Dimension,
+    /// Only mail of this stream; by day only.
+    #[param(example = "transactional")]
+    stream: Option<String>,
 }
 
 impl AskStatistics {
@@ -198,7 +201,15 @@ async fn ask(parts: &Parts, caller: &Caller, asked: &AskStatistics) -> ApiResult
     caller.reads(Scope::Messages)?;
     let days = asked.days(parts.clock.now())?;
     let account = caller.account_id();
-    let counted = parts.outbound.statistics(account, asked.by.into(), days).await?;
+    let stream = asked.stream.clone().filter(|stream| !stream.is_empty());
+    if stream.is_some() && asked.by != Dimension::Day {
+        let said = "One stream is counted by day only.";
+        return Err(ApiError::invalid("stream", said));
+    }
+    let counted = parts
+        .outbound
+        .statistics(account, asked.by.into(), stream, days)
+        .await?;
     let mut total = StatisticsCounts::default();
     for item in &counted {
         total.add(&item.counts);

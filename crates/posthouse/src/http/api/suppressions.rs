@@ -22,7 +22,7 @@ use crate::http::auth::Caller;
 use crate::http::error::{ApiError, ApiResult, Problem};
 use crate::http::heavy::Heavy;
 use crate::http::json::{Body, Named, Params, cursor, id};
-use crate::http::paging::{Page, limit};
+use crate::http::paging::{SearchPage, limit};
 
 /// Entries that an export reads at once.
 const EXPORTED: u32 = 1_000;
@@ -126,14 +126,14 @@ struct ListSuppressions {
 /// Addresses that get no mail of this account, the newest first. Who bounced for good or complained is here by itself.
 #[utoipa::path(
     get, path = "/suppressions", tag = "suppressions", operation_id = "listSuppressions", params(ListSuppressions),
-    responses((status = 200, description = "A page of addresses", body = Page<SuppressionView>)),
+    responses((status = 200, description = "A page of addresses", body = SearchPage<SuppressionView>)),
     security(("key" = ["account"]), ("key" = ["read"]), ("session" = [])),
 )]
 async fn list(
     State(parts): State<Parts>,
     caller: Caller,
     Params(asked): Params<ListSuppressions>,
-) -> ApiResult<Json<Page<SuppressionView>>> {
+) -> ApiResult<Json<SearchPage<SuppressionView>>> {
     caller.reads(Scope::Account)?;
     let limit = limit(asked.limit)?;
     let text = asked.q.map(|text| text.trim().to_owned());
@@ -148,7 +148,7 @@ async fn list(
         after: cursor(asked.after.as_deref())?,
     };
     let found = parts.outbound.suppressions(caller.account_id(), filter).await?;
-    let page = Page::of(found, limit, |one| one.id.to_string());
+    let page = SearchPage::of(found, limit, |one| one.id);
     Ok(Json(page.map(SuppressionView::from)))
 }
 
@@ -382,6 +382,7 @@ async fn page(
         ..Filter::default()
     };
     let entries = outbound.suppressions(account, filter).await?;
+    let entries = entries.items;
     let full = entries.len() == EXPORTED as usize;
     let after = entries.last().filter(|_| full).map(|one| one.id);
     Ok((entries, after))

@@ -1,0 +1,13 @@
+-- How long a suppression list is, without counting it; and the mail of one recipient, page by page.
+
+-- outbound::suppressions; what the people of an account put on its list, which has a limit
+CREATE TABLE suppression_counts (
+    account {id} NOT NULL PRIMARY KEY,
+    entries {int} NOT NULL
+) {clustered};
+INSERT INTO suppression_counts (account, entries)
+    SELECT account, COUNT(*) FROM suppressions WHERE why IN ('manual', 'import') GROUP BY account;
+
+-- outbound::spool; with the message at its end, so that the mail of one recipient is found page by page. SQLite has it there anyhow.
+{postgres} DROP INDEX recipients_of_address;
+{postgres} CREATE INDEX recipients_of_address ON recipients (account, address, message);
