@@ -286,7 +286,7 @@ both_engines! {
         assert!(matches!(send(300, 800 * 1024).await, Ok(())));
         let again = send(30, 800 * 1024).await;
         assert!(matches!(again, Err(OverRate::Reached { limit: "the sandbox", .. })), "{again:?}");
-        assert_eq!(send(399, 1_000).await, Ok(()));
+        assert_eq!(send(99, 1_000).await, Ok(()));
         let now = room.clock.now();
         let asks = move |tx: &mut store::Tx<'_>| charge(tx, draws(account.id, None, true), (2, 1_000), now);
         let refused = test.db.write("send", asks).await.unwrap();
