@@ -26,6 +26,7 @@ pub mod suppressions;
 pub mod templates;
 pub mod token;
 pub mod tracking;
+mod turns;
 pub mod unsubscribe;
 pub mod webhooks;
 

@@ -12,7 +12,7 @@ use accounts::By;
 use mail::message::Head;
 use mail::time::Time;
 use store::search::Found;
-use store::{Id, Result, Topic};
+use store::{ErrorKind, Id, Result, StoreError, Topic, Tx};
 
 use crate::accept::Door;
 use crate::capture::{self, Captured, InboxFilter};
@@ -26,6 +26,7 @@ use crate::spool::history::{self, Detail, ExportPage, ExportPlace, Filter, Prove
 use crate::spool::transcripts;
 use crate::spool::{self, Cancelled, Changed};
 use crate::statistics;
+use crate::turns::{PATIENCE, Turn, Turns};
 
 pub use links::{Preferences, Subscription};
 pub use suppressions::{Imported, Suppress, Suppressed};
@@ -36,11 +37,16 @@ pub use templates::{Made, Wording};
 #[derive(Clone)]
 pub struct Outbound(Arc<Inner>);
 
+/// Searches at once, of all accounts; there are three readers and more.
+const SEARCHES: usize = 2;
+
 struct Inner {
     parts: Parts,
     hooks: Hooks,
     door: Door,
     counters: Arc<Counters>,
+    /// Whoever looks through much leaves a reader to what mail and people wait for.
+    searches: Turns,
     core: Option<Arc<Core>>,
 }
 
@@ -82,6 +88,7 @@ impl Outbound {
             hooks,
             door,
             counters,
+            searches: Turns::new(SEARCHES, 1),
             core,
         }))
     }
@@ -280,11 +287,23 @@ impl Outbound {
 
     /// Messages, page by page.
     pub async fn messages(&self, filter: Filter) -> Result<Found<Summary>> {
-        self.0
-            .parts
-            .db
-            .read("list messages", move |tx| history::list(tx, &filter))
-            .await
+        let turn = self.turn_to_search(filter.account).await?;
+        let list = move |tx: &mut Tx<'_>| {
+            // Held here: who hangs up gets no second one while the first still looks.
+            let _ = &turn;
+            history::list(tx, &filter)
+        };
+        self.0.parts.db.read("list messages", list).await
+    }
+
+    /// One search of an account at a time.
+    async fn turn_to_search(&self, account: Option<Id>) -> Result<Turn> {
+        let account = account.unwrap_or(Id::from_bytes([0; 16]));
+        let turn = self.0.searches.take(account, PATIENCE).await;
+        turn.ok_or_else(|| {
+            let why = "the searches before it are not through; ask again, or narrow the time";
+            StoreError::new(ErrorKind::Unavailable, "search", why)
+        })
     }
 
     /// The same with each recipient, for a sheet: up to `lines` of them from a place on.
@@ -294,11 +313,17 @@ impl Outbound {
         place: ExportPlace,
         lines: usize,
     ) -> Result<ExportPage> {
-        let db = &self.0.parts.db;
-        db.read("export messages", move |tx| {
+        let turn = loop {
+            // It has begun already, so it waits as long as it takes.
+            if let Ok(turn) = self.turn_to_search(filter.account).await {
+                break turn;
+            }
+        };
+        let export = move |tx: &mut Tx<'_>| {
+            let _ = &turn;
             history::export(tx, &filter, place.clone(), lines)
-        })
-        .await
+        };
+        self.0.parts.db.read("export messages", export).await
     }
 
     /// What was counted of an account's mail.

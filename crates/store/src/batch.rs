@@ -81,6 +81,12 @@ where
     F: FnMut(&mut Tx<'_>) -> Result<T> + Send,
 {
     fn run(&mut self, tx: &mut Tx<'_>) -> Result<()> {
+        if self.label.mode != Mode::Write && self.caller.is_closed() {
+            return Err(StoreError::other(
+                "run the closure",
+                "nobody waits for it any more",
+            ));
+        }
         // A panic ends this closure alone: its writes are rolled back, its caller gets an error, the thread lives.
         match catch_unwind(AssertUnwindSafe(|| (self.work)(tx))) {
             Ok(result) => self.value = Some(result?),

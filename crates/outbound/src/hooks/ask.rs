@@ -16,14 +16,17 @@ use super::edit::edited;
 use super::facts::{Action, Facts, Fault, FaultKind, Run, Said, Stage};
 use super::journal::Journal;
 use super::luau::Script;
-use super::turns::{PATIENCE, Turn, Turns};
 use crate::calls::Client;
 use crate::settings::HookLimits;
+use crate::turns::{PATIENCE, Turn, Turns};
 
 /// Octets of hooks that are kept in memory, as they are asked: read, or compiled.
 const KEPT: u64 = 32 * 1024 * 1024;
 /// How much of that one takes, as a multiple of what somebody wrote.
 const GROWN: usize = 4;
+
+/// And what one takes without a text: a script has what all scripts begin with compiled in it.
+const ALONE: usize = 8 * 1024;
 
 /// Receivers that are asked at once, and by the mail of one account.
 const CALLS: usize = 256;
@@ -110,7 +113,7 @@ impl Hooks {
             accounts: accounts.clone(),
             bodies: Cache::builder()
                 .max_capacity(KEPT)
-                .weigher(|_, (_, octets)| u32::try_from(GROWN * octets + 256).unwrap_or(u32::MAX))
+                .weigher(|_, (_, octets)| u32::try_from(GROWN * octets + ALONE).unwrap_or(u32::MAX))
                 .build(),
             turns: Shares::new(places.max(2), places.max(2) / 2),
             journal: Journal::new(db.clone(), ids.clone()),

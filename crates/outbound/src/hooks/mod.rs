@@ -8,7 +8,6 @@ mod http;
 mod journal;
 mod luau;
 mod rules;
-mod turns;
 
 pub use ask::{Asked, Deadline, Hooks, try_out};
 pub use body::{BodyError, check};

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use accounts::{By, audit};
 use mail::address::Address;
 use store::search::Found;
-use store::{Id, Result};
+use store::{Id, Result, Tx};
 
 use super::Outbound;
 use crate::suppressions::{self, Filter, New, Sheet, Suppression, Why};
@@ -46,11 +46,12 @@ pub struct Imported {
 
 impl Outbound {
     pub async fn suppressions(&self, account: Id, filter: Filter) -> Result<Found<Suppression>> {
-        let db = &self.0.parts.db;
-        db.read("list suppressions", move |tx| {
+        let turn = self.turn_to_search(Some(account)).await?;
+        let list = move |tx: &mut Tx<'_>| {
+            let _ = &turn;
             suppressions::list(tx, account, &filter)
-        })
-        .await
+        };
+        self.0.parts.db.read("list suppressions", list).await
     }
 
     pub async fn suppress(&self, account: Id, new: Suppress, by: &By) -> Result<Suppressed> {

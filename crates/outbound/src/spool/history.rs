@@ -160,6 +160,9 @@ pub fn list(tx: &mut Tx<'_>, filter: &Filter) -> Result<Found<Summary>> {
             .filter(|tag| !tag.is_empty())
             .map(|tag| containing_tag(&tag)),
     };
+    if let Some(state) = wanted.nothing_but_waiting() {
+        return waiting(tx, state, filter).map(Found::all);
+    }
     let (source, answered) = wanted.source();
     let stretch = wanted.stretch(&source);
     if answered {
@@ -199,6 +202,47 @@ fn look(
     rows.iter().map(|row| summary(tx, row)).collect()
 }
 
+/// Everybody's messages with a recipient in a state that waits. The indexes of what waits hold nothing else, so that finding that nothing
+/// does takes no look at all that ever went.
+fn waiting(tx: &mut Tx<'_>, state: State, filter: &Filter) -> Result<Vec<Summary>> {
+    let state = state.as_str();
+    let places = match state {
+        "held" | "scheduled" => vec![format!("r.state = '{state}'")],
+        _ => vec![
+            format!("r.node IS NULL AND r.state IN ('queued', 'deferred') AND r.state || '' = '{state}'"),
+            format!("r.node IS NOT NULL AND r.state || '' = '{state}'"),
+        ],
+    };
+    let order = if filter.oldest_first { "ASC" } else { "DESC" };
+    // Behind, and between: the first and the last that there can be where nobody says.
+    let (first, last) = (Id::from_bytes([0; 16]), Id::from_bytes([0xff; 16]));
+    let since = filter.since.map_or(first, first_id_at);
+    let until = filter.until.map_or(last, first_id_at);
+    let (behind, before) = match filter.after {
+        Some(after) if filter.oldest_first => (after, last),
+        Some(after) => (first, after),
+        None => (first, last),
+    };
+    let places: Vec<String> = places
+        .iter()
+        .map(|place| {
+            format!(
+                "SELECT r.message FROM recipients r WHERE {place} AND r.message >= $1 AND r.message < $2 \
+                 AND r.message > $3 AND r.message < $4"
+            )
+        })
+        .collect();
+    let rows = tx.query(
+        &format!(
+            "SELECT {COLUMNS} FROM (SELECT message FROM ({}) one GROUP BY message ORDER BY message {order} LIMIT $5) w \
+             JOIN messages m ON m.id = w.message ORDER BY m.id {order}",
+            places.join(" UNION ALL ")
+        ),
+        &[since.into(), until.into(), behind.into(), before.into(), filter.limit.into()],
+    )?;
+    rows.iter().map(|row| summary(tx, row)).collect()
+}
+
 /// What a search wants, with its text understood.
 struct Wanted<'a> {
     filter: &'a Filter,
@@ -229,6 +273,19 @@ impl Source<'_> {
 }
 
 impl<'a> Wanted<'a> {
+    /// Where everybody's mail that waits is asked for, and nothing else.
+    fn nothing_but_waiting(&self) -> Option<State> {
+        let filter = self.filter;
+        let more = filter.account.is_some()
+            || self.exact.is_some()
+            || self.pattern.is_some()
+            || self.tag.is_some()
+            || filter.class.is_some()
+            || filter.stream.is_some();
+        let waits = |state: &State| state.is_waiting() || matches!(state, State::Held | State::Scheduled);
+        filter.state.filter(|state| waits(state) && !more)
+    }
+
     /// The index that leaves the least to be looked through, and whether nothing is asked for but what it knows.
     fn source(&self) -> (Source<'a>, bool) {
         let filter = self.filter;
@@ -312,21 +369,21 @@ impl<'a> Wanted<'a> {
     fn narrow<'c>(&'c self, source: &Source<'_>, conditions: &mut Conditions<'c>) {
         conditions.add(
             "(lower(m.header_from) LIKE $ ESCAPE '\\' OR lower(m.subject) LIKE $ ESCAPE '\\' \
-             OR lower(m.message_id) LIKE $ ESCAPE '\\' OR 0 < (SELECT COUNT(*) FROM recipients r \
-             WHERE r.message = m.id AND lower(r.address) LIKE $ ESCAPE '\\'))",
+             OR lower(m.message_id) LIKE $ ESCAPE '\\' OR 0 < (SELECT COUNT(*) FROM (SELECT 1 AS one FROM recipients r \
+             WHERE r.message = m.id AND lower(r.address) LIKE $ ESCAPE '\\' LIMIT 1) few))",
             self.pattern.as_deref(),
         );
         conditions.add("m.stream = $", self.filter.stream.as_deref());
         conditions.add("m.tags LIKE $ ESCAPE '\\'", self.tag.as_deref());
         conditions.add(
-            "0 < (SELECT COUNT(*) FROM recipients r WHERE r.message = m.id AND r.state || '' = $)",
+            "0 < (SELECT COUNT(*) FROM (SELECT 1 AS one FROM recipients r WHERE r.message = m.id AND r.state || '' = $ LIMIT 1) few)",
             self.filter
                 .state
                 .map(State::as_str)
                 .filter(|_| !matches!(source, Source::Failed(..))),
         );
         conditions.add(
-            "0 < (SELECT COUNT(*) FROM recipients r WHERE r.message = m.id AND r.class || '' = $)",
+            "0 < (SELECT COUNT(*) FROM (SELECT 1 AS one FROM recipients r WHERE r.message = m.id AND r.class || '' = $ LIMIT 1) few)",
             self.filter
                 .class
                 .map(Class::as_str)

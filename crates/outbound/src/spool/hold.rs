@@ -101,10 +101,14 @@ pub fn held_of(
     .collect()
 }
 
-/// How many rows of an account are held, counted up to `most`.
+/// How many rows of an account are held by its pause, counted up to `most`.
 pub fn count_held(tx: &mut Tx<'_>, account: Id, most: u32) -> Result<u64> {
     let row = tx.query_opt(
-        "SELECT COUNT(*) FROM (SELECT 1 AS one FROM recipients WHERE state = 'held' AND account = $1 LIMIT $2) few",
+        concat!(
+            "SELECT COUNT(*) FROM (SELECT 1 AS one FROM recipients WHERE ",
+            paused!(),
+            " AND account = $1 LIMIT $2) few"
+        ),
         &[account.into(), most.into()],
     )?;
     row.map_or(Ok(0), |row| row.int(0).map(i64::unsigned_abs))

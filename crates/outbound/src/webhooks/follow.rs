@@ -256,8 +256,14 @@ fn write(tx: &mut Tx<'_>, up_to: Cursor, turns: &[Turn]) -> Result<bool> {
     let next = backlog::next_turn(tx)?;
     let mut active = HashMap::new();
     for turn in turns {
-        if backlog::at(tx, turn.account)? != Some(turn.from) {
-            continue;
+        match backlog::at(tx, turn.account)? {
+            Some(at) if at == turn.from => {}
+            Some(_) => continue,
+            // Gone, by another node or with a restore that could not read it: nobody waits for a turn that has no place.
+            None => {
+                backlog::leave(tx, turn.account)?;
+                continue;
+            }
         }
         for delivery in &turn.deliveries {
             // What was removed or paused since it was looked at is told nothing.

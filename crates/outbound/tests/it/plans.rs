@@ -108,6 +108,14 @@ async fn plans<T: Send + 'static>(
     world.test.db.write("explain", explain).await.unwrap()
 }
 
+/// Indexes that hold nothing but what waits, however much was sent.
+const OF_WHAT_WAITS: [&str; 4] = [
+    "recipients_due",
+    "recipients_in_hand",
+    "recipients_held",
+    "recipients_scheduled",
+];
+
 /// The steps that read all of a large table, and not from a place in an index on.
 fn readings_of_everything(plan: &Plan, engine: Engine) -> Vec<String> {
     let table = |step: &str, before: &str| {
@@ -147,6 +155,7 @@ fn readings_of_everything(plan: &Plan, engine: Engine) -> Vec<String> {
             }
         })
         .map(|(_, step)| step.clone())
+        .filter(|step| !OF_WHAT_WAITS.iter().any(|index| step.contains(index)))
         .collect()
 }
 

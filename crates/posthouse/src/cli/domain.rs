@@ -1,7 +1,7 @@
 //! `posthouse domain`: the domains an account sends from, and the records they publish.
 
 use crate::cli::say::say;
-use accounts::domains::{SendingDomain, zone};
+use accounts::domains::{Purpose, SendingDomain, zone};
 use clap::Subcommand;
 
 use super::table::Table;
@@ -100,7 +100,8 @@ async fn list(rooms: &Rooms, email: Option<String>) -> Result<(), Failure> {
 }
 
 fn print_records(domain: &SendingDomain) {
-    for record in &domain.records {
+    // Nobody knows where the picture is that a BIMI record names, and a zone is no place for an example.
+    for record in domain.records.iter().filter(|one| one.purpose != Purpose::Bimi) {
         say!("{}", zone::line(record));
     }
 }

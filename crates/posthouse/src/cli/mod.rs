@@ -79,7 +79,7 @@ enum Command {
     /// Say why something does not work for somebody, and what to do.
     #[command(subcommand)]
     Doctor(doctor::Action),
-    /// IP ranges in place of a password.
+    /// SMTP passwords of their own for programs, and IP ranges in place of a password.
     #[command(subcommand)]
     Credential(credential::Action),
     /// What an ACME authority issued, for this server and for names of sending domains.

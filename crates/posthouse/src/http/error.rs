@@ -171,7 +171,9 @@ pub enum ApiError {
     ManyReaders,
     #[error("Too many live streams of this account are open. Close some of them.")]
     ManyListeners,
-    #[error("Two exports of this account are being written. Wait until one of them has ended.")]
+    #[error(
+        "Two exports of this account, or many of others, are being written. Wait until one of them has ended."
+    )]
     ManyExports,
     #[error("The server took too long to answer.")]
     TimedOut,
@@ -184,6 +186,25 @@ pub type ApiResult<T> = Result<T, ApiError>;
 impl ApiError {
     pub fn invalid(field: &str, message: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldError::new(field, message)])
+    }
+
+    /// A body, or a part of one, that is not what was asked for, in the words of whoever read it.
+    pub fn unreadable(text: &str) -> Self {
+        let text = text.rsplit("into the target type: ").next().unwrap_or(text);
+        // A misspelt name must not leave out what it asks for: a test would go to real recipients.
+        let unknown = text
+            .split_once("unknown field `")
+            .and_then(|(_, rest)| rest.split_once('`'));
+        match unknown {
+            Some((field, rest)) => {
+                let known = rest.split(" at line ").next().unwrap_or_default();
+                Self::invalid(
+                    field,
+                    sentence(&format!("there is no such field{}", known.replace('`', ""))),
+                )
+            }
+            None => Self::BadRequest(sentence(text)),
+        }
     }
 
     /// Locked out for this long.
@@ -415,7 +436,7 @@ impl From<JsonRejection> for ApiError {
         match rejection {
             JsonRejection::MissingJsonContentType(_) => Self::NotJson,
             rejection if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge,
-            rejection => Self::BadRequest(sentence(&rejection.body_text())),
+            rejection => Self::unreadable(&rejection.body_text()),
         }
     }
 }

@@ -52,8 +52,12 @@ pub fn build(parts: &Parts, also: Router) -> Router {
     let all = Router::new()
         .nest("/api/v1", api)
         .merge(console::router(&parts.settings.name))
-        .merge(also)
-        .merge(challenges::routes(parts.db.clone()));
+        .merge(also);
+    let all = if parts.settings.fetches_certificates {
+        all.merge(challenges::routes(parts.db.clone()))
+    } else {
+        all
+    };
     let all = all.layer(middleware::from_fn_with_state(parts.clone(), links::only_links));
     in_common(all, DEADLINE)
 }

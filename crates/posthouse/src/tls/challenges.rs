@@ -5,8 +5,12 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use store::Db;
+use tokio::sync::Semaphore;
 
 use super::kept;
+
+/// Anybody may ask; no more than one at a time takes a reader from what mail waits for.
+static LOOKS: Semaphore = Semaphore::const_new(1);
 
 /// Longer than tokens of any authority.
 const MOST: usize = 256;
@@ -23,6 +27,9 @@ async fn show(State(db): State<Db>, Path(token): Path<String>) -> Result<String,
     if token.len() > MOST || !token.bytes().all(is_base64url) {
         return Err(StatusCode::NOT_FOUND);
     }
+    let Ok(_look) = LOOKS.acquire().await else {
+        return Err(StatusCode::SERVICE_UNAVAILABLE);
+    };
     match kept::proof(&db, token).await {
         Ok(proof) => proof.ok_or(StatusCode::NOT_FOUND),
         Err(error) => {

@@ -160,7 +160,9 @@ impl Keeper {
             let kept = kept::list(tx)?;
             let mut gone = Vec::new();
             for one in &kept {
-                let is_gone = if one.for_links {
+                let is_gone = if one.for_links && one.names == wanted.own {
+                    true
+                } else if one.for_links {
                     for_links && !wanted.is_for(one) && !(one.holds(now) && has_link_name(tx, &one.names)?)
                 } else {
                     one.is_left_behind(&wanted.own, now)
@@ -174,10 +176,12 @@ impl Keeper {
         let (kept, gone) = self.db.read("read the certificates", look).await?;
         let known: HashSet<&str> = kept.iter().map(|one| one.names.as_str()).collect();
         let wanted = asked.links.keys().map(|name| (name.clone(), true));
-        let fresh: Vec<(String, bool)> = wanted
+        let mut fresh: Vec<(String, bool)> = wanted
             .chain([(self.own.clone(), false)])
             .filter(|(name, _)| !known.contains(name.as_str()))
             .collect();
+        // In one order on every node, or two of them wait for each other.
+        fresh.sort_unstable();
         if fresh.is_empty() && gone.is_empty() {
             return Ok(kept);
         }

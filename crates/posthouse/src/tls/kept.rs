@@ -322,6 +322,8 @@ fn most_urgent(tx: &mut Tx<'_>, asked: &Asked, now: Time) -> Result<Option<Kept>
     due.sort_by_key(|kept| {
         (
             kept.for_links,
+            // A name that does not lead here any more is no renewal.
+            kept.failures > 1,
             kept.not_after.is_none(),
             kept.failures,
             kept.next_at,
@@ -332,7 +334,7 @@ fn most_urgent(tx: &mut Tx<'_>, asked: &Asked, now: Time) -> Result<Option<Kept>
             return Ok(Some(kept));
         }
         let account = asked.links.get(&kept.names).copied();
-        let account = account.filter(|_| kept.not_after.is_none());
+        let account = account.filter(|_| !kept.holds(now) || kept.failures > 0);
         match count_order(tx, &asked.directory, account, now)? {
             Ok(()) => return Ok(Some(kept)),
             Err(TooManyOrders::OfAll) => return Ok(None),

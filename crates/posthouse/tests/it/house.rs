@@ -33,8 +33,9 @@ const HEAVY: [(&str, &str); 18] = [
 ];
 
 /// The modules of `outbound`, left to right: a module uses only modules before it.
-const OUTBOUND_MODULES: [&str; 27] = [
+const OUTBOUND_MODULES: [&str; 28] = [
     "csv",
+    "turns",
     "model",
     "simulator",
     "token",

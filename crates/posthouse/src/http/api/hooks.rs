@@ -239,6 +239,7 @@ async fn list(
 
 /// A hook to be made.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct CreateHook {
     #[schema(example = "No mail to our competitors", max_length = 100)]
     name: String,
@@ -344,6 +345,7 @@ async fn show(
 
 /// A change of a hook: what is given is replaced.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct ChangeHook {
     #[schema(max_length = 100)]
     name: Option<String>,

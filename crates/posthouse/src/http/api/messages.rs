@@ -137,8 +137,16 @@ pub(super) struct ListMessages {
     pub(super) all: bool,
 }
 
+/// Octets of what is searched for: more than an address or a line of a subject has.
+const LONGEST: usize = 998;
+
 impl ListMessages {
     pub(super) fn filter(self, account: Option<Id>, limit: u32) -> ApiResult<Filter> {
+        for (field, text) in [("q", &self.q), ("tag", &self.tag), ("stream", &self.stream)] {
+            if text.as_ref().is_some_and(|text| text.len() > LONGEST) {
+                return Err(ApiError::invalid(field, "That is too long."));
+            }
+        }
         let state = self.state.filter(|state| !state.is_empty()).map(|state| {
             RecipientState::parse(&state).ok_or_else(|| ApiError::invalid("state", "There is no such state."))
         });

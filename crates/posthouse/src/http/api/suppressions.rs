@@ -154,6 +154,7 @@ async fn list(
 
 /// An address to be suppressed.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct CreateSuppression {
     #[schema(example = "bob@example.net")]
     address: String,

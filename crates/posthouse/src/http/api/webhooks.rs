@@ -124,6 +124,7 @@ async fn list(State(parts): State<Parts>, caller: Caller) -> ApiResult<Json<Page
 
 /// A webhook to be made.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct CreateWebhook {
     /// Where messages are posted to: `https://`, on port 443 or from 1024 on, and not to a private address.
     #[schema(example = "https://example.com/posthouse", max_length = 2048)]
@@ -196,6 +197,7 @@ async fn show(
 
 /// A change of a webhook: what is given is replaced.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct ChangeWebhook {
     #[schema(max_length = 2048)]
     url: Option<String>,

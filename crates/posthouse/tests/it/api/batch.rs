@@ -33,6 +33,24 @@ fn order() -> Value {
 }
 
 both_engines! {
+    fn a_misspelt_field_is_refused_and_nothing_is_sent(engine) {
+        let server = server(engine);
+        let alice = signed_in(&server, ALICE);
+        let before = balance(&alice);
+        for (name, value) in [("sandbx", json!(true)), ("sendAt", json!("2030-01-01T00:00:00Z")), ("Subject", json!("x"))] {
+            let mut misspelt = message(1, &json!({}));
+            misspelt[name] = value;
+            let refused = alice.post("/api/v1/messages", &misspelt).expect(422).json();
+            assert_eq!(refused["errors"][0]["field"], name);
+            let batch = alice.post(BATCH, &json!({"messages": [misspelt]})).expect(200).json();
+            assert_eq!(batch["results"][0]["problem"]["errors"][0]["field"], name, "{batch}");
+        }
+        alice.post(BATCH, &json!({"messages": [message(1, &json!({}))], "sandbox": true})).expect(422);
+        let webhook = json!({"url": "https://example.com/", "events": ["bounced"]});
+        alice.post("/api/v1/webhooks", &webhook).expect(422);
+        assert_eq!(balance(&alice), before);
+    }
+
     fn each_message_of_a_batch_is_accepted_or_refused_by_itself_and_in_order(engine) {
         let server = server(engine);
         let alice = signed_in(&server, ALICE);

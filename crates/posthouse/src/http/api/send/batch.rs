@@ -17,7 +17,7 @@ use super::message::SendMessage;
 use super::{Accepted, may_send, refusal, submission, template_named};
 use crate::http::Parts;
 use crate::http::auth::Caller;
-use crate::http::error::{ApiError, ApiResult, Problem, sentence};
+use crate::http::error::{ApiError, ApiResult, Problem};
 use crate::http::heavy::Heavy;
 use crate::http::peer::Client;
 use crate::http::values;
@@ -35,6 +35,7 @@ const KEY: usize = 240;
 
 /// Messages to be sent.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct SendBatch {
     /// 1 to 500 messages, each as it is sent alone.
     #[serde(deserialize_with = "messages")]
@@ -131,7 +132,7 @@ pub(super) async fn send_batch(
     let mut messages = Vec::with_capacity(value.messages.len());
     for (place, value) in value.messages.into_iter().enumerate() {
         let message = serde_json::from_value::<SendMessage>(value);
-        let message = message.map_err(|error| ApiError::BadRequest(sentence(&error.to_string())));
+        let message = message.map_err(|error| ApiError::unreadable(&error.to_string()));
         messages.push(message.map(|mut message| {
             if let Some(key) = &key {
                 message.or_key(|| format!("{key}#{place}"));

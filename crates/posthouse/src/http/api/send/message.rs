@@ -20,6 +20,7 @@ use crate::http::values::Data;
 
 /// A message to be sent.
 #[derive(Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(example = json!({
     "from": "Alice <alice@example.com>", "to": ["Bob <bob@example.net>"], "subject": "Your order", "text": "It is on its way."
 }))]
@@ -92,6 +93,7 @@ pub(super) struct SendMessage {
 
 /// What is tracked of a message.
 #[derive(Clone, Copy, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = SendTrack)]
 struct TrackIn {
     #[serde(default)]
@@ -104,6 +106,7 @@ struct TrackIn {
 
 /// A file to go with a message.
 #[derive(Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = SendAttachment)]
 struct AttachmentIn {
     #[schema(example = "invoice.pdf")]

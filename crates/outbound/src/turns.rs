@@ -1,4 +1,4 @@
-//! Whose hook runs now: few at once, and no account takes all of them.
+//! Whose turn it is where something takes long, a hook or a search: few at once, and no account takes all of them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use store::Id;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// How long a message waits for one turn.
+/// How long anybody waits for one turn.
 pub const PATIENCE: Duration = Duration::from_secs(2);
 /// Accounts whose share is remembered.
 const ACCOUNTS: u64 = 10_000;
