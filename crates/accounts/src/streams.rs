@@ -285,12 +285,12 @@ fn turn(stream: &mut Stream, change: &StreamChange) -> String {
     turned.join(", ")
 }
 
-/// The account's streams by their slugs, those that all have included.
 /// What all streams of an account are called, those of everybody and archived ones too.
 pub fn slugs(tx: &mut Tx<'_>, account: Id) -> store::Result<Vec<String>> {
     Ok(read_all(tx, account)?.into_keys().collect())
 }
 
+/// The account's streams by their slugs, those that all have included.
 pub(crate) fn read_all(tx: &mut Tx<'_>, account: Id) -> store::Result<HashMap<String, Arc<Stream>>> {
     let mut streams: HashMap<String, Arc<Stream>> = Stream::first_ones()
         .into_iter()

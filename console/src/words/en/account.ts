@@ -134,7 +134,7 @@ export const account = {
     bounced: "Bounced",
     pausesAbove: "paused above {{most}} %",
     complained: "Complained",
-    complainedHint: "not collected by this version yet",
+    complainedHint: "as providers report them",
     held: "Held mail",
     heldRecipients_one: "{{n}} recipient waits for a decision",
     heldRecipients_other: "{{n}} recipients wait for a decision",

@@ -142,7 +142,7 @@ export const account: Shape<typeof english> = {
     bounced: "Refusés",
     pausesAbove: "pause au-delà de {{most}} %",
     complained: "Plaintes",
-    complainedHint: "pas encore recueillies par cette version",
+    complainedHint: "d’après les rapports des fournisseurs",
     held: "Courrier retenu",
     heldRecipients_one: "{{n}} destinataire attend une décision",
     heldRecipients_other: "{{n}} destinataires attendent une décision",

@@ -34,7 +34,7 @@ use pair::Stamp;
 
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
-/// How often the age of a certificate that we make or fetch is looked at.
+/// How often the age of a certificate that we make is looked at.
 const AGE_EVERY: Duration = Duration::from_hours(1);
 
 /// Why there is no certificate to show.
