@@ -8,11 +8,11 @@ use libfuzzer_sys::fuzz_target;
 #[path = "../../crates/posthouse/src/config/mod.rs"]
 mod config;
 
-mod site {
-    #[path = "../../../crates/posthouse/src/site/color.rs"]
-    mod color;
+#[path = "../../crates/posthouse/src/site/color.rs"]
+mod color;
 
-    pub use color::Color;
+mod site {
+    pub use super::color::Color;
 }
 
 fuzz_target!(|text: &str| {
