@@ -1,44 +1,29 @@
 /** A domain whose links have a name of their own: what its page says of the certificate for it. */
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { launch, open, setUp, type View } from "./browser";
+import { afterAll, describe, expect, it } from "vitest";
 import { type Dns, type DnsRecord, startDns } from "./dns";
 import { everywhere } from "./looks";
-import { type Server, startServer } from "./server";
+import { stage } from "./stage";
 
 let dns: Dns;
-let server: Server;
-let browser: Browser;
-let view: View;
-
-beforeAll(async () => {
+const on = stage("the-domain", async () => {
   dns = await startDns();
-  [server, browser] = await Promise.all([
-    startServer({
-      POSTHOUSE__HTTP__PUBLIC_URL: "http://mail.example.com",
-      POSTHOUSE__DELIVERY__RESOLVER: dns.address,
-      POSTHOUSE__ACME__DOMAINS: "mail.example.com",
-      // Nobody listens there.
-      POSTHOUSE__ACME__DIRECTORY: "https://127.0.0.1:1/directory",
-    }),
-    launch(),
-  ]);
-  view = await open(browser, server.url);
-  await setUp(view, await server.token(), server.url);
+  return {
+    POSTHOUSE__HTTP__PUBLIC_URL: "http://mail.example.com",
+    POSTHOUSE__DELIVERY__RESOLVER: dns.address,
+    POSTHOUSE__ACME__DOMAINS: "mail.example.com",
+    // Nobody listens there.
+    POSTHOUSE__ACME__DIRECTORY: "https://127.0.0.1:1/directory",
+  };
 });
 
-afterAll(async () => {
-  await browser?.close();
-  await server?.stop();
-  dns?.stop();
-});
+afterAll(() => dns?.stop());
 
 describe("a domain", () => {
   it("says how the certificate for its links stands", async () => {
-    const { page } = view;
-    const answer = await view.context.request.post("/api/v1/domains", {
+    const { page, context } = on.view;
+    const answer = await context.request.post("/api/v1/domains", {
       data: { name: "shop.example" },
-      headers: { Origin: server.url },
+      headers: { Origin: on.server.url },
     });
     const domain = (await answer.json()) as { id: string; records: (DnsRecord & { purpose: string })[] };
     for (const record of domain.records) {
@@ -46,6 +31,7 @@ describe("a domain", () => {
     }
     await page.goto(`/app/domains/${domain.id}`);
     const links = page.getByRole("article", { name: /^Links/ });
+    await links.waitFor();
     expect(await links.getByText("Certificate", { exact: true }).count()).toBe(0);
     await page.getByRole("button", { name: "Check now" }).click();
     await expect
@@ -55,7 +41,7 @@ describe("a domain", () => {
       })
       .toContain("None yet, so links have the name of this server.");
     expect(await links.textContent()).toContain("The certificate authority could not be asked");
-    await everywhere(browser, server.url, view.context, {
+    await everywhere(on.browser, on.server.url, context, {
       "domain-certificate": `/app/domains/${domain.id}`,
     });
   }, 300_000);

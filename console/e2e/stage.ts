@@ -11,10 +11,14 @@ export interface Stage {
   view: View;
 }
 
-export function stage(name: string, environment: Record<string, string> = {}): Stage {
+type Environment = Record<string, string>;
+
+/** `environment` is asked for where something has to be started before the server. */
+export function stage(name: string, environment: Environment | (() => Promise<Environment>) = {}): Stage {
   const on = {} as Stage;
   beforeAll(async () => {
-    [on.server, on.browser] = await Promise.all([startServer(environment), launch()]);
+    const wanted = typeof environment === "function" ? await environment() : environment;
+    [on.server, on.browser] = await Promise.all([startServer(wanted), launch()]);
     on.view = await open(on.browser, on.server.url);
     await setUp(on.view, await on.server.token(), on.server.url);
     await settled(on.view.page);

@@ -1,40 +1,22 @@
 /** Mail that bounces and mail that waits: what the console says of it, beside the reply as it came. */
-import type { Browser } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { launch, OPERATOR, open, picture, settled, setUp, type View } from "./browser";
+import { afterAll, describe, expect, it } from "vitest";
+import { OPERATOR, picture, settled } from "./browser";
 import { everywhere } from "./looks";
-import { type Server, startServer } from "./server";
 import { type Sink, startSink } from "./sink";
+import { stage } from "./stage";
 
 let sink: Sink;
-let server: Server;
-let browser: Browser;
-let view: View;
-
-beforeAll(async () => {
+const on = stage("the-trouble", async () => {
   sink = await startSink();
-  [server, browser] = await Promise.all([
-    startServer({ POSTHOUSE__DELIVERY__ROUTE: `smtp://127.0.0.1:${sink.port}` }),
-    launch(),
-  ]);
-  view = await open(browser, server.url);
-  await setUp(view, await server.token(), server.url);
+  return { POSTHOUSE__DELIVERY__ROUTE: `smtp://127.0.0.1:${sink.port}` };
 });
 
-afterAll(async () => {
-  await browser?.close();
-  await server?.stop();
-  await sink?.stop();
-});
-
-afterEach(async ({ task }) => {
-  if (task.result?.state === "fail") await picture(view.page, "where-the-trouble-ended");
-});
+afterAll(() => sink?.stop());
 
 async function send(to: string[], subject: string): Promise<string> {
-  const answer = await view.context.request.post("/api/v1/messages", {
+  const answer = await on.view.context.request.post("/api/v1/messages", {
     data: { from: OPERATOR.email, to, subject, text: "Hello" },
-    headers: { Origin: server.url },
+    headers: { Origin: on.server.url },
   });
   expect(answer.ok(), await answer.text()).toBe(true);
   return ((await answer.json()) as { id: string }).id;
@@ -42,7 +24,7 @@ async function send(to: string[], subject: string): Promise<string> {
 
 /** Opens a message and waits until each recipient is in the state it ends up in. */
 async function openMessage(id: string, states: Record<string, string>) {
-  const { page } = view;
+  const { page } = on.view;
   await page.goto(`/app/messages/${id}`);
   for (const [address, state] of Object.entries(states)) {
     const lane = page.getByRole("article", { name: address });
@@ -57,7 +39,7 @@ describe("mail that did not arrive", () => {
   it("says in plain words that the mailbox does not exist, with the reply as it came", async () => {
     const id = await send(["gone@receiver.example"], "To somebody who left");
     await openMessage(id, { "gone@receiver.example": "bounced" });
-    const lane = view.page.getByRole("article", { name: "gone@receiver.example" });
+    const lane = on.view.page.getByRole("article", { name: "gone@receiver.example" });
     await lane.getByText("The mailbox does not exist").first().waitFor();
     await lane.getByText("550 5.1.1 <gone@receiver.example> User unknown").first().waitFor();
     pages["message-bounced"] = `/app/messages/${id}`;
@@ -66,13 +48,13 @@ describe("mail that did not arrive", () => {
   it("says why mail waits and when it is tried next", async () => {
     const id = await send(["full@receiver.example"], "To a full mailbox");
     await openMessage(id, { "full@receiver.example": "deferred" });
-    const lane = view.page.getByRole("article", { name: "full@receiver.example" });
+    const lane = on.view.page.getByRole("article", { name: "full@receiver.example" });
     await lane.getByText("The mailbox is full").first().waitFor();
     await lane
       .getByText(/next try/i)
       .first()
       .waitFor();
-    await view.page.getByRole("button", { name: "Retry now" }).waitFor();
+    await on.view.page.getByRole("button", { name: "Retry now" }).waitFor();
     pages["message-deferred"] = `/app/messages/${id}`;
   });
 
@@ -96,7 +78,7 @@ describe("mail that did not arrive", () => {
   });
 
   it("leads from the overview to what failed and what waits", async () => {
-    const { page } = view;
+    const { page } = on.view;
     await page.goto("/app/");
     await settled(page);
     const failures = page.getByRole("region", { name: "Latest failures" });
@@ -109,7 +91,7 @@ describe("mail that did not arrive", () => {
   });
 
   it("shows the operator how many wait for the lane", async () => {
-    const { page } = view;
+    const { page } = on.view;
     await page.goto("/app/queue");
     await settled(page);
     await page
@@ -120,7 +102,7 @@ describe("mail that did not arrive", () => {
   });
 
   it("sees what happened between the page's answer and the opening of the live stream", async () => {
-    const { page } = view;
+    const { page } = on.view;
     let release = () => {};
     const released = new Promise<void>((done) => {
       release = done;
@@ -149,7 +131,7 @@ describe("mail that did not arrive", () => {
   });
 
   it("looks right in every width and both colour schemes", async () => {
-    await everywhere(browser, server.url, view.context, {
+    await everywhere(on.browser, on.server.url, on.view.context, {
       ...pages,
       "overview-with-trouble": "/app/",
       "messages-with-trouble": "/app/messages",
@@ -158,7 +140,7 @@ describe("mail that did not arrive", () => {
   }, 600_000);
 
   it("is told on every page that the server takes nothing new, and who runs it what to do", async () => {
-    const { page } = view;
+    const { page } = on.view;
     const told = async (storage: string, operator: boolean) => {
       await page.route("**/api/v1/session", async (route) => {
         const answer = await route.fetch();
@@ -186,7 +168,7 @@ describe("mail that did not arrive", () => {
   });
 
   it("is told at once that nothing gets out, and what waits says why", async () => {
-    const { page } = view;
+    const { page } = on.view;
     await sink.stop();
     await openMessage(await send(["anna@elsewhere.example"], "Nobody answers"), {
       "anna@elsewhere.example": "deferred",

@@ -2,26 +2,21 @@
 import { createHmac } from "node:crypto";
 import { createServer, type IncomingHttpHeaders, type Server as Receiver } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Browser } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { launch, OPERATOR, open, picture, settled, setUp, type View } from "./browser";
+import { afterAll, describe, expect, it } from "vitest";
+import { OPERATOR, picture, settled } from "./browser";
 import { everywhere } from "./looks";
-import { type Server, startServer } from "./server";
+import { stage } from "./stage";
 
 interface Call {
   headers: IncomingHttpHeaders;
   body: string;
 }
 
-let server: Server;
-let browser: Browser;
-let view: View;
 let receiver: Receiver;
 let url: string;
 let answer = { status: 200, body: "thank you" };
 const calls: Call[] = [];
-
-beforeAll(async () => {
+const on = stage("webhooks", async () => {
   receiver = createServer((request, response) => {
     let body = "";
     request.on("data", (data) => {
@@ -34,28 +29,17 @@ beforeAll(async () => {
   });
   await new Promise<void>((listening) => receiver.listen(0, "127.0.0.1", listening));
   url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/posthouse`;
-  [server, browser] = await Promise.all([
-    startServer({ POSTHOUSE__WEBHOOKS__ALLOW_PRIVATE: "true" }),
-    launch(),
-  ]);
-  view = await open(browser, server.url);
-  await setUp(view, await server.token(), server.url);
+  return { POSTHOUSE__WEBHOOKS__ALLOW_PRIVATE: "true" };
 });
 
-afterAll(async () => {
-  await browser?.close();
-  await server?.stop();
+afterAll(() => {
   receiver?.close();
 });
 
-afterEach(async ({ task }) => {
-  if (task.result?.state === "fail") await picture(view.page, "where-webhooks-ended");
-});
-
 async function send(to: string) {
-  const sent = await view.context.request.post("/api/v1/messages", {
+  const sent = await on.view.context.request.post("/api/v1/messages", {
     data: { from: OPERATOR.email, to: [to], subject: "News", text: "Hello" },
-    headers: { Origin: server.url },
+    headers: { Origin: on.server.url },
   });
   expect(sent.ok(), await sent.text()).toBe(true);
 }
@@ -70,7 +54,7 @@ function signed({ headers, body }: Call, secret: string): boolean {
 
 const types = () => calls.map(({ body }) => (JSON.parse(body) as { type: string }).type);
 
-const row = (text: string) => view.page.getByRole("row").filter({ hasText: text });
+const row = (text: string) => on.view.page.getByRole("row").filter({ hasText: text });
 
 /** Every width in both schemes. */
 const LONG = 600_000;
@@ -79,7 +63,7 @@ describe("webhooks in the console", () => {
   let secret: string;
 
   it("are added with a secret that is shown once", async () => {
-    const { page } = view;
+    const { page } = on.view;
     await page.goto("/app/webhooks");
     await settled(page);
     await page.getByText("No webhook yet").waitFor();
@@ -101,7 +85,7 @@ describe("webhooks in the console", () => {
   });
 
   it("show what they were told, and the answer to it", async () => {
-    const { page } = view;
+    const { page } = on.view;
     await page.getByRole("link", { name: "Web shop" }).click();
     await page.getByRole("button", { name: "Send a test" }).click();
     await row("test").getByText("Delivered").waitFor();
@@ -121,12 +105,14 @@ describe("webhooks in the console", () => {
   it(
     "keep a failure, and send it again when asked",
     async () => {
-      const { page } = view;
+      const { page } = on.view;
       answer = { status: 410, body: "gone" };
       await send("yan@example.net");
       await page.getByText("asks for no more messages").waitFor();
       await row("Failed").first().waitFor();
-      await everywhere(browser, server.url, view.context, { "webhook-paused": new URL(page.url()).pathname });
+      await everywhere(on.browser, on.server.url, on.view.context, {
+        "webhook-paused": new URL(page.url()).pathname,
+      });
       answer = { status: 204, body: "" };
       await page.getByRole("button", { name: "Resume" }).click();
       await page.getByRole("button", { name: "Pause" }).waitFor();
@@ -152,17 +138,17 @@ describe("webhooks in the console", () => {
     "look right with much in them",
     async () => {
       const long = `${url}/${"a-long-path-".repeat(8)}?token=${"x".repeat(60)}`;
-      const made = await view.context.request.post("/api/v1/webhooks", {
+      const made = await on.view.context.request.post("/api/v1/webhooks", {
         data: {
           url: long,
           description: "The warehouse of the procurement department, which is told of bounces and complaints",
           types: ["bounced", "complained", "expired", "suppressed"],
         },
-        headers: { Origin: server.url },
+        headers: { Origin: on.server.url },
       });
       expect(made.ok()).toBe(true);
       const { webhook } = (await made.json()) as { webhook: { id: string } };
-      await everywhere(browser, server.url, view.context, {
+      await everywhere(on.browser, on.server.url, on.view.context, {
         webhooks: "/app/webhooks",
         "webhook-long": `/app/webhooks/${webhook.id}`,
       });
@@ -171,7 +157,7 @@ describe("webhooks in the console", () => {
   );
 
   it("are deleted by name", async () => {
-    const { page } = view;
+    const { page } = on.view;
     await page.goto("/app/webhooks");
     await page.getByRole("link", { name: "Web shop" }).click();
     await page.getByRole("button", { name: "Delete" }).click();

@@ -1,6 +1,6 @@
 //! The configuration file: whatever it holds, it is read, or each thing that is wrong is named with its line.
 #![no_main]
-#![allow(dead_code, unused_imports)] // what only the command line uses
+#![allow(dead_code, unused_imports, reason = "what only the command line uses")]
 
 use libfuzzer_sys::fuzz_target;
 

@@ -288,12 +288,22 @@ impl Outbound {
     /// Messages, page by page.
     pub async fn messages(&self, filter: Filter) -> Result<Found<Summary>> {
         let turn = self.turn_to_search(filter.account).await?;
-        let list = move |tx: &mut Tx<'_>| {
+        let list = move |tx: &mut Tx<'_>| history::list(tx, &filter);
+        self.search("list messages", turn, list).await
+    }
+
+    async fn search<T: Send + 'static>(
+        &self,
+        label: &'static str,
+        turn: Turn,
+        mut look: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let look = move |tx: &mut Tx<'_>| {
             // Held here: who hangs up gets no second one while the first still looks.
             let _ = &turn;
-            history::list(tx, &filter)
+            look(tx)
         };
-        self.0.parts.db.read("list messages", list).await
+        self.0.parts.db.read(label, look).await
     }
 
     /// One search of an account at a time.
@@ -319,11 +329,8 @@ impl Outbound {
                 break turn;
             }
         };
-        let export = move |tx: &mut Tx<'_>| {
-            let _ = &turn;
-            history::export(tx, &filter, place.clone(), lines)
-        };
-        self.0.parts.db.read("export messages", export).await
+        let export = move |tx: &mut Tx<'_>| history::export(tx, &filter, place.clone(), lines);
+        self.search("export messages", turn, export).await
     }
 
     /// What was counted of an account's mail.

@@ -24,9 +24,8 @@ use crate::turns::{PATIENCE, Turn, Turns};
 const KEPT: u64 = 32 * 1024 * 1024;
 /// How much of that one takes, as a multiple of what somebody wrote.
 const GROWN: usize = 4;
-
-/// And what one takes without a text: a script has what all scripts begin with compiled in it.
-const ALONE: usize = 8 * 1024;
+/// And what the shortest one takes.
+const ALONE: usize = 1024;
 
 /// Receivers that are asked at once, and by the mail of one account.
 const CALLS: usize = 256;

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::{Instant, timeout};
 
-use super::facts::{Action, Facts, Fault, FaultKind, Run, Said};
+use super::body;
+use super::facts::{Action, Facts, FaultKind, Run, Said};
 use crate::calls::target::{self, Target};
 use crate::calls::{BadUrl, Client, Message, Patience, sign};
 
@@ -104,13 +105,13 @@ impl Receiver {
         };
         let asking = client.call_within(&self.target, &message, self.patience);
         let Ok(answered) = timeout(left, asking).await else {
-            return broken(began, String::new()).late();
+            return broken(began, "").late();
         };
         let Some(status) = answered.status else {
-            return broken(began, answered.problem);
+            return broken(began, &answered.problem);
         };
         if !answered.took_it() {
-            return broken(began, format!("the receiver answered {status}"));
+            return broken(began, &format!("the receiver answered {status}"));
         }
         match serde_json::from_str(&answered.answer) {
             Ok(answer) => match decided(answer, &facts.tags) {
@@ -118,9 +119,12 @@ impl Receiver {
                     run.took = began.elapsed();
                     run
                 }
-                Err(problem) => broken(began, problem),
+                Err(problem) => broken(began, &problem),
             },
-            Err(error) => broken(began, format!("the receiver's answer is not understood: {error}")),
+            Err(error) => broken(
+                began,
+                &format!("the receiver's answer is not understood: {error}"),
+            ),
         }
     }
 }
@@ -205,15 +209,10 @@ fn decided(answer: Answer, tags: &[String]) -> Result<Run, String> {
     Ok(run)
 }
 
-fn broken(began: Instant, message: String) -> Run {
+fn broken(began: Instant, message: &str) -> Run {
     Run {
-        fault: Some(Fault {
-            kind: FaultKind::Error,
-            message,
-            line: None,
-        }),
         took: began.elapsed(),
-        ..Run::default()
+        ..body::broken(FaultKind::Error, message)
     }
 }
 

@@ -47,11 +47,8 @@ pub struct Imported {
 impl Outbound {
     pub async fn suppressions(&self, account: Id, filter: Filter) -> Result<Found<Suppression>> {
         let turn = self.turn_to_search(Some(account)).await?;
-        let list = move |tx: &mut Tx<'_>| {
-            let _ = &turn;
-            suppressions::list(tx, account, &filter)
-        };
-        self.0.parts.db.read("list suppressions", list).await
+        let list = move |tx: &mut Tx<'_>| suppressions::list(tx, account, &filter);
+        self.search("list suppressions", turn, list).await
     }
 
     pub async fn suppress(&self, account: Id, new: Suppress, by: &By) -> Result<Suppressed> {

@@ -205,13 +205,14 @@ fn look(
 /// Everybody's messages with a recipient in a state that waits. The indexes of what waits hold nothing else, so that finding that nothing
 /// does takes no look at all that ever went.
 fn waiting(tx: &mut Tx<'_>, state: State, filter: &Filter) -> Result<Vec<Summary>> {
-    let state = state.as_str();
-    let places = match state {
-        "held" | "scheduled" => vec![format!("r.state = '{state}'")],
-        _ => vec![
-            format!("r.node IS NULL AND r.state IN ('queued', 'deferred') AND r.state || '' = '{state}'"),
-            format!("r.node IS NOT NULL AND r.state || '' = '{state}'"),
-        ],
+    let name = state.as_str();
+    let places = if state.is_waiting() {
+        vec![
+            format!("r.node IS NULL AND r.state IN ('queued', 'deferred') AND r.state || '' = '{name}'"),
+            format!("r.node IS NOT NULL AND r.state || '' = '{name}'"),
+        ]
+    } else {
+        vec![format!("r.state = '{name}'")]
     };
     let order = if filter.oldest_first { "ASC" } else { "DESC" };
     // Behind, and between: the first and the last that there can be where nobody says.

@@ -160,10 +160,10 @@ impl Keeper {
             let kept = kept::list(tx)?;
             let mut gone = Vec::new();
             for one in &kept {
-                let is_gone = if one.for_links && one.names == wanted.own {
-                    true
-                } else if one.for_links {
-                    for_links && !wanted.is_for(one) && !(one.holds(now) && has_link_name(tx, &one.names)?)
+                let is_gone = if one.for_links {
+                    // What has become our own name is kept as such.
+                    let stays = one.holds(now) && has_link_name(tx, &one.names)?;
+                    one.names == wanted.own || (for_links && !wanted.is_for(one) && !stays)
                 } else {
                     one.is_left_behind(&wanted.own, now)
                 };

@@ -202,19 +202,21 @@ pub struct Script {
 
 /// What the interpreter runs, made of text by its own compiler: that alone may be trusted not to break it.
 struct Program {
-    prelude: Vec<u8>,
+    prelude: &'static [u8],
     own: Vec<u8>,
 }
 
 impl Program {
     fn compile(source: &str) -> Result<Self, Fault> {
+        static PRELUDE_OF_ALL: OnceLock<Result<Vec<u8>, Fault>> = OnceLock::new();
         let compile = |source: &str| {
             Compiler::new()
                 .compile(source)
                 .map_err(|error| unreadable(&error))
         };
+        let prelude = PRELUDE_OF_ALL.get_or_init(|| compile(PRELUDE));
         Ok(Self {
-            prelude: compile(PRELUDE)?,
+            prelude: prelude.as_deref().map_err(Clone::clone)?,
             own: compile(source)?,
         })
     }
@@ -335,7 +337,7 @@ fn prepare(program: &Program, shared: &Rc<Shared>) -> mlua::Result<Lua> {
         globals.raw_set(name, Value::Nil)?;
     }
     let widest = lua.create_function(|_, pattern: LuaString| Ok(patterns::widest(&pattern.as_bytes())))?;
-    lua.load(program.prelude.as_slice())
+    lua.load(program.prelude)
         .set_mode(ChunkMode::Binary)
         .set_name("=prelude")
         .call::<()>((shared.seed, widest))?;
