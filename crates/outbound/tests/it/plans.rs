@@ -131,6 +131,8 @@ fn readings_of_everything(plan: &Plan, engine: Engine) -> Vec<String> {
             // What another step has made is called as its table is.
             // All of an account may be nearly all of the table.
             Engine::Sqlite if is_large(step, "SEARCH ") && step.ends_with("(account=?)") => true,
+            // So may be what lies between two messages that the people of the console choose.
+            Engine::Sqlite if step.starts_with("SEARCH r ") && step.contains("(message>") => true,
             Engine::Sqlite => {
                 is_large(step, "SCAN ")
                     && !["CO-ROUTINE", "MATERIALIZE"].iter().any(|made| {
@@ -145,7 +147,8 @@ fn readings_of_everything(plan: &Plan, engine: Engine) -> Vec<String> {
                     && !step.contains("Subquery Scan");
                 let found = plan.steps.get(place + 1).is_some_and(|next| {
                     let account_alone = next.contains("(account = ") && !next.contains(" AND ");
-                    next.contains("Index Cond") && !account_alone
+                    let between = next.contains("Cond: ((message >");
+                    next.contains("Index Cond") && !account_alone && !between
                 });
                 // The end of an index is one row of it.
                 let ends = plan.sql.contains("max(")
