@@ -211,6 +211,11 @@ const TREE: &[Migration] = &[
         name: "suppression counts",
         text: include_str!("../migrations/0040_suppression_counts.sql"),
     },
+    Migration {
+        version: 41,
+        name: "cheaper index",
+        text: include_str!("../migrations/0041_cheaper_index.sql"),
+    },
 ];
 
 /// Applies what is missing. The write transaction (SQLite) or an advisory lock (PostgreSQL) keeps others out.

@@ -22,7 +22,11 @@ macro_rules! failed {
     ($column:literal) => {
         concat!(
             $column,
-            " IN ('deferred', 'bounced', 'suppressed', 'cancelled', 'expired', 'held')"
+            " <> 'queued' AND ",
+            $column,
+            " <> 'scheduled' AND ",
+            $column,
+            " <> 'delivered'"
         )
     };
 }

@@ -34,10 +34,10 @@ macro_rules! waiting {
 }
 pub(crate) use waiting;
 
-/// The states from which a recipient may yet be delivered, whoever has to decide that.
+/// The states from which a recipient may yet be delivered, whoever has to decide that. SQLite would make a table of a list of more than two.
 macro_rules! open {
     () => {
-        "state IN ('queued', 'deferred', 'held', 'scheduled')"
+        "(state = 'queued' OR state = 'deferred' OR state = 'held' OR state = 'scheduled')"
     };
 }
 pub(crate) use open;
