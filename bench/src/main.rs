@@ -7,6 +7,7 @@ mod history;
 mod message;
 mod meter;
 mod relay;
+mod resolver;
 mod run;
 mod siege;
 mod sink;

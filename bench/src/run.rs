@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::clock;
 use crate::meter::{self, MemoryWatch, cpu_seconds};
 use crate::relay::{self, Kind, Place, Relay};
+use crate::resolver;
 use crate::sink::Counts;
 use crate::source::Sent;
 use crate::table;
@@ -61,6 +62,8 @@ pub struct Workload {
     pub dkim: bool,
     pub by: By,
     pub relays: &'static [Kind],
+    /// Hosts that take the mail, each that of one domain; with one it is the smarthost for all domains.
+    pub destinations: u8,
 }
 
 /// How the load comes.
@@ -86,6 +89,7 @@ const WORKLOADS: &[Workload] = &[
         dkim: false,
         by: By::Address,
         relays: WITH_PEERS,
+        destinations: 1,
     },
     Workload {
         name: "4k-dkim",
@@ -96,6 +100,7 @@ const WORKLOADS: &[Workload] = &[
         dkim: true,
         by: By::Address,
         relays: &[Kind::Posthouse, Kind::Postfix],
+        destinations: 1,
     },
     Workload {
         name: "64k",
@@ -106,6 +111,7 @@ const WORKLOADS: &[Workload] = &[
         dkim: false,
         by: By::Address,
         relays: WITH_PEERS,
+        destinations: 1,
     },
     Workload {
         name: "64k-dkim",
@@ -116,6 +122,7 @@ const WORKLOADS: &[Workload] = &[
         dkim: true,
         by: By::Address,
         relays: &[Kind::Posthouse, Kind::Postfix],
+        destinations: 1,
     },
     Workload {
         name: "auth-tls",
@@ -126,6 +133,7 @@ const WORKLOADS: &[Workload] = &[
         dkim: false,
         by: By::SignIn,
         relays: &[Kind::Posthouse],
+        destinations: 1,
     },
     Workload {
         name: "connections",
@@ -136,6 +144,7 @@ const WORKLOADS: &[Workload] = &[
         dkim: false,
         by: By::Address,
         relays: WITH_PEERS,
+        destinations: 1,
     },
     Workload {
         name: "recipients",
@@ -146,6 +155,18 @@ const WORKLOADS: &[Workload] = &[
         dkim: false,
         by: By::Address,
         relays: WITH_PEERS,
+        destinations: 1,
+    },
+    Workload {
+        name: "domains",
+        says: "4 KiB x 5,000, 10 recipients in 10 domains each, every domain at a host of its own: 10 deliveries a message",
+        messages: 5_000,
+        recipients: 10,
+        source: &["--size", "4096", "--recipients", "10", "--domains", "10"],
+        dkim: false,
+        by: By::Address,
+        relays: WITH_PEERS,
+        destinations: 10,
     },
     Workload {
         name: "100k-dkim",
@@ -156,6 +177,7 @@ const WORKLOADS: &[Workload] = &[
         dkim: true,
         by: By::Address,
         relays: &[Kind::Posthouse, Kind::Postfix],
+        destinations: 1,
     },
     Workload {
         name: "auth-tls-each",
@@ -166,6 +188,7 @@ const WORKLOADS: &[Workload] = &[
         dkim: false,
         by: By::SignIn,
         relays: &[Kind::Posthouse],
+        destinations: 1,
     },
     Workload {
         name: "html",
@@ -176,6 +199,7 @@ const WORKLOADS: &[Workload] = &[
         dkim: false,
         by: By::Address,
         relays: &[Kind::Posthouse],
+        destinations: 1,
     },
     Workload {
         name: "html-links",
@@ -194,6 +218,7 @@ const WORKLOADS: &[Workload] = &[
         dkim: false,
         by: By::Address,
         relays: &[Kind::Posthouse],
+        destinations: 1,
     },
     Workload {
         name: "batch",
@@ -204,6 +229,7 @@ const WORKLOADS: &[Workload] = &[
         dkim: false,
         by: By::Api,
         relays: &[Kind::Posthouse],
+        destinations: 1,
     },
     Workload {
         name: "postgres",
@@ -214,6 +240,7 @@ const WORKLOADS: &[Workload] = &[
         dkim: false,
         by: By::Address,
         relays: &[Kind::PosthousePostgres],
+        destinations: 1,
     },
 ];
 
@@ -297,13 +324,11 @@ pub struct SinkProcess {
 }
 
 impl SinkProcess {
-    pub fn start() -> io::Result<Self> {
-        Self::on("127.0.0.1:0")
-    }
-
-    pub fn on(address: &str) -> io::Result<Self> {
+    /// Takes the mail of so many domains, each at a host of its own.
+    pub fn start(destinations: u8) -> io::Result<Self> {
+        let hosts = (0..destinations).map(|host| format!("127.0.0.{}:0", resolver::FIRST_HOST + host));
         let mut child = Command::new(std::env::current_exe()?)
-            .args(["sink", "--listen", address])
+            .args(["sink", "--listen", &hosts.collect::<Vec<_>>().join(",")])
             .stdout(Stdio::piped())
             .spawn()?;
         let mut line = String::new();
@@ -352,14 +377,19 @@ impl Drop for SinkProcess {
 }
 
 fn measure(options: &Options, workload: &Workload, kind: Kind) -> io::Result<Figures> {
-    let sink = SinkProcess::start()?;
+    let sink = SinkProcess::start(workload.destinations)?;
+    let route = match workload.destinations {
+        1 => None,
+        many => Some(resolver::route(many, sink.mail.port())?),
+    };
     let work = std::path::absolute(options.work.join("relay"))?;
     let place = Place {
         posthouse: &std::path::absolute(&options.posthouse)?,
         sources: &std::path::absolute(&options.sources)?,
         work: &work,
         sink: sink.mail,
-        route: None,
+        route: route.as_deref(),
+        destinations: workload.destinations,
         dkim: workload.dkim,
     };
     let relay = Relay::start(kind, &place)?;

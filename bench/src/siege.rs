@@ -23,6 +23,7 @@ const MAIL: Workload = Workload {
     dkim: false,
     by: By::SignIn,
     relays: &[Kind::Posthouse],
+    destinations: 1,
 };
 
 #[derive(Debug, Clone, Args)]
@@ -94,7 +95,7 @@ pub fn command(options: &Options) -> io::Result<()> {
 }
 
 fn measure(options: &Options, rate: Option<u32>) -> io::Result<Seen> {
-    let sink = SinkProcess::start()?;
+    let sink = SinkProcess::start(1)?;
     let work = std::path::absolute(options.work.join("relay"))?;
     let place = Place {
         posthouse: &std::path::absolute(&options.posthouse)?,
@@ -102,6 +103,7 @@ fn measure(options: &Options, rate: Option<u32>) -> io::Result<Seen> {
         work: &work,
         sink: sink.mail,
         route: None,
+        destinations: 1,
         dkim: false,
     };
     let relay = Relay::start(Kind::Posthouse, &place)?;

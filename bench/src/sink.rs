@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use clap::Args;
+use futures_util::future::try_join_all;
 use memchr::memmem;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -18,9 +19,9 @@ use crate::message::NUMBER;
 
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// Where mail comes in
-    #[arg(long, default_value = "127.0.0.1:0")]
-    pub listen: SocketAddr,
+    /// Where mail comes in; several must name the same port, or 0
+    #[arg(long, default_value = "127.0.0.1:0", value_delimiter = ',')]
+    pub listen: Vec<SocketAddr>,
     /// Where the counts are told
     #[arg(long, default_value = "127.0.0.1:0")]
     pub control: SocketAddr,
@@ -49,9 +50,16 @@ struct Book {
 }
 
 pub async fn command(options: Options) -> io::Result<()> {
-    let mail = TcpListener::bind(options.listen).await?;
+    let mut doors: Vec<TcpListener> = Vec::new();
+    for mut address in options.listen {
+        if let Some(first) = doors.first().filter(|_| address.port() == 0) {
+            address.set_port(first.local_addr()?.port());
+        }
+        doors.push(TcpListener::bind(address).await?);
+    }
+    let first = doors.first().ok_or(io::ErrorKind::InvalidInput)?.local_addr()?;
     let control = TcpListener::bind(options.control).await?;
-    println!("{} {}", mail.local_addr()?, control.local_addr()?);
+    println!("{first} {}", control.local_addr()?);
     let book = Rc::new(RefCell::new(Book::default()));
     let tasks = LocalSet::new();
     {
@@ -63,18 +71,20 @@ pub async fn command(options: Options) -> io::Result<()> {
             }
         });
     }
-    tasks
-        .run_until(async move {
-            loop {
-                let (stream, _) = mail.accept().await?;
-                stream.set_nodelay(true)?;
-                book.borrow_mut().counts.connections += 1;
-                let book = Rc::clone(&book);
-                // A peer that goes away in the middle has nothing to be told.
-                tokio::task::spawn_local(async move { Session::new(book, stream).run().await });
-            }
-        })
-        .await
+    let taken = doors.into_iter().map(|door| take(door, Rc::clone(&book)));
+    tasks.run_until(try_join_all(taken)).await?;
+    Ok(())
+}
+
+async fn take(door: TcpListener, book: Rc<RefCell<Book>>) -> io::Result<()> {
+    loop {
+        let (stream, _) = door.accept().await?;
+        stream.set_nodelay(true)?;
+        book.borrow_mut().counts.connections += 1;
+        let book = Rc::clone(&book);
+        // A peer that goes away in the middle has nothing to be told.
+        tokio::task::spawn_local(async move { Session::new(book, stream).run().await });
+    }
 }
 
 struct Session {

@@ -1,9 +1,7 @@
 //! A queue that waits: what a start over it takes, and whether new mail to a healthy domain feels it.
 
 use std::io::{self, Write as _};
-use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
-use std::thread;
 
 use clap::Args;
 use tokio::time::Instant;
@@ -11,6 +9,7 @@ use tokio::time::Instant;
 use crate::clock;
 use crate::meter::{self, MemoryWatch};
 use crate::relay::{self, Kind, Place, Relay};
+use crate::resolver;
 use crate::run::{By, SinkProcess, Workload, source};
 
 /// All but the first of these domains have nobody who listens.
@@ -24,6 +23,7 @@ const BACKLOG: Workload = Workload {
     dkim: false,
     by: By::Address,
     relays: &[Kind::Posthouse],
+    destinations: 1,
 };
 const HEALTHY: Workload = Workload {
     name: "healthy",
@@ -55,13 +55,8 @@ struct Seen {
 }
 
 pub fn command(options: &Options) -> io::Result<()> {
-    // Port 25 of every domain is a port of this machine: the healthy one's at 127.0.0.2, where the sink is.
-    let sink = SinkProcess::on("127.0.0.2:0")?;
-    let resolver = resolve()?;
-    let route = format!(
-        "delivery.route = \"mx\"\ndelivery.resolver = [\"{resolver}\"]\ndelivery.port = {}\ndelivery.allow_private = true",
-        sink.mail.port()
-    );
+    let sink = SinkProcess::start(1)?;
+    let route = resolver::route(1, sink.mail.port())?;
     let work = std::path::absolute(options.work.join("relay"))?;
     let place = Place {
         posthouse: &std::path::absolute(&options.posthouse)?,
@@ -69,6 +64,7 @@ pub fn command(options: &Options) -> io::Result<()> {
         work: &work,
         sink: sink.mail,
         route: Some(&route),
+        destinations: 1,
         dkim: false,
     };
     let mut out = io::stdout();
@@ -130,40 +126,4 @@ fn healthy(options: &Options, relay: &Relay, sink: &SinkProcess, first: &mut u64
         accepted_per_second: sent.accepted as f64 / clock::seconds(sent.started, sent.ended),
         end_to_end_per_second: sent.accepted as f64 / clock::seconds(sent.started, after.last),
     })
-}
-
-/// A name server for which every name is a host of this machine and none has a mail exchanger.
-fn resolve() -> io::Result<SocketAddr> {
-    let socket = UdpSocket::bind("127.0.0.1:0")?;
-    let address = socket.local_addr()?;
-    // Ends with the process: nothing is waited for.
-    thread::spawn(move || -> io::Result<()> {
-        let mut query = [0; 1500];
-        loop {
-            let (length, from) = socket.recv_from(&mut query)?;
-            if let Some(answer) = answer(&query[..length]) {
-                socket.send_to(&answer, from)?;
-            }
-        }
-    });
-    Ok(address)
-}
-
-/// RFC 1035, section 4.1: the question comes back, and with it one address where one was asked for.
-fn answer(query: &[u8]) -> Option<Vec<u8>> {
-    const HEAD: usize = 12;
-    let name = query.get(HEAD..)?.iter().position(|&octet| octet == 0)?;
-    let question = query.get(HEAD..HEAD + name + 5)?;
-    let asks_address = question[name + 1..] == [0, 1, 0, 1];
-    let mut answer = query[..2].to_vec();
-    // An authoritative answer, recursion wanted and available; one question, no or one answer.
-    answer.extend([0x85, 0x80, 0, 1, 0, u8::from(asks_address), 0, 0, 0, 0]);
-    answer.extend(question);
-    if asks_address {
-        let last = if question.starts_with(b"\x02d0") { 2 } else { 1 };
-        // The name of the question, an address of the Internet, an hour, four octets.
-        answer.extend([0xc0, HEAD as u8, 0, 1, 0, 1, 0, 0, 0x0e, 0x10, 0, 4]);
-        answer.extend([127, 0, 0, last]);
-    }
-    Some(answer)
 }

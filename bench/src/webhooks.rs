@@ -31,6 +31,7 @@ const MAIL: Workload = Workload {
     dkim: false,
     by: By::Address,
     relays: &[Kind::Posthouse],
+    destinations: 1,
 };
 
 #[derive(Debug, Clone, Args)]
@@ -65,7 +66,7 @@ pub fn command(options: &Options) -> io::Result<()> {
 }
 
 fn measure(options: &Options, webhooks: u64, out: &mut impl io::Write) -> io::Result<()> {
-    let sink = SinkProcess::start()?;
+    let sink = SinkProcess::start(1)?;
     let told = Arc::new(AtomicU64::new(0));
     let receiver = receive(Arc::clone(&told))?;
     let work = std::path::absolute(options.work.join("relay"))?;
@@ -75,6 +76,7 @@ fn measure(options: &Options, webhooks: u64, out: &mut impl io::Write) -> io::Re
         work: &work,
         sink: sink.mail,
         route: None,
+        destinations: 1,
         dkim: false,
     };
     let relay = Relay::start(Kind::Posthouse, &place)?;
