@@ -6,12 +6,14 @@ mod flood;
 mod history;
 mod message;
 mod meter;
+mod paths;
 mod relay;
 mod resolver;
 mod run;
 mod siege;
 mod sink;
 mod source;
+mod syncs;
 mod table;
 mod waiting;
 mod webhooks;
@@ -46,6 +48,10 @@ enum Command {
     Webhooks(webhooks::Options),
     /// Measures a queue of a million: starting over it, and new mail beside it
     Waiting(waiting::Options),
+    /// Counts the instructions of what is done to each mail, by callgrind
+    Instructions(paths::Options),
+    /// Counts how often the disk syncs for a mail, by strace
+    Syncs(syncs::Options),
     /// Measures relays between a source and a sink and writes a table
     Run(run::Options),
 }
@@ -60,6 +66,8 @@ fn main() -> ExitCode {
         Command::History(options) => history::command(&options),
         Command::Webhooks(options) => webhooks::command(&options),
         Command::Waiting(options) => waiting::command(&options),
+        Command::Instructions(options) => paths::command(&options),
+        Command::Syncs(options) => syncs::command(&options),
         Command::Run(options) => run::command(&options),
     };
     match done {

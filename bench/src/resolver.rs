@@ -45,8 +45,9 @@ fn answer(query: &[u8], taking: u8) -> Option<Vec<u8>> {
     answer.extend(question);
     if asks_address {
         // The domains of the source are called d0 and so on.
-        let first = str::from_utf8(&question[2..=usize::from(question[0])]).unwrap_or_default();
-        let number: Option<u8> = first.parse().ok().filter(|number| *number < taking);
+        let first = question.get(2..=usize::from(question[0])).unwrap_or_default();
+        let number: Option<u8> = str::from_utf8(first).ok().and_then(|first| first.parse().ok());
+        let number = number.filter(|number| *number < taking);
         let last = number.map_or(1, |number| FIRST_HOST + number);
         // The name of the question, an address of the Internet, an hour, four octets.
         answer.extend([0xc0, HEAD as u8, 0, 1, 0, 1, 0, 0, 0x0e, 0x10, 0, 4]);

@@ -165,7 +165,7 @@ const WORKLOADS: &[Workload] = &[
         source: &["--size", "4096", "--recipients", "10", "--domains", "10"],
         dkim: false,
         by: By::Address,
-        relays: WITH_PEERS,
+        relays: &[Kind::Posthouse, Kind::Postfix, Kind::Haraka],
         destinations: 10,
     },
     Workload {
@@ -431,6 +431,12 @@ fn trouble(workload: &Workload, kind: Kind, sent: &Sent, warm_up: u64, after: &C
     }
     if after.distinct < accepted {
         troubles.push(format!("{} lost", accepted - after.distinct));
+    }
+    if after.recipients < accepted * workload.recipients {
+        troubles.push(format!(
+            "{} recipients lost",
+            accepted * workload.recipients - after.recipients
+        ));
     }
     if after.recipients > accepted * workload.recipients {
         troubles.push(format!(

@@ -45,7 +45,8 @@ fn render(work: &Path, made: &Circumstances, sections: &[Section]) -> Result<Str
     writeln!(out, "# What Posthouse carries\n")?;
     writeln!(
         out,
-        "Made by `make bench` on {}; files on {}; load average {} before the start; {}.\n",
+        "Made by `bench/run` with a release build of {} on {}; files on {}; load average {} before the start; {}.\n",
+        said(Command::new("git").args(["describe", "--always", "--dirty"])),
         meter::machine().unwrap_or_else(|_| "an unknown machine".to_owned()),
         said(Command::new("df").args(["--output=fstype"]).arg(work)),
         made.load,
@@ -60,8 +61,10 @@ fn render(work: &Path, made: &Circumstances, sections: &[Section]) -> Result<Str
          transaction from MAIL to its 250 at saturation. *Ratio* is end to end beside Postfix in the same run.\n\n\
          Everything that answers 250 has synced before: Posthouse by its database's commit (SQLite in WAL mode,\n\
          synchronous=FULL), Postfix by its queue file. **Haraka does not**: it writes its queue file and answers.\n\
-         To one host Posthouse and Postfix deliver over 50 connections, to each of ten over 20, Haraka over at most 100.\n\
-         Postfix runs without a syslog daemon, Haraka with two workers at log level *warn*; `bench/src/relay.rs` has their\n\
+         To one host Posthouse (where nothing is said it is 20) and Postfix deliver over 50 connections, to each of ten over\n\
+         20; each worker of Haraka over at most 100 in all. Where domains have hosts of their own, Posthouse asks a name server\n\
+         on the machine for them, the others have a table. Postfix runs without a syslog daemon, Haraka with two workers at log\n\
+         level *warn*; `bench/src/relay.rs` has their\n\
          whole configuration.",
         made.rounds
     )?;

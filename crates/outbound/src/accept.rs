@@ -214,17 +214,17 @@ impl Door {
             let all = envelope.recipients.iter();
             Arc::new(all.map(|one| one.address.to_string()).collect())
         };
-        let until = self.hooks.deadline();
+        let mut together = self.hooks.together();
         // Over SMTP these two were asked when the client said so.
         if submission.origin.via != "smtp" {
             if let Some(hooks) = self.hooks_at(who, Stage::Mail).await? {
-                refusal(self.hooks.ask(who, &hooks, &mut begun(), until).await)?;
+                refusal(self.hooks.ask(who, &hooks, &mut begun(), &mut together).await)?;
             }
             if let Some(hooks) = self.hooks_at(who, Stage::Rcpt).await? {
                 let (all, mut facts) = (recipients(), begun());
                 for place in 0..all.len() {
                     facts.name(&all, place);
-                    refusal(self.hooks.ask(who, &hooks, &mut facts, until).await)?;
+                    refusal(self.hooks.ask(who, &hooks, &mut facts, &mut together).await)?;
                 }
             }
         }
@@ -242,7 +242,7 @@ impl Door {
         let mut facts = begun().message(recipients(), body);
         facts.tags = steering.tags;
         facts.stream = stream.ok().map(|stream| stream.slug.clone());
-        let asked = refusal(self.hooks.ask(who, &hooks, &mut facts, until).await)?;
+        let asked = refusal(self.hooks.ask(who, &hooks, &mut facts, &mut together).await)?;
         let ruled = Ruled {
             tags: Some(facts.tags),
             stream: asked.stream,

@@ -9,7 +9,7 @@ use mail::replies;
 use mail::reply::Reply;
 use moka::sync::Cache;
 use store::{Clock, Db, Id, Ids};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::body::{Body, BodyError, broken, check};
 use super::edit::edited;
@@ -82,13 +82,47 @@ impl Shares {
     }
 }
 
-/// When the time is over that all hooks of a command, or of a message over the API, have together.
-#[derive(Clone, Copy, Debug)]
-pub struct Deadline(Instant);
+/// What is left of the time that all hooks of a command, or of a message over the API, may take together. The operator's have theirs for
+/// themselves.
+#[derive(Debug)]
+pub struct Together {
+    operators: Duration,
+    accounts: Duration,
+    /// For turns at either, which somebody else has.
+    waiting: Duration,
+    /// Those of the operator that are asked now began with all of their time. How often they are asked is up to who sends; where that used
+    /// it up, nothing passes them for want of it.
+    whole: bool,
+}
 
-impl Deadline {
-    fn left(self) -> Duration {
-        self.0.saturating_duration_since(Instant::now())
+impl Together {
+    fn of(&mut self, operators: bool) -> &mut Duration {
+        if operators {
+            &mut self.operators
+        } else {
+            &mut self.accounts
+        }
+    }
+
+    /// A hook's time was over before it had had its own. It is as broken as one that took too long alone where only the operator's were asked
+    /// before it, and only once.
+    fn late(&self, operators: bool, took: Duration) -> Run {
+        let kind = if operators && self.whole {
+            FaultKind::Time
+        } else {
+            FaultKind::Busy
+        };
+        Run {
+            took,
+            ..broken(kind, "all hooks together took longer than they may")
+        }
+    }
+
+    async fn turn(&mut self, shares: &Shares, account: Id, operators: bool) -> Option<Turn> {
+        let began = Instant::now();
+        let turn = shares.take(account, operators, self.waiting).await;
+        self.waiting = self.waiting.saturating_sub(began.elapsed());
+        turn
     }
 }
 
@@ -135,9 +169,15 @@ impl Hooks {
         Ok(asked.then_some(hooks))
     }
 
-    /// The time from now on that all hooks of one command have together.
-    pub fn deadline(&self) -> Deadline {
-        Deadline(Instant::now() + self.0.limits.together)
+    /// The time that all hooks of one command have together.
+    pub fn together(&self) -> Together {
+        let together = self.0.limits.together;
+        Together {
+            operators: together,
+            accounts: together,
+            waiting: together,
+            whole: true,
+        }
     }
 
     /// Asks each of them that has something to say at this stage, and leaves in `facts` what they made of the message. The first
@@ -147,13 +187,14 @@ impl Hooks {
         who: &Principal,
         hooks: &[Arc<Hook>],
         facts: &mut Facts,
-        until: Deadline,
+        together: &mut Together,
     ) -> Asked {
         let mut asked = Asked::default();
         let stage = facts.stage;
         let mut changed = false;
+        together.whole = together.operators == self.0.limits.together;
         for hook in hooks.iter().filter(|hook| hook.is_asked_at(stage.as_str())) {
-            let Some(mut run) = self.run(who.account, hook, facts, until).await else {
+            let Some(mut run) = self.run(who.account, hook, facts, together).await else {
                 continue;
             };
             if run.fault.is_none()
@@ -185,7 +226,12 @@ impl Hooks {
             changed |= hook.account.is_some() && !run.actions.is_empty();
         }
         if changed && asked.refusal.is_none() && asked.discarded.is_none() {
-            self.ask_operators_again((who, hooks), facts, until, &mut asked)
+            // With all of their time once more: what they took before is no reason not to look at what was added.
+            let mut again = Together {
+                waiting: together.waiting,
+                ..self.together()
+            };
+            self.ask_operators_again((who, hooks), facts, &mut again, &mut asked)
                 .await;
         }
         asked
@@ -196,13 +242,13 @@ impl Hooks {
         &self,
         (who, hooks): (&Principal, &[Arc<Hook>]),
         facts: &Facts,
-        until: Deadline,
+        together: &mut Together,
         asked: &mut Asked,
     ) {
         let stage = facts.stage;
         let operators = hooks.iter().filter(|hook| hook.account.is_none());
         for hook in operators.filter(|hook| hook.is_asked_at(stage.as_str())) {
-            let Some(run) = self.run(who.account, hook, facts, until).await else {
+            let Some(run) = self.run(who.account, hook, facts, together).await else {
                 continue;
             };
             self.0.journal.note(hook, stage, &run, self.0.clock.now());
@@ -219,7 +265,7 @@ impl Hooks {
     }
 
     /// None where the hook is gone.
-    async fn run(&self, account: Id, hook: &Hook, facts: &Facts, until: Deadline) -> Option<Run> {
+    async fn run(&self, account: Id, hook: &Hook, facts: &Facts, together: &mut Together) -> Option<Run> {
         let body = match self.body(hook).await {
             Ok(body) => body?,
             Err(error) => {
@@ -232,34 +278,38 @@ impl Hooks {
             body,
             secret: hook.secret.as_deref().unwrap_or_default(),
         };
-        Some(self.run_body(account, ready, facts, until).await)
+        Some(self.run_body(account, ready, facts, together).await)
     }
 
-    async fn run_body(&self, account: Id, ready: Ready<'_>, facts: &Facts, until: Deadline) -> Run {
+    async fn run_body(&self, account: Id, ready: Ready<'_>, facts: &Facts, together: &mut Together) -> Run {
         let Ready {
             operators,
             body,
             secret,
         } = ready;
         let takes_time = matches!(*body, Body::Script(_) | Body::Receiver(_));
-        if takes_time && until.left().is_zero() {
-            return broken(FaultKind::Busy, "").late();
+        let left = *together.of(operators);
+        if takes_time && left.is_zero() {
+            return together.late(operators, Duration::ZERO);
         }
         match &*body {
             Body::None(why) => broken(FaultKind::Error, &why.to_string()),
             // It takes no time to speak of, so it is asked however late it is.
             Body::Rule(rule) => rule.apply(facts),
             Body::Script(script) => {
-                let Some(turn) = self.0.turns.take(account, operators, until.left()).await else {
+                let Some(turn) = together.turn(&self.0.turns, account, operators).await else {
                     return broken(FaultKind::Busy, "too many of the account's hooks were at work");
                 };
-                self.run_script((turn, Arc::clone(script)), facts, until).await
+                let began = Instant::now();
+                let run = self.run_script((turn, Arc::clone(script)), facts, left).await;
+                *together.of(operators) = left.saturating_sub(began.elapsed());
+                run.unwrap_or_else(|took| together.late(operators, took))
             }
             Body::Receiver(receiver) => {
                 let Some(client) = &self.0.client else {
                     return broken(FaultKind::Error, "this process asks no receivers");
                 };
-                let Some(_turn) = self.0.calls.take(account, operators, until.left()).await else {
+                let Some(_turn) = together.turn(&self.0.calls, account, operators).await else {
                     return broken(
                         FaultKind::Busy,
                         "too many of the account's messages wait for a receiver",
@@ -267,16 +317,24 @@ impl Hooks {
                 };
                 let now = self.0.clock.now();
                 let id = format!("hook_{}", self.0.ids.next(now));
-                receiver.ask(client, secret, facts, (id, now), until.left()).await
+                let began = Instant::now();
+                let run = timeout(left, receiver.ask(client, secret, facts, (id, now))).await;
+                *together.of(operators) = left.saturating_sub(began.elapsed());
+                run.unwrap_or_else(|_| together.late(operators, began.elapsed()))
             }
         }
     }
 
-    /// Runs a script on a thread that may block. What ends it for want of time is a fault of its own only where it had all of its time.
-    async fn run_script(&self, (turn, script): (Turn, Arc<Script>), facts: &Facts, until: Deadline) -> Run {
+    /// Runs a script on a thread that may block. What ends it for want of time is a fault of its own only where it had all of its time;
+    /// else the answer is how long it had.
+    async fn run_script(
+        &self,
+        (turn, script): (Turn, Arc<Script>),
+        facts: &Facts,
+        left: Duration,
+    ) -> Result<Run, Duration> {
         let (facts, usual) = (facts.clone(), self.0.limits);
         let call = move || {
-            let left = until.left();
             let limits = HookLimits {
                 wall: usual.wall.min(left),
                 ..usual
@@ -289,10 +347,10 @@ impl Hooks {
         };
         match tokio::task::spawn_blocking(call).await {
             Ok((run, true)) if run.fault.as_ref().is_some_and(|one| one.kind == FaultKind::Time) => {
-                run.late()
+                Err(run.took)
             }
-            Ok((run, _)) => run,
-            Err(_) => broken(FaultKind::Error, "a mistake of this program"),
+            Ok((run, _)) => Ok(run),
+            Err(_) => Ok(broken(FaultKind::Error, "a mistake of this program")),
         }
     }
 
@@ -365,7 +423,9 @@ impl Hooks {
             body: Arc::new(Body::read(kind, body, self.is_open())),
             secret,
         };
-        let mut run = self.run_body(who.account, ready, facts, self.deadline()).await;
+        let mut run = self
+            .run_body(who.account, ready, facts, &mut self.together())
+            .await;
         if run.fault.is_none()
             && let Err(fault) = self.check_route(who, &run.actions).await
         {

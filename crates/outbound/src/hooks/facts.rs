@@ -304,16 +304,6 @@ pub struct Run {
 }
 
 impl Run {
-    /// The same where not it took too long, but all hooks together: its turn was over before it had had its time.
-    #[must_use]
-    pub fn late(mut self) -> Self {
-        if let Some(fault) = &mut self.fault {
-            fault.kind = FaultKind::Busy;
-            "all hooks together took longer than they may".clone_into(&mut fault.message);
-        }
-        self
-    }
-
     /// Whether what it asked for is done: the message goes on, and it did not break.
     pub fn changes(&self) -> bool {
         self.fault.is_none() && matches!(self.said, Said::Nothing | Said::Accept)

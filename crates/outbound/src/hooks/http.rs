@@ -6,7 +6,7 @@ use mail::message::{Footer, Head, Steering, field, steer};
 use mail::time::Time;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::body;
 use super::facts::{Action, Facts, FaultKind, Run, Said};
@@ -85,15 +85,8 @@ impl Receiver {
         })
     }
 
-    /// Asks, and reads the answer, all of it within `left`. `id` names the question, whose signature is made with `secret`.
-    pub async fn ask(
-        &self,
-        client: &Client,
-        secret: &[u8],
-        facts: &Facts,
-        (id, now): (String, Time),
-        left: Duration,
-    ) -> Run {
+    /// Asks, and reads the answer. `id` names the question, whose signature is made with `secret`.
+    pub async fn ask(&self, client: &Client, secret: &[u8], facts: &Facts, (id, now): (String, Time)) -> Run {
         let began = Instant::now();
         let body = question(facts, now);
         let signature = sign::signatures(std::iter::once(secret), &id, now.as_secs(), &body);
@@ -103,10 +96,7 @@ impl Receiver {
             signature,
             body,
         };
-        let asking = client.call_within(&self.target, &message, self.patience);
-        let Ok(answered) = timeout(left, asking).await else {
-            return broken(began, "").late();
-        };
+        let answered = client.call_within(&self.target, &message, self.patience).await;
         let Some(status) = answered.status else {
             return broken(began, &answered.problem);
         };

@@ -9,7 +9,7 @@ mod journal;
 mod luau;
 mod rules;
 
-pub use ask::{Asked, Deadline, Hooks, try_out};
+pub use ask::{Asked, Hooks, Together, try_out};
 pub use body::{BodyError, check};
 pub use facts::{Action, Facts, Fault, FaultKind, Run, Said, Stage, with_crlf};
 pub use http::ReceiverError;

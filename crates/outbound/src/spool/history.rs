@@ -17,7 +17,7 @@ use crate::model::{Origin, State, Unsubscribe, Wants};
 
 /// Recipients that a list names before it says "and 12 more".
 const NAMED: i64 = 3;
-/// The states that the index of what failed knows, as it spells them.
+/// What the index of what failed holds, as it spells it: every state but these.
 macro_rules! failed {
     ($column:literal) => {
         concat!(

@@ -298,9 +298,10 @@ settings! {
         /// The most time from its beginning to its end, from 100 ms to 30 seconds and no less than `hooks.processor_time`. The client
         /// waits for it.
         time: Duration = "1s",
-        /// The most time that all hooks of one SMTP command, or of one message over the API, take together, their turns and what
-        /// receivers take to answer among it: from 100 ms to 1 minute and no less than `hooks.time`. A script or a receiver that
-        /// comes later is not asked and counts as broken; the operator's own are never passed by that way, mail waits for them.
+        /// The most time that all hooks of an account take together for one SMTP command, or for one message over the API, what
+        /// receivers take to answer among it; the operator's have as much for themselves, and so has the wait for turns. From 100 ms
+        /// to 1 minute and no less than `hooks.time`. A script or a receiver that comes later is not asked and counts as broken; where
+        /// the operator's come later because one message over the API makes them be asked often, mail waits for them.
         time_together: Duration = "10s",
     }
 

@@ -188,7 +188,7 @@ impl FromRequestParts<Parts> for Caller {
             let Some((principal, scopes, role)) = accounts.find_key(&secret).await? else {
                 let from = client.approach(&request.headers, Door::Api);
                 accounts.note_refused_key(&secret, &from).await?;
-                return Err(ApiError::NotSignedIn);
+                return Err(ApiError::UnknownKey);
             };
             let account = accounts.account(principal.account).await?;
             return Ok(Self {

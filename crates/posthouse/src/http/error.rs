@@ -99,8 +99,12 @@ fn article(kind: &str) -> &'static str {
 /// A refusal or a failure of the API.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    #[error("Sign in first.")]
+    #[error("Sign in first, or send an API key: `Authorization: Bearer ph_...`.")]
     NotSignedIn,
+    #[error(
+        "This API key is not known here: it was revoked, or not copied whole. Make another one in the console, under API keys."
+    )]
+    UnknownKey,
     #[error("The address or the password is not right.")]
     WrongPassword,
     #[error("This passkey opens nothing here. Sign in with your password, or use another passkey.")]
@@ -221,7 +225,9 @@ impl ApiError {
 
     fn parts(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
-            Self::NotSignedIn => (StatusCode::UNAUTHORIZED, "not-signed-in", "Not signed in"),
+            Self::NotSignedIn | Self::UnknownKey => {
+                (StatusCode::UNAUTHORIZED, "not-signed-in", "Not signed in")
+            }
             Self::WrongPassword => (StatusCode::UNAUTHORIZED, "sign-in-failed", "Sign-in failed"),
             Self::WrongPasskey => (StatusCode::UNAUTHORIZED, "passkey-refused", "Passkey refused"),
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),

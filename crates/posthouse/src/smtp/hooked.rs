@@ -22,7 +22,7 @@ impl Connection {
         };
         let origin = self.origin(&who, false).await?;
         let mut facts = Facts::begin(&who, &origin, from);
-        let said = hooks.ask(&who, &asked, &mut facts, hooks.deadline()).await;
+        let said = hooks.ask(&who, &asked, &mut facts, &mut hooks.together()).await;
         Ok(self.said(&who, said))
     }
 
@@ -37,7 +37,7 @@ impl Connection {
         let origin = self.origin(&who, false).await?;
         let facts = Facts::begin(&who, &origin, self.sender.as_ref());
         let mut facts = facts.recipient(recipient, Arc::clone(&self.named));
-        let said = hooks.ask(&who, &asked, &mut facts, hooks.deadline()).await;
+        let said = hooks.ask(&who, &asked, &mut facts, &mut hooks.together()).await;
         drop(facts);
         let verdict = self.said(&who, said);
         if matches!(verdict, Verdict::Accept) {

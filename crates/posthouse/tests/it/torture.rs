@@ -25,6 +25,8 @@ const SESSIONS: usize = 6;
 const SECONDS: u64 = 5;
 /// One message in so many goes to nobody.
 const BOUNCES: usize = 40;
+/// The load, as a part of what is accepted at first, without faults.
+const SHARE: f64 = 0.8;
 /// A client whose server is away waits so long.
 const PAUSE: Duration = Duration::from_millis(20);
 const HOUR: i64 = 3600;
@@ -36,6 +38,8 @@ struct Load {
     /// The numbers that got a yes.
     accepted: Mutex<Vec<usize>>,
     refused: AtomicUsize,
+    /// When the next message may leave, and how long after it the one behind it.
+    pace: Mutex<(Instant, Duration)>,
     over: AtomicBool,
 }
 
@@ -71,6 +75,35 @@ impl Load {
         }
     }
 
+    /// What could not leave in time is not made up for.
+    fn wait_for_turn(&self) {
+        let turn = {
+            let (next, gap) = &mut *self.pace.lock().unwrap();
+            let turn = (*next).max(Instant::now());
+            *next = turn + *gap;
+            turn
+        };
+        while let Some(left) = turn
+            .checked_duration_since(Instant::now())
+            .filter(|left| !left.is_zero())
+        {
+            thread::park_timeout(left);
+        }
+    }
+
+    /// Sees how much is accepted within so long, and leaves some room from then on; says how much it was a second.
+    fn find_pace(&self, within: Duration) -> f64 {
+        eventually("mail is accepted", || (self.accepted() > 0).then_some(()));
+        let (before, began) = (self.accepted(), Instant::now());
+        while began.elapsed() < within {
+            thread::park_timeout(within);
+        }
+        let rate = (self.accepted() - before) as f64 / began.elapsed().as_secs_f64();
+        let gap = Duration::from_secs_f64(1.0 / (SHARE * rate).max(1.0));
+        *self.pace.lock().unwrap() = (Instant::now(), gap);
+        rate
+    }
+
     fn send_over_one_connection(&self, server: SocketAddr) -> io::Result<()> {
         let mut smtp = Smtp::try_connect(server)?.into_tls();
         smtp.try_reply()?;
@@ -84,6 +117,7 @@ impl Load {
             return Ok(());
         }
         while !self.over.load(Ordering::SeqCst) {
+            self.wait_for_turn();
             let number = self.next.fetch_add(1, Ordering::SeqCst);
             let to = recipient(number);
             let envelope = [
@@ -352,6 +386,7 @@ both_engines! {
             next: AtomicUsize::new(1),
             accepted: Mutex::default(),
             refused: AtomicUsize::new(0),
+            pace: Mutex::new((Instant::now(), Duration::ZERO)),
             over: AtomicBool::new(false),
         });
         let sources: Vec<_> = (0..SESSIONS)
@@ -360,6 +395,7 @@ both_engines! {
                 thread::spawn(move || load.send_until_over())
             })
             .collect();
+        let capacity = load.find_pace(Duration::from_secs(seconds.div_ceil(10).min(20)));
         let mut chamber = Chamber { server, sink, disk, load, dice: Dice(seed), faults: Faults::default(), clock: (0, 0) };
         let mut receiver = Seen::default();
         let begun = Instant::now();
@@ -395,7 +431,7 @@ both_engines! {
         assert_eq!(books.used, books.recipients, "{books:?} (seed {seed})");
         let bounced = accepted.iter().filter(|number| number.is_multiple_of(BOUNCES)).count();
         println!(
-            "{engine:?}, {seconds} s, seed {seed}: {}{} accepted, {} delivered, {bounced} bounced, 0 lost; {} refused for the time being, \
+            "{engine:?}, {seconds} s at {SHARE} of {capacity:.0} mails/s, seed {seed}: {}{} accepted, {} delivered, {bounced} bounced, 0 lost; {} refused for the time being, \
              {} arrivals doubled, each in flight when its connection broke",
             chamber.faults.text(),
             accepted.len(),

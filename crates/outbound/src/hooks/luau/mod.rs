@@ -271,7 +271,7 @@ fn unreadable(error: &Error) -> Fault {
     }
 }
 
-/// Compiles a script and runs it once, to see which functions it has. At least one has to be there.
+/// Compiles a script and runs it once, to see which functions it has. At least one has to be there, and none whose name is nearly one of them.
 pub fn check(source: &str, limits: HookLimits) -> Result<Vec<Stage>, Fault> {
     let program = Program::compile(source)?;
     let shared = Shared::new(limits, Stage::Message, &[]);
@@ -280,6 +280,18 @@ pub fn check(source: &str, limits: HookLimits) -> Result<Vec<Stage>, Fault> {
         for stage in Stage::ALL {
             if lua.globals().get::<Value>(stage.function())?.is_function() {
                 stages.push(stage);
+            }
+        }
+        // Nobody would call it, and nobody would notice.
+        for pair in lua.globals().pairs::<Value, Value>() {
+            let (Value::String(name), Value::Function(_)) = pair? else {
+                continue;
+            };
+            let name = name.to_string_lossy();
+            if name.starts_with("on_") && !Stage::ALL.iter().any(|stage| stage.function() == name) {
+                return Err(wrong(format!(
+                    "{name} is none of the functions on_mail, on_rcpt and on_message; spell it as one of them, or call it otherwise"
+                )));
             }
         }
         Ok(stages)

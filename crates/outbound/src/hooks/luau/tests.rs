@@ -188,6 +188,11 @@ fn a_run_that_breaks_changes_nothing_and_names_its_line() {
             .message
             .contains("outside of")
     );
+    let misspelt = "function on_mail(m) end\nfunction on_mesage(m) reject() end";
+    let fault = check(misspelt, HookLimits::default()).unwrap_err();
+    assert!(fault.message.starts_with("on_mesage is none of"), "{fault}");
+    let own = "local function on_spam(m) reject() end function on_mail(m) on_spam(m) end";
+    assert_eq!(check(own, HookLimits::default()), Ok(vec![Stage::Mail]));
 }
 
 #[test]

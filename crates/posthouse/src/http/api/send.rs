@@ -163,7 +163,10 @@ fn refusal(reply: &Reply, now: Time) -> ApiError {
     } else if *reply == replies::SANDBOXED {
         ApiError::Sandboxed
     } else if is(&replies::SENDER_NOT_ALLOWED) || is(&replies::FROM_NOT_ALLOWED) {
-        ApiError::Forbidden(format!("{}.", reply.text))
+        ApiError::Forbidden(format!(
+            "{}. Add its domain under Sending domains and verify it first.",
+            reply.text
+        ))
     } else if replies::is_account_paused(reply) {
         ApiError::Paused(reply.text.clone().into_owned())
     } else if is(&replies::ACCOUNT_SUSPENDED) {
