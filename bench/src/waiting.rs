@@ -106,13 +106,13 @@ pub fn command(options: &Options) -> io::Result<()> {
     let beside = healthy(options, &relay, &sink, &mut first)?;
     writeln!(
         out,
-        "- mail to the healthy domain: alone {:.0} accepted/s and {:.0} end to end/s, beside the queue {:.0} and {:.0} ({:.0} % slower end to end)\n\
+        "- mail to the healthy domain: alone {:.0} accepted/s and {:.0} end to end/s, beside the queue {:.0} and {:.0} ({:.2} times as fast end to end)\n\
          - peak memory after the start: {:.0} MiB",
         alone.accepted_per_second,
         alone.end_to_end_per_second,
         beside.accepted_per_second,
         beside.end_to_end_per_second,
-        100.0 * (1.0 - beside.end_to_end_per_second / alone.end_to_end_per_second),
+        beside.end_to_end_per_second / alone.end_to_end_per_second,
         memory.peak_mib(&relay.roots)
     )
 }

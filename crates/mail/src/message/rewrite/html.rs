@@ -1,5 +1,7 @@
 //! Where the links of an HTML text stand, found without changing or understanding more of it than that.
 
+use std::borrow::Cow;
+
 use memchr::{memchr, memmem};
 
 /// Links that are looked at.
@@ -163,36 +165,43 @@ fn target(value: &[u8]) -> Option<String> {
     }
     let resolved = resolved(value);
     // WHATWG URL section 4.4: outer spaces and all line ends and tabs go.
-    let trimmed: String = resolved
-        .trim_matches(|c: char| c <= ' ')
-        .chars()
-        .filter(|c| !matches!(c, '\r' | '\n' | '\t'))
-        .collect();
+    let trimmed = resolved.trim_matches(|c: char| c <= ' ');
+    let mut target = trimmed.to_owned();
+    // Octet by octet: an address with anything but ASCII and nothing to take out is rare.
+    if trimmed.bytes().any(|b| b < b' ') {
+        target.retain(|c| !matches!(c, '\r' | '\n' | '\t'));
+    }
     let is_web = ["http://", "https://"].iter().any(|scheme| {
-        trimmed.len() > scheme.len()
-            && trimmed.as_bytes()[..scheme.len()].eq_ignore_ascii_case(scheme.as_bytes())
+        target.len() > scheme.len()
+            && target.as_bytes()[..scheme.len()].eq_ignore_ascii_case(scheme.as_bytes())
     });
-    (is_web && !trimmed.contains(char::is_control)).then_some(trimmed)
+    let plain = target.bytes().all(|b| (b' '..0x7f).contains(&b));
+    (is_web && (plain || !target.contains(char::is_control))).then_some(target)
 }
 
 /// The text with the character references that occur in addresses resolved; others stay as they are, as a browser leaves
 /// what it does not know.
-fn resolved(text: &str) -> String {
+fn resolved(text: &str) -> Cow<'_, str> {
+    let Some(mut at) = memchr(b'&', text.as_bytes()) else {
+        return text.into();
+    };
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find('&') {
+    loop {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
-        let reference = rest[1..]
-            .find(';')
-            .filter(|&end| end <= 10)
-            .and_then(|end| Some((character(&rest[1..=end])?, end + 2)));
+        let reference = memchr(b';', &rest.as_bytes()[..rest.len().min(12)])
+            .and_then(|end| Some((character(&rest[1..end])?, end + 1)));
         let (character, length) = reference.unwrap_or(('&', 1));
         out.push(character);
         rest = &rest[length..];
+        match memchr(b'&', rest.as_bytes()) {
+            Some(next) => at = next,
+            None => break,
+        }
     }
     out.push_str(rest);
-    out
+    out.into()
 }
 
 fn character(name: &str) -> Option<char> {
