@@ -192,6 +192,10 @@ impl Hooks {
         let mut asked = Asked::default();
         let stage = facts.stage;
         let mut changed = false;
+        // Of all that one message is asked about, only its recipients can be so many.
+        if stage != Stage::Rcpt {
+            together.operators = self.0.limits.together;
+        }
         together.whole = together.operators == self.0.limits.together;
         for hook in hooks.iter().filter(|hook| hook.is_asked_at(stage.as_str())) {
             let Some(mut run) = self.run(who.account, hook, facts, together).await else {
