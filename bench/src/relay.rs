@@ -307,15 +307,22 @@ fn postfix(place: &Place) -> io::Result<Relay> {
 
 fn main_cf(place: &Place, spool: &Path, data: &Path, milter: Option<&str>) -> String {
     let sink = format!("[{}]:{}", place.sink.ip(), place.sink.port());
-    let (mut cached, mut transports) = (sink.clone(), String::new());
-    for (domain, host) in place.hosts() {
-        let next_hop = format!("[{host}]:{}", place.sink.port());
-        transports += &format!(" {{ {domain} = smtp:{next_hop} }}");
-        cached += &format!(", {next_hop}");
-    }
-    if !transports.is_empty() {
-        transports = format!("inline:{{{transports} }}");
-    }
+    let next_hops = || {
+        place
+            .hosts()
+            .map(|(domain, host)| (domain, format!("[{host}]:{}", place.sink.port())))
+    };
+    let cached: Vec<String> = std::iter::once(sink.clone())
+        .chain(next_hops().map(|(_, next_hop)| next_hop))
+        .collect();
+    let cached = cached.join(", ");
+    let transports: Vec<String> = next_hops()
+        .map(|(domain, next_hop)| format!("{{ {domain} = smtp:{next_hop} }}"))
+        .collect();
+    let transports = match transports.join(" ") {
+        none if none.is_empty() => none,
+        some => format!("inline:{{ {some} }}"),
+    };
     let milter = milter.map_or(String::new(), |socket| {
         format!("smtpd_milters = {socket}\nmilter_default_action = tempfail\nmilter_protocol = 6\n")
     });
