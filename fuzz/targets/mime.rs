@@ -6,7 +6,7 @@ use mail::message::{Head, Steering};
 use mail::time::Time;
 
 fuzz_target!(|raw: &[u8]| {
-    let Ok(head) = Head::parse(raw) else { return };
+    let Ok(head) = Head::of_arriving(raw) else { return };
     assert!(head.body_offset() <= raw.len());
     let _ = (head.authors(), head.count_received(), head.message_id());
     if let Some(subject) = head.subject() {

@@ -233,7 +233,7 @@ impl Door {
         };
         let (copy, about) = (body.clone(), submission.clone());
         let asks = off_the_workers(body.len(), move || {
-            let head = Head::parse(&copy).map_err(|_| replies::HEADER_TOO_BIG)?;
+            let head = Head::of_arriving(&copy).map_err(|_| replies::HEADER_TOO_BIG)?;
             asks(&about, (&head, &copy), Ruled::default(), now)
         });
         let Asks { steering, key, .. } = asks.await.map_err(|_| replies::STORAGE_ERROR)??;
@@ -268,7 +268,7 @@ impl Door {
         id: Id,
         now: Time,
     ) -> Result<Reading, Reply> {
-        let head = Head::parse(&body).map_err(|_| replies::HEADER_TOO_BIG)?;
+        let head = Head::of_arriving(&body).map_err(|_| replies::HEADER_TOO_BIG)?;
         if self.parts.settings.is_loop(&head) {
             return Err(replies::MAIL_LOOP);
         }

@@ -4,10 +4,13 @@ use super::mailbox::{Mailbox, MailboxError, mailboxes};
 use super::words::decoded;
 use bytes::Bytes;
 
-/// The header section may have this many octets.
+/// The header section that arrives may have this many octets.
 const MAX_HEAD: usize = 100 * 1024;
-/// The header section may have this many fields.
+/// The header section that arrives may have this many fields.
 const MAX_FIELDS: usize = 1_000;
+/// What is written on top of it here comes to less, in octets and in fields: what was taken can be read as long as it is kept.
+const OWN: usize = 16 * 1024;
+const OWN_FIELDS: usize = 32;
 
 /// Why a header section is not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -54,11 +57,20 @@ pub struct Head<'a> {
 impl<'a> Head<'a> {
     /// Reads fields until the empty line, the end, or the first line that is no field: there the body begins.
     pub fn parse(raw: &'a [u8]) -> Result<Self, HeadError> {
+        Self::within(raw, (MAX_HEAD + OWN, MAX_FIELDS + OWN_FIELDS))
+    }
+
+    /// The same of a message that is to be taken, and nothing of ours is in it yet.
+    pub fn of_arriving(raw: &'a [u8]) -> Result<Self, HeadError> {
+        Self::within(raw, (MAX_HEAD, MAX_FIELDS))
+    }
+
+    fn within(raw: &'a [u8], (most_octets, most_fields): (usize, usize)) -> Result<Self, HeadError> {
         let mut fields: Vec<Field<'a>> = Vec::with_capacity(24);
         let mut at = 0;
         while at < raw.len() {
             let (line, next) = line_at(raw, at);
-            if next > MAX_HEAD {
+            if next > most_octets {
                 // An empty line that only just crosses the limit still ends the section.
                 if !line.is_empty() {
                     return Err(HeadError::TooLong);
@@ -81,7 +93,7 @@ impl<'a> Head<'a> {
                 let Some((name, colon)) = field_name(line) else {
                     break;
                 };
-                if fields.len() == MAX_FIELDS {
+                if fields.len() == most_fields {
                     return Err(HeadError::TooManyFields);
                 }
                 fields.push(Field {
@@ -256,6 +268,7 @@ fn field_name(line: &[u8]) -> Option<(&str, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Time;
     use proptest::prelude::*;
 
     fn head(raw: &str) -> Head<'_> {
@@ -390,12 +403,45 @@ mod tests {
     #[test]
     fn the_budgets_are_kept() {
         let long = format!("Subject: {}\r\n\r\n", "x".repeat(MAX_HEAD));
-        assert_eq!(Head::parse(long.as_bytes()).unwrap_err(), HeadError::TooLong);
+        assert_eq!(
+            Head::of_arriving(long.as_bytes()).unwrap_err(),
+            HeadError::TooLong
+        );
         let many = "A: b\r\n".repeat(MAX_FIELDS + 1);
         assert_eq!(
-            Head::parse(many.as_bytes()).unwrap_err(),
+            Head::of_arriving(many.as_bytes()).unwrap_err(),
             HeadError::TooManyFields
         );
+        let longer = format!("Subject: {}\r\n\r\n", "x".repeat(MAX_HEAD + OWN));
+        assert_eq!(Head::parse(longer.as_bytes()).unwrap_err(), HeadError::TooLong);
+        let more = "A: b\r\n".repeat(MAX_FIELDS + OWN_FIELDS + 1);
+        assert_eq!(
+            Head::parse(more.as_bytes()).unwrap_err(),
+            HeadError::TooManyFields
+        );
+    }
+
+    #[test]
+    fn what_is_taken_can_be_read_with_what_is_written_on_top_of_it() {
+        let from = "From: a@b.example\r\n";
+        let long = format!(
+            "{from}Subject: {}\r\n\r\n",
+            "x".repeat(MAX_HEAD - from.len() - 11)
+        );
+        let many = format!("{from}{}\r\n", "A: b\r\n".repeat(MAX_FIELDS - 1));
+        for raw in [long, many] {
+            let head = Head::of_arriving(raw.as_bytes()).unwrap();
+            let top = format!(
+                "Received: from {} by us.example\r\n{}",
+                "h".repeat(500),
+                head.completion(Time::from_secs(1_800_000_000), "1@us.example")
+            );
+            let stored = head
+                .rewritten(top.as_bytes(), |_| false)
+                .put_on(raw.clone().into());
+            assert!(Head::of_arriving(&stored).is_err());
+            assert!(Head::parse(&stored).unwrap().has("message-id"));
+        }
     }
 
     proptest! {

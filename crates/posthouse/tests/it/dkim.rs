@@ -87,6 +87,20 @@ both_engines! {
         });
     }
 
+    fn a_mail_with_as_many_header_fields_as_are_taken_is_signed(engine) {
+        let sink = Sink::start();
+        let server = Posthouse::on(engine).route_to(&sink).start();
+        server.create_account(ALICE);
+        let records = add_domain(&server);
+        let mut smtp = server.signed_in(ALICE);
+        let text = |fields: usize| format!("From: {ALICE}\r\n{}\r\nHello\r\n", "X-More: yes\r\n".repeat(fields - 1));
+        assert!(smtp.submit(ALICE, &["bob@sink.example"], text(1_001).as_bytes()).0.starts_with("552 "));
+        smtp.submit(ALICE, &["bob@sink.example"], text(1_000).as_bytes()).expect("250 2.0.0");
+        let mut judged = judged_by_dkimpy(&sink.wait_for_recipient("bob@sink.example").bytes, &records);
+        judged.sort();
+        assert_eq!(judged, ["ed25519-sha256 pass", "rsa-sha256 pass"]);
+    }
+
     fn another_domain_of_ours_is_not_signed_for(engine) {
         let sink = Sink::start();
         let server = Posthouse::on(engine)
