@@ -163,14 +163,14 @@ impl<'a> Head<'a> {
         self.all("received").count()
     }
 
-    /// The first Subject, decoded.
+    /// The first Subject, decoded, as one line.
     pub fn subject(&self) -> Option<String> {
-        self.first("subject").map(Field::decoded)
+        self.first("subject").map(|field| one_line(field.decoded()))
     }
 
     /// The first Message-ID without its angle brackets.
     pub fn message_id(&self) -> Option<String> {
-        let text = self.first("message-id")?.decoded();
+        let text = one_line(self.first("message-id")?.decoded());
         let id = text
             .strip_prefix('<')
             .and_then(|rest| rest.split('>').next())
@@ -240,6 +240,14 @@ impl Field<'_> {
             .expect("a field has a colon");
         self.start + colon + 1
     }
+}
+
+/// Encoded words, and a carriage return that stands alone, bring what ends a line or moves a terminal.
+fn one_line(text: String) -> String {
+    if text.contains(char::is_control) {
+        return text.replace(char::is_control, " ");
+    }
+    text
 }
 
 /// The line that begins at `at` without its line end, and the offset of the next line.
@@ -397,6 +405,21 @@ mod tests {
         assert_eq!(
             all.iter().map(|m| m.address.as_str()).collect::<Vec<_>>(),
             ["a@x.example", "b@y.example"]
+        );
+    }
+
+    #[test]
+    fn a_subject_is_one_line_whatever_is_in_it() {
+        for raw in [
+            "Subject: a\rb\u{1b}c\r\n",
+            "Subject: =?utf-8?q?a=0D=0ABcc:_b=0D?=\r\n",
+        ] {
+            let subject = head(raw).subject().unwrap();
+            assert!(!subject.contains(char::is_control), "{subject:?}");
+        }
+        assert_eq!(
+            head("Message-ID: <a\rb@c.example>\r\n").message_id().unwrap(),
+            "a b@c.example"
         );
     }
 
