@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use clap::Args;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -58,14 +59,41 @@ pub struct Relay {
     stop: Vec<Vec<String>>,
 }
 
+/// The binary that is measured, and the disk.
+#[derive(Debug, Clone, Args)]
+pub struct TestBed {
+    /// The posthouse binary, a release build
+    #[arg(long, default_value = "target/release/posthouse")]
+    posthouse: PathBuf,
+    /// Where the relays keep their files: on the disk that is meant
+    #[arg(long, default_value = "target/bench")]
+    pub work: PathBuf,
+}
+
+impl TestBed {
+    /// A relay that delivers to this sink, and signs nothing.
+    pub fn place(&self, sink: SocketAddr) -> io::Result<Place> {
+        Ok(Place {
+            posthouse: path::absolute(&self.posthouse)?,
+            sources: path::absolute(".")?,
+            work: path::absolute(self.work.join("relay"))?,
+            sink,
+            route: None,
+            destinations: 1,
+            dkim: false,
+        })
+    }
+}
+
 /// What a relay needs to know to start.
-pub struct Place<'a> {
-    pub posthouse: &'a Path,
-    pub sources: &'a Path,
-    pub work: &'a Path,
+pub struct Place {
+    pub posthouse: PathBuf,
+    /// The repository, for tests/postgres and the peers.
+    pub sources: PathBuf,
+    pub work: PathBuf,
     pub sink: SocketAddr,
     /// Settings that say where mail goes, instead of the sink as a smarthost.
-    pub route: Option<&'a str>,
+    pub route: Option<String>,
     /// Hosts that take the mail, each that of one domain; one takes the mail of all.
     pub destinations: u8,
     pub dkim: bool,
@@ -74,9 +102,9 @@ pub struct Place<'a> {
 impl Relay {
     pub fn start(kind: Kind, place: &Place) -> io::Result<Self> {
         if place.work.exists() {
-            fs::remove_dir_all(place.work)?;
+            fs::remove_dir_all(&place.work)?;
         }
-        fs::create_dir_all(place.work)?;
+        fs::create_dir_all(&place.work)?;
         match kind {
             Kind::Nothing => Ok(Self::at(place.sink)),
             Kind::Posthouse => posthouse(place, None),
@@ -166,7 +194,7 @@ fn free_port() -> io::Result<u16> {
 fn posthouse(place: &Place, database: Option<&str>) -> io::Result<Relay> {
     let config = place.work.join("posthouse.toml");
     let smarthost = format!("delivery.route = \"smtp://{}\"", place.sink);
-    let route = place.route.unwrap_or(&smarthost);
+    let route = place.route.as_ref().unwrap_or(&smarthost);
     let mut text = format!(
         "server.hostname = \"relay.example\"\n\
          server.data_dir = \"{}\"\n\
@@ -187,7 +215,7 @@ fn posthouse(place: &Place, database: Option<&str>) -> io::Result<Relay> {
     fs::write(&config, text)?;
     let cli = |arguments: &[&str], stdin: &str| {
         run(
-            Command::new(place.posthouse)
+            Command::new(&place.posthouse)
                 .args(arguments)
                 .arg("--config")
                 .arg(&config),
@@ -212,7 +240,7 @@ fn posthouse(place: &Place, database: Option<&str>) -> io::Result<Relay> {
 pub fn serve(place: &Place) -> io::Result<Relay> {
     let config = place.work.join("posthouse.toml");
     let log = place.work.join("log");
-    let child = Command::new(place.posthouse)
+    let child = Command::new(&place.posthouse)
         .args(["serve", "--config"])
         .arg(&config)
         .stdin(Stdio::null())
@@ -368,7 +396,7 @@ fn main_cf(place: &Place, spool: &Path, data: &Path, milter: Option<&str>) -> St
     )
 }
 
-impl Place<'_> {
+impl Place {
     /// Connections to a host that takes mail. One host has as many as come from the source: a relay that delivers over fewer accepts faster
     /// than it delivers, and holds the difference in memory. From 5 to 50 made no difference to Postfix on two cores beyond the noise.
     const fn concurrency(&self) -> u32 {
@@ -478,7 +506,7 @@ fn haraka(place: &Place) -> io::Result<Relay> {
     )?;
     let child = Command::new(modules.join(".bin/haraka"))
         .arg("-c")
-        .arg(place.work)
+        .arg(&place.work)
         .stdin(Stdio::null())
         .stdout(File::create(place.work.join("log"))?)
         .stderr(Stdio::null())

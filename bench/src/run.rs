@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::clock;
 use crate::meter::{self, MemoryWatch, cpu_seconds};
-use crate::relay::{self, Kind, Place, Relay};
+use crate::relay::{self, Kind, Place, Relay, TestBed};
 use crate::resolver;
 use crate::sink::Counts;
 use crate::source::Sent;
@@ -20,15 +20,8 @@ use crate::table;
 
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// The posthouse binary, a release build
-    #[arg(long, default_value = "target/release/posthouse")]
-    posthouse: PathBuf,
-    /// The repository, for tests/postgres
-    #[arg(long, default_value = ".")]
-    sources: PathBuf,
-    /// Where the relays keep their files: on the disk that is meant
-    #[arg(long, default_value = "target/bench")]
-    work: PathBuf,
+    #[command(flatten)]
+    bed: TestBed,
     /// Where the table goes
     #[arg(long, default_value = "bench/RESULTS.md")]
     table: PathBuf,
@@ -296,7 +289,7 @@ pub fn command(options: &Options) -> io::Result<()> {
                 .filter_map(|(kind, seen)| Some((kind, median(seen)?)))
                 .collect(),
         ));
-        table::write(&options.table, &options.work, &made, &sections)?;
+        table::write(&options.table, &options.bed.work, &made, &sections)?;
     }
     if sections.is_empty() {
         return Err(io::Error::other("no such workload"));
@@ -382,15 +375,11 @@ fn measure(options: &Options, workload: &Workload, kind: Kind) -> io::Result<Fig
         1 => None,
         many => Some(resolver::route(many, sink.mail.port())?),
     };
-    let work = std::path::absolute(options.work.join("relay"))?;
     let place = Place {
-        posthouse: &std::path::absolute(&options.posthouse)?,
-        sources: &std::path::absolute(&options.sources)?,
-        work: &work,
-        sink: sink.mail,
-        route: route.as_deref(),
+        route,
         destinations: workload.destinations,
         dkim: workload.dkim,
+        ..options.bed.place(sink.mail)?
     };
     let relay = Relay::start(kind, &place)?;
     let messages = (workload.messages as f64 * options.share) as u64;

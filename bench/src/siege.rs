@@ -2,7 +2,6 @@
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use clap::Args;
@@ -10,7 +9,7 @@ use clap::Args;
 use crate::clock;
 use crate::flood::Answered;
 use crate::meter;
-use crate::relay::{Kind, Place, Relay};
+use crate::relay::{Kind, Relay, TestBed};
 use crate::run::{By, SinkProcess, Workload, source};
 
 /// Signed-in mail: a new connection with TLS and AUTH for every ten messages.
@@ -28,12 +27,8 @@ const MAIL: Workload = Workload {
 
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// The posthouse binary, a release build
-    #[arg(long, default_value = "target/release/posthouse")]
-    posthouse: PathBuf,
-    /// Where the relay keeps its files: on the disk that is meant
-    #[arg(long, default_value = "target/bench")]
-    work: PathBuf,
+    #[command(flatten)]
+    bed: TestBed,
     /// Tries a second, one measurement each; 0 for as many as are answered
     #[arg(long, value_delimiter = ',', default_value = "25,50,100,200,0")]
     rates: Vec<u32>,
@@ -96,16 +91,7 @@ pub fn command(options: &Options) -> io::Result<()> {
 
 fn measure(options: &Options, rate: Option<u32>) -> io::Result<Seen> {
     let sink = SinkProcess::start(1)?;
-    let work = std::path::absolute(options.work.join("relay"))?;
-    let place = Place {
-        posthouse: &std::path::absolute(&options.posthouse)?,
-        sources: &std::path::absolute(".")?,
-        work: &work,
-        sink: sink.mail,
-        route: None,
-        destinations: 1,
-        dkim: false,
-    };
+    let place = options.bed.place(sink.mail)?;
     let relay = Relay::start(Kind::Posthouse, &place)?;
     let server = relay
         .submissions

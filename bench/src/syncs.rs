@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write as _};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use clap::Args;
 
-use crate::relay::{Kind, Place, Relay};
+use crate::relay::{Kind, Relay, TestBed};
 use crate::run::{By, SinkProcess, Workload, source};
 
 const ONE: Workload = Workload {
@@ -30,12 +29,8 @@ const MANY: Workload = Workload {
 
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// The posthouse binary, a release build
-    #[arg(long, default_value = "target/release/posthouse")]
-    posthouse: PathBuf,
-    /// Where the relay keeps its files: on the disk that is meant
-    #[arg(long, default_value = "target/bench")]
-    work: PathBuf,
+    #[command(flatten)]
+    bed: TestBed,
 }
 
 pub fn command(options: &Options) -> io::Result<()> {
@@ -60,22 +55,13 @@ pub fn command(options: &Options) -> io::Result<()> {
 
 fn counted(options: &Options, workload: &Workload) -> io::Result<u64> {
     let sink = SinkProcess::start(1)?;
-    let work = std::path::absolute(options.work.join("relay"))?;
-    let place = Place {
-        posthouse: &std::path::absolute(&options.posthouse)?,
-        sources: &std::path::absolute(".")?,
-        work: &work,
-        sink: sink.mail,
-        route: None,
-        destinations: 1,
-        dkim: false,
-    };
+    let place = options.bed.place(sink.mail)?;
     let relay = Relay::start(Kind::Posthouse, &place)?;
     let warm_up = workload.messages / 10;
     source(workload, &relay, 0, warm_up)?;
     sink.wait_for(warm_up)?;
 
-    let log = work.join("syncs");
+    let log = place.work.join("syncs");
     let mut strace = Command::new("strace")
         .args(["-f", "-e", "trace=fsync,fdatasync,sync_file_range", "-o"])
         .arg(&log)

@@ -1,14 +1,13 @@
 //! A queue that waits: what a start over it takes, and whether new mail to a healthy domain feels it.
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
 
 use clap::Args;
 use tokio::time::Instant;
 
 use crate::clock;
 use crate::meter::{self, MemoryWatch};
-use crate::relay::{self, Kind, Place, Relay};
+use crate::relay::{self, Kind, Place, Relay, TestBed};
 use crate::resolver;
 use crate::run::{By, SinkProcess, Workload, source};
 
@@ -34,12 +33,8 @@ const HEALTHY: Workload = Workload {
 
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// The posthouse binary, a release build
-    #[arg(long, default_value = "target/release/posthouse")]
-    posthouse: PathBuf,
-    /// Where the relay keeps its files: on the disk that is meant
-    #[arg(long, default_value = "target/bench")]
-    work: PathBuf,
+    #[command(flatten)]
+    bed: TestBed,
     /// Messages that wait
     #[arg(long, default_value_t = 1_000_000)]
     waiting: u64,
@@ -56,16 +51,9 @@ struct Seen {
 
 pub fn command(options: &Options) -> io::Result<()> {
     let sink = SinkProcess::start(1)?;
-    let route = resolver::route(1, sink.mail.port())?;
-    let work = std::path::absolute(options.work.join("relay"))?;
     let place = Place {
-        posthouse: &std::path::absolute(&options.posthouse)?,
-        sources: &std::path::absolute(".")?,
-        work: &work,
-        sink: sink.mail,
-        route: Some(&route),
-        destinations: 1,
-        dkim: false,
+        route: Some(resolver::route(1, sink.mail.port())?),
+        ..options.bed.place(sink.mail)?
     };
     let mut out = io::stdout();
     writeln!(

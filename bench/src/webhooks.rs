@@ -2,7 +2,6 @@
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -19,7 +18,7 @@ use tokio::time::Instant;
 use crate::api::Api;
 use crate::clock;
 use crate::meter::{self, cpu_seconds};
-use crate::relay::{Kind, Place, Relay};
+use crate::relay::{Kind, Relay, TestBed};
 use crate::run::{By, SinkProcess, Workload, source};
 
 const MAIL: Workload = Workload {
@@ -36,12 +35,8 @@ const MAIL: Workload = Workload {
 
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// The posthouse binary, a release build
-    #[arg(long, default_value = "target/release/posthouse")]
-    posthouse: PathBuf,
-    /// Where the relay keeps its files: on the disk that is meant
-    #[arg(long, default_value = "target/bench")]
-    work: PathBuf,
+    #[command(flatten)]
+    bed: TestBed,
     /// Messages a measurement
     #[arg(long, default_value_t = 20_000)]
     messages: u64,
@@ -69,16 +64,7 @@ fn measure(options: &Options, webhooks: u64, out: &mut impl io::Write) -> io::Re
     let sink = SinkProcess::start(1)?;
     let told = Arc::new(AtomicU64::new(0));
     let receiver = receive(Arc::clone(&told))?;
-    let work = std::path::absolute(options.work.join("relay"))?;
-    let place = Place {
-        posthouse: &std::path::absolute(&options.posthouse)?,
-        sources: &std::path::absolute(".")?,
-        work: &work,
-        sink: sink.mail,
-        route: None,
-        destinations: 1,
-        dkim: false,
-    };
+    let place = options.bed.place(sink.mail)?;
     let relay = Relay::start(Kind::Posthouse, &place)?;
     let api = relay.api.ok_or_else(|| io::Error::other("there is no API"))?;
     let api = Api::sign_in(api)?;

@@ -330,9 +330,7 @@ both_engines! {
         let sink = Sink::start();
         let (server, http) = server(engine, &sink);
         server.create_account(BOB);
-        server.cli(&["account", "create", "root@example.com", "--password-stdin", "--operator"], PASSWORD);
-        let mut operator = server.http();
-        operator.sign_in("root@example.com", PASSWORD);
+        let operator = server.operator();
         for refused in [
             http.get("/api/v1/hooks?everybody=true"),
             http.post("/api/v1/hooks?everybody=true", &json!({"name": "x", "kind": "script", "body": "function on_mail(m) end"})),

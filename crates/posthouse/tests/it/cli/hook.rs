@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use crate::both_engines;
-use crate::harness::{Engine, PASSWORD, Posthouse, Sink, eventually};
+use crate::harness::{Engine, Posthouse, Sink, eventually};
 
 const ALICE: &str = "alice@example.com";
 
@@ -19,9 +19,7 @@ both_engines! {
             "body": "function on_message(m)\n\tprint('\u{1b}[2J', m.subject)\n\treject('No.')\nend"});
         let made = http.post("/api/v1/hooks", &made).expect(201).json();
         let id = made["id"].as_str().unwrap();
-        server.cli(&["account", "create", "root@example.com", "--password-stdin", "--operator"], PASSWORD);
-        let mut operator = server.http();
-        operator.sign_in("root@example.com", PASSWORD);
+        let operator = server.operator();
         let rule = json!({"name": "Small", "kind": "rule", "enabled": false, "body": "{\"rule\": \"max_size\", \"octets\": 9}"});
         operator.post("/api/v1/hooks?everybody=true", &rule).expect(201);
         for listed in [server.cli(&["hook", "list"], ""), server.cli(&["hook", "list", "--account", ALICE], "")] {

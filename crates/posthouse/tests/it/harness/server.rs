@@ -136,6 +136,19 @@ impl Posthouse {
         http
     }
 
+    /// Creates an operator's account beside those that the test is about, and signs a browser of its owner in.
+    #[track_caller]
+    pub fn operator(&self) -> Http {
+        let email = "root@example.com";
+        self.cli(
+            &["account", "create", email, "--password-stdin", "--operator"],
+            PASSWORD,
+        );
+        let mut http = self.http();
+        http.sign_in(email, PASSWORD);
+        http
+    }
+
     /// Runs a command of the binary on this server's data and configuration; it must succeed.
     #[track_caller]
     pub fn cli(&self, arguments: &[&str], stdin: &str) -> String {

@@ -8,7 +8,7 @@ use super::{ALICE, BOB, accepted, hook, hook_of, on_message, remove, runs, serve
 use crate::both_engines;
 use crate::dkim::{add_domain, judged_by_dkimpy};
 use crate::harness::smtp::Smtp;
-use crate::harness::{PASSWORD, Posthouse, Sink};
+use crate::harness::{Posthouse, Sink};
 
 const HEAD: &str =
     "From: alice@example.com\r\nTo: bob@example.net\r\nSubject: Hello\r\nMIME-Version: 1.0\r\n";
@@ -132,9 +132,7 @@ both_engines! {
         let sink = Sink::start();
         let (server, http) = server(engine, &sink);
         let (records, mut smtp) = ready(&server);
-        server.cli(&["account", "create", "root@example.com", "--password-stdin", "--operator"], PASSWORD);
-        let mut operator = server.http();
-        operator.sign_in("root@example.com", PASSWORD);
+        let operator = server.operator();
         let own = hook(&http, &rule("Of the account.", None));
         hook_of(&operator, "?everybody=true", &rule("Of the operator.", None));
         let fields = "X-Posthouse-Stream: marketing\r\nContent-Type: text/html\r\n";

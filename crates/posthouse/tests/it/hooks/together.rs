@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{ALICE, BOB, accepted, change, hook, hook_of, on_message, runs, script, submit};
 use crate::both_engines;
 use crate::harness::http::Http;
-use crate::harness::{Engine, PASSWORD, Posthouse, Receiver, Reply, Sink, eventually};
+use crate::harness::{Engine, Posthouse, Receiver, Reply, Sink, eventually};
 
 /// A server on which a receiver that says nothing uses up the time of all.
 fn server(engine: Engine, sink: &Sink) -> (Posthouse, Http) {
@@ -56,9 +56,7 @@ both_engines! {
         let sink = Sink::start();
         let receiver = Receiver::start();
         let (server, http) = server(engine, &sink);
-        server.cli(&["account", "create", "root@example.com", "--password-stdin", "--operator"], PASSWORD);
-        let mut operator = server.http();
-        operator.sign_in("root@example.com", PASSWORD);
+        let operator = server.operator();
         hook_of(&operator, "?everybody=true", &json!({
             "body": "function on_message(m) if m:header('X-Bad') then reject('The operator says no.') end end",
             "on_fault": "open",
@@ -77,9 +75,7 @@ both_engines! {
         let sink = Sink::start();
         let receiver = Receiver::start();
         let (server, http) = server(engine, &sink);
-        server.cli(&["account", "create", "root@example.com", "--password-stdin", "--operator"], PASSWORD);
-        let mut operator = server.http();
-        operator.sign_in("root@example.com", PASSWORD);
+        let operator = server.operator();
         let mut gone = silent(&receiver);
         gone["on_fault"] = "open".into();
         let first = hook_of(&operator, "?everybody=true", &gone);
@@ -103,9 +99,7 @@ both_engines! {
     fn many_recipients_over_the_api_do_not_use_up_the_time_of_the_operators_hooks(engine) {
         let sink = Sink::start();
         let (server, http) = server(engine, &sink);
-        server.cli(&["account", "create", "root@example.com", "--password-stdin", "--operator"], PASSWORD);
-        let mut operator = server.http();
-        operator.sign_in("root@example.com", PASSWORD);
+        let operator = server.operator();
         for body in [
             "function on_rcpt(m) while true do end end",
             "function on_message(m) if m:header('X-Bad') then reject('The operator says no.') end end",
