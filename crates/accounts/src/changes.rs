@@ -20,11 +20,12 @@ pub struct Epoch(i64);
 /// Whether anything that says what `account` may do changed behind `epoch`. A transaction that relies on an earlier
 /// check asks it.
 pub fn changed_since(tx: &mut Tx<'_>, account: Id, epoch: Epoch) -> store::Result<bool> {
-    let newer = tx.query_opt(
+    let unchanged = tx.expect(
+        0,
         "SELECT version FROM account_changes WHERE account = $1 AND version > $2",
         &[(&account).into(), epoch.0.into()],
     )?;
-    Ok(newer.is_some())
+    Ok(!unchanged)
 }
 
 /// The epoch that a transaction sees.

@@ -13,7 +13,7 @@ use crate::bell::{Bells, Topics};
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::faults::{Edge, Faults};
 use crate::ids::Id;
-use crate::link::{Link, Mode};
+use crate::link::{Blame, Link, Mode};
 use crate::stats::Counters;
 use crate::tx::Tx;
 
@@ -287,8 +287,7 @@ enum End {
 
 struct Failure {
     error: StoreError,
-    /// The closure at fault, when it is known.
-    culprit: Option<usize>,
+    blame: Blame,
     /// COMMIT was sent, so the work may be done although no answer came: running it again could do it twice.
     sent: bool,
 }
@@ -311,19 +310,37 @@ fn write(link: &mut Link, jobs: &mut VecDeque<Box<dyn Job>>, shared: &Shared) {
             }
             End::Failed(failure) => failure,
         };
+        if let Blame::Unexpected(closures) = failure.blame {
+            let apart: Vec<_> = closures
+                .iter()
+                .rev()
+                .filter_map(|closure| jobs.remove(*closure))
+                .collect();
+            // Before them, as it may have been one of these that made it otherwise.
+            while !jobs.is_empty() {
+                write(link, jobs, shared);
+            }
+            apart
+                .into_iter()
+                .rev()
+                .for_each(|job| write_alone(link, job, shared));
+            return;
+        }
         retries += 1;
-        match (failure.error.kind(), failure.culprit) {
+        match (failure.error.kind(), failure.blame) {
             // Lost connection (or one to a standby), nothing sent: the link connects again. Deadlock: the other
             // side is through now.
             (ErrorKind::Unavailable | ErrorKind::ReadOnly, _) if retries == 1 && !failure.sent => {}
-            (ErrorKind::Retryable, _) if retries < TRIES => {}
+            // Where it was one of several, the link finds out which.
+            (ErrorKind::Retryable, _) | (ErrorKind::Unique | ErrorKind::Other, Blame::Somebody)
+                if retries < TRIES => {}
             (kind @ (ErrorKind::Unavailable | ErrorKind::Full | ErrorKind::ReadOnly), _) => {
                 shared.counters.failed(kind);
                 jobs.drain(..)
                     .for_each(|job| job.answer(Err(failure.error.clone())));
                 return;
             }
-            (_, Some(culprit)) if retries < TRIES => {
+            (_, Blame::Closure(culprit)) if retries < TRIES => {
                 if let Some(job) = jobs.remove(culprit) {
                     write_alone(link, job, shared);
                 }
@@ -338,13 +355,13 @@ fn write(link: &mut Link, jobs: &mut VecDeque<Box<dyn Job>>, shared: &Shared) {
 
 fn attempt(link: &mut Link, jobs: &mut VecDeque<Box<dyn Job>>, shared: &Shared) -> End {
     let begun = Instant::now();
-    let failed = |link: &mut Link, error, culprit, sent| {
+    let failed = |link: &mut Link, error, blame, sent| {
         link.rollback();
         shared.counters.rolled_back();
-        End::Failed(Failure { error, culprit, sent })
+        End::Failed(Failure { error, blame, sent })
     };
     if let Err(error) = link.begin(Mode::Write) {
-        return failed(link, error, None, false);
+        return failed(link, error, Blame::Nobody, false);
     }
     let mut topics = Topics::default();
     let (mut weight, mut statements) = (0, 0);
@@ -358,25 +375,32 @@ fn attempt(link: &mut Link, jobs: &mut VecDeque<Box<dyn Job>>, shared: &Shared) 
         statements += tx.statements();
         // A statement that failed poisons the batch even if its closure knew what to make of it.
         if let Some(error) = tx.take_failure().or(outcome.err()) {
-            let culprit = link.culprit().unwrap_or(done);
-            return failed(link, error, Some(culprit), false);
+            let blame = match link.blame() {
+                Blame::Nobody => Blame::Closure(done),
+                known => known,
+            };
+            return failed(link, error, blame, false);
         }
         done += 1;
         if weight > HEAVIEST_BATCH {
             break;
         }
     }
+    if let Err(error) = link.check() {
+        let blame = link.blame();
+        return failed(link, error, blame, false);
+    }
     let labels = || jobs.iter().take(done).map(|job| job.name());
     if let Err(error) = shared.faults.pass(Edge::Before, labels()) {
-        return failed(link, error, None, false);
+        return failed(link, error, Blame::Nobody, false);
     }
     if let Err(error) = link.commit() {
-        let culprit = link.culprit();
-        return failed(link, error, culprit, true);
+        let blame = link.blame();
+        return failed(link, error, blame, true);
     }
     shared.counters.committed((done, statements), begun.elapsed());
     if let Err(error) = shared.faults.pass(Edge::After, labels()) {
-        return failed(link, error, None, true);
+        return failed(link, error, Blame::Nobody, true);
     }
     shared.bells.ring(topics);
     End::Committed(done)
@@ -421,8 +445,12 @@ fn attempt_alone(link: &mut Link, job: &mut dyn Job, shared: &Shared) -> (Result
         }
     }
     let label = || std::iter::once(job.name());
-    if let Err(error) = shared.faults.pass(Edge::Before, label()) {
+    let ready = link
+        .check()
+        .and_then(|()| shared.faults.pass(Edge::Before, label()));
+    if let Err(error) = ready {
         link.rollback();
+        shared.counters.rolled_back();
         return (Err(error), false);
     }
     let committed = link.commit();

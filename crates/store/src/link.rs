@@ -16,6 +16,18 @@ pub(crate) enum Mode {
     Single,
 }
 
+/// Whose fault the first error of a batch is, by the numbers of its closures.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Blame {
+    #[default]
+    Nobody,
+    Closure(usize),
+    /// One of several.
+    Somebody,
+    /// Each of these took something for granted that was otherwise.
+    Unexpected(Vec<usize>),
+}
+
 /// A connection, owned by one thread at a time. It connects again by itself when it was lost.
 pub(crate) enum Link {
     Sqlite(sqlite::Link),
@@ -67,11 +79,11 @@ impl Link {
         }
     }
 
-    /// The closure whose statement failed, when that is not the one that saw the error.
-    pub(crate) fn culprit(&self) -> Option<usize> {
+    /// Whose statement failed, as far as that is known.
+    pub(crate) fn blame(&mut self) -> Blame {
         match self {
-            Self::Sqlite(_) => None,
-            Self::Postgres(link) => link.culprit(),
+            Self::Sqlite(_) => Blame::Nobody,
+            Self::Postgres(link) => link.blame(),
         }
     }
 
@@ -86,6 +98,22 @@ impl Link {
         match self {
             Self::Sqlite(link) => link.execute(sql, values),
             Self::Postgres(link) => link.execute(sql, values),
+        }
+    }
+
+    /// Whether a statement is about so many rows, which is taken for granted where waiting for it would hold others up.
+    pub(crate) fn expect(&mut self, rows: u64, sql: &str, values: &[Value<'_>]) -> Result<bool> {
+        match self {
+            Self::Sqlite(link) => Ok(link.execute(sql, values)? == rows),
+            Self::Postgres(link) => link.expect(rows, sql, values),
+        }
+    }
+
+    /// Waits until it is known that everything came as it was expected.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(link) => link.check(),
         }
     }
 

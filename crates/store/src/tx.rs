@@ -58,7 +58,8 @@ impl<'a> Tx<'a> {
     }
 
     /// Runs a statement whose answer does not matter. On PostgreSQL it is only sent; its error shows at the next
-    /// query or at the commit, which then fails.
+    /// query or at the commit, which then fails. Rows of one INSERT may be sent together at the end, or before a statement that names
+    /// their table.
     pub fn run(&mut self, sql: &str, values: &[Value<'_>]) -> Result<()> {
         self.explain(sql, values)?;
         self.weigh(values);
@@ -71,6 +72,15 @@ impl<'a> Tx<'a> {
         self.explain(sql, values)?;
         self.weigh(values);
         let done = self.link.execute(sql, values);
+        self.note(done)
+    }
+
+    /// Runs a statement that is nearly always about so many rows (changed, or found by a SELECT), and returns whether it was. In a
+    /// batch on PostgreSQL nobody waits for its answer; where it turns out to be otherwise, the closure is run again by itself.
+    pub fn expect(&mut self, rows: u64, sql: &str, values: &[Value<'_>]) -> Result<bool> {
+        self.explain(sql, values)?;
+        self.weigh(values);
+        let done = self.link.expect(rows, sql, values);
         self.note(done)
     }
 

@@ -90,7 +90,7 @@ impl Default for OpenOptions {
         Self {
             create: true,
             readers: 3,
-            writers: 4,
+            writers: 2,
         }
     }
 }

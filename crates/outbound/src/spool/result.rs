@@ -35,7 +35,8 @@ impl Settled {
 /// number of attempts moved tells.
 pub fn settle(tx: &mut Tx<'_>, node: Id, message: Id, settled: &Settled, now: Time) -> Result<bool> {
     let next = &settled.next;
-    let changed = tx.execute(
+    let ours = tx.expect(
+        1,
         "UPDATE recipients SET state = $4, reason = $5, attempts = $6, next_at = $7, node = NULL, updated_at = $8, \
          class = $10 WHERE message = $1 AND ordinal = $2 AND node = $3 AND attempts = $9",
         &[
@@ -51,7 +52,7 @@ pub fn settle(tx: &mut Tx<'_>, node: Id, message: Id, settled: &Settled, now: Ti
             settled.class().map(Class::as_str).into(),
         ],
     )?;
-    if changed == 0 {
+    if !ours {
         return Ok(false);
     }
     if let Some(outcome) = &settled.outcome {

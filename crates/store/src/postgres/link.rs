@@ -13,9 +13,10 @@ use tokio::time::{Instant, timeout};
 use tokio_postgres::{Client, Statement};
 
 use super::connect::Server;
+use super::rows::{Insert, Waiting};
 use super::types::{self, Kept};
 use crate::error::{ErrorKind, Result, StoreError};
-use crate::link::Mode;
+use crate::link::{Blame, Mode};
 use crate::tx::brief;
 use crate::value::{Cell, Row, Value};
 
@@ -43,22 +44,42 @@ type Answer = Pin<Box<dyn Future<Output = Result<u64, tokio_postgres::Error>> + 
 struct Ahead {
     answer: Answer,
     what: String,
-    /// The closure that sent it.
-    closure: usize,
+    sent: Sent,
+}
+
+/// What has to be known of a statement when its answer comes.
+#[derive(Clone, Copy)]
+struct Sent {
+    /// The closure that sent it; none where several did together.
+    closure: Option<usize>,
+    /// How many rows it shall be about, where that matters.
+    rows: Option<u64>,
+}
+
+/// A statement as the server knows it.
+#[derive(Clone)]
+struct Prepared {
+    statement: Statement,
+    insert: Option<Arc<Insert>>,
 }
 
 pub(crate) struct Link {
     server: Server,
     role: Role,
     client: Option<Arc<Client>>,
-    statements: HashMap<Box<str>, Statement>,
+    statements: HashMap<Box<str>, Prepared>,
+    /// Sent when a statement names their table, and before the commit.
+    waiting: Waiting,
+    /// No rows wait for each other.
+    apart: bool,
     ahead: Vec<Ahead>,
     in_transaction: bool,
     used: Instant,
     /// Not before this moment is another connection tried, and how long to wait after that.
     next_try: Option<(Instant, Duration)>,
-    closure: usize,
-    culprit: Option<usize>,
+    /// The closure of the batch that runs; none outside of a batch.
+    closure: Option<usize>,
+    blame: Blame,
     /// Dropped last: the connection's task lives in it.
     runtime: Runtime,
 }
@@ -75,19 +96,22 @@ impl Link {
             role,
             client: None,
             statements: HashMap::new(),
+            waiting: Waiting::default(),
+            apart: false,
             ahead: Vec::new(),
             in_transaction: false,
             used: Instant::now(),
             next_try: None,
-            closure: 0,
-            culprit: None,
+            closure: None,
+            blame: Blame::Nobody,
             runtime,
         })
     }
 
     pub(crate) fn begin(&mut self, mode: Mode) -> Result<()> {
-        self.culprit = None;
-        self.closure = 0;
+        self.blame = Blame::Nobody;
+        self.forget();
+        self.closure = None;
         self.connect()?;
         let sql = match mode {
             Mode::Write => "BEGIN",
@@ -104,16 +128,18 @@ impl Link {
     }
 
     pub(crate) fn commit(&mut self) -> Result<()> {
+        self.insert_all()?;
         self.send_bare("COMMIT")?;
         self.settle()?;
         self.in_transaction = false;
+        self.apart = false;
         self.used = Instant::now();
         Ok(())
     }
 
     pub(crate) fn rollback(&mut self) {
         // Answers nobody waits for any more; the connection's task reads past them.
-        self.ahead.clear();
+        self.forget();
         if !std::mem::take(&mut self.in_transaction) {
             return;
         }
@@ -125,29 +151,102 @@ impl Link {
 
     /// The statements that follow are those of the batch's closure with this number.
     pub(crate) fn closure(&mut self, number: usize) {
-        self.closure = number;
+        self.closure = Some(number);
     }
 
-    /// The closure whose statement failed first; it may have been sent long before its error was seen.
-    pub(crate) fn culprit(&self) -> Option<usize> {
-        self.culprit
+    /// Whose statement failed first, which may have been sent long before its error was seen.
+    pub(crate) fn blame(&mut self) -> Blame {
+        std::mem::take(&mut self.blame)
     }
 
     pub(crate) fn run(&mut self, sql: &str, values: &[Value<'_>]) -> Result<()> {
-        let (client, statement) = self.prepared(sql)?;
-        let kept: Vec<Kept> = values.iter().map(Kept::from).collect();
-        let answer =
-            async move { client.execute_raw(&statement, kept.iter().map(Kept::value)).await }.boxed();
-        self.send(answer, brief(sql));
-        if self.ahead.len() >= AHEAD {
+        let (client, Prepared { statement, insert }) = self.prepared(sql)?;
+        // A wrong number of values is an error of the statement itself.
+        let waits = |insert: &Arc<Insert>| insert.width == values.len();
+        if let Some(insert) = insert.filter(waits)
+            && self.in_transaction
+            && !self.apart
+        {
+            if self.waiting.holds_others(&insert) {
+                self.insert_all()?;
+            }
+            self.waiting.add(&insert, values, self.closure);
+            return if self.waiting.is_full() {
+                self.insert_all()
+            } else {
+                Ok(())
+            };
+        }
+        self.send_ahead((client, statement), (sql, values), None)
+    }
+
+    /// Whether the statement is about so many rows. In a batch that is taken for granted, and where it turns out to be otherwise the
+    /// batch fails by this closure, which is run by itself then.
+    pub(crate) fn expect(&mut self, rows: u64, sql: &str, values: &[Value<'_>]) -> Result<bool> {
+        if self.closure.is_none() {
+            return Ok(self.execute(sql, values)? == rows);
+        }
+        let (client, Prepared { statement, .. }) = self.prepared(sql)?;
+        self.send_ahead((client, statement), (sql, values), Some(rows))?;
+        Ok(true)
+    }
+
+    /// Waits until it is known that everything came as it was expected, before a commit.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        self.insert_all()?;
+        if self.ahead.iter().any(|one| one.sent.rows.is_some()) {
             self.settle()
         } else {
             Ok(())
         }
     }
 
+    fn send_ahead(
+        &mut self,
+        (client, statement): (Arc<Client>, Statement),
+        (sql, values): (&str, &[Value<'_>]),
+        rows: Option<u64>,
+    ) -> Result<()> {
+        self.make_way(sql)?;
+        let kept: Vec<Kept> = values.iter().map(Kept::from).collect();
+        let answer = async move { client.execute_raw(&statement, kept.iter().map(Kept::value)).await };
+        let closure = self.closure;
+        self.send(answer.boxed(), brief(sql), Sent { closure, rows })
+    }
+
+    /// Sends the rows that `sql` could miss.
+    fn make_way(&mut self, sql: &str) -> Result<()> {
+        if self.waiting.concern(sql) {
+            self.insert_all()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Sends all rows that wait, a statement for each table.
+    fn insert_all(&mut self) -> Result<()> {
+        for group in self.waiting.take() {
+            let (client, Prepared { mut statement, .. }) = self.prepared(&group.insert.sql)?;
+            if !group.is_one_row() {
+                let many = group.insert.many(statement.params());
+                statement = self.prepared(many)?.1.statement;
+            }
+            let (what, closure) = (brief(&group.insert.sql), group.closure);
+            let answer = async move {
+                if group.is_one_row() {
+                    client.execute_raw(&statement, group.row()).await
+                } else {
+                    client.execute_raw(&statement, group.columns()).await
+                }
+            };
+            self.send(answer.boxed(), what, Sent { closure, rows: None })?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn execute(&mut self, sql: &str, values: &[Value<'_>]) -> Result<u64> {
-        let (client, statement) = self.prepared(sql)?;
+        self.make_way(sql)?;
+        let (client, Prepared { statement, .. }) = self.prepared(sql)?;
         let mut answer = Box::pin(client.execute_raw(&statement, values.iter().copied()));
         // Polling it once sends it, behind what was sent ahead, whose answers come first.
         let early = answer.as_mut().now_or_never();
@@ -165,7 +264,8 @@ impl Link {
         values: &[Value<'_>],
         take: &mut dyn FnMut(Result<Row>) -> Result<()>,
     ) -> Result<()> {
-        let (client, statement) = self.prepared(sql)?;
+        self.make_way(sql)?;
+        let (client, Prepared { statement, .. }) = self.prepared(sql)?;
         let mut answer = Box::pin(client.query_raw(&statement, values.iter().copied()));
         let early = answer.as_mut().now_or_never();
         self.settle()?;
@@ -193,6 +293,7 @@ impl Link {
     }
 
     pub(crate) fn script(&mut self, sql: &str) -> Result<()> {
+        self.insert_all()?;
         self.settle()?;
         let client = self.client()?;
         let done = self.runtime.block_on(client.batch_execute(sql));
@@ -214,7 +315,7 @@ impl Link {
         }
         self.client = None;
         self.statements.clear();
-        self.ahead.clear();
+        self.forget();
         self.in_transaction = false;
         if let Some((at, _)) = self.next_try
             && Instant::now() < at
@@ -243,40 +344,57 @@ impl Link {
         }
     }
 
-    fn prepared(&mut self, sql: &str) -> Result<(Arc<Client>, Statement)> {
+    fn prepared(&mut self, sql: &str) -> Result<(Arc<Client>, Prepared)> {
         let client = self.client()?;
-        if let Some(statement) = self.statements.get(sql) {
-            return Ok((client, statement.clone()));
+        if let Some(prepared) = self.statements.get(sql) {
+            return Ok((client, prepared.clone()));
         }
         self.settle()?;
         if self.statements.len() >= STATEMENTS {
             self.statements.clear();
         }
         let done = self.wait(client.prepare(sql));
-        let statement = self.judge(sql, done)?;
-        self.statements.insert(sql.into(), statement.clone());
-        Ok((client, statement))
+        let prepared = Prepared {
+            statement: self.judge(sql, done)?,
+            insert: Insert::of(sql).map(Arc::new),
+        };
+        self.statements.insert(sql.into(), prepared.clone());
+        Ok((client, prepared))
+    }
+
+    /// Lets go of all that was asked and not answered.
+    fn forget(&mut self) {
+        self.ahead.clear();
+        self.waiting.take();
     }
 
     fn send_bare(&mut self, sql: &'static str) -> Result<()> {
         let client = self.client()?;
-        self.send(
-            async move { client.batch_execute(sql).await.map(|()| 0) }.boxed(),
-            sql.to_owned(),
-        );
-        Ok(())
+        let answer = async move { client.batch_execute(sql).await.map(|()| 0) };
+        let sent = Sent {
+            closure: self.closure,
+            rows: None,
+        };
+        self.send(answer.boxed(), sql.to_owned(), sent)
     }
 
     /// The first poll puts the statement on its way; the rest is awaited by [`Link::settle`].
-    fn send(&mut self, mut answer: Answer, what: String) {
-        if let Some(done) = answer.as_mut().now_or_never() {
-            answer = std::future::ready(done).boxed();
+    fn send(&mut self, mut answer: Answer, what: String, sent: Sent) -> Result<()> {
+        match answer.as_mut().now_or_never() {
+            None => {}
+            Some(Ok(rows)) => answer = std::future::ready(Ok(rows)).boxed(),
+            // It was never sent, so the server would commit the others without it.
+            Some(Err(error)) => {
+                let blame = sent.closure.map_or(Blame::Somebody, Blame::Closure);
+                return self.judge_of(blame, &what, Ok(Err(error)));
+            }
         }
-        self.ahead.push(Ahead {
-            answer,
-            what,
-            closure: self.closure,
-        });
+        self.ahead.push(Ahead { answer, what, sent });
+        if self.ahead.len() >= AHEAD {
+            self.settle()
+        } else {
+            Ok(())
+        }
     }
 
     /// Awaits the answers of everything sent ahead, in order. The first error counts; the others follow from it.
@@ -285,35 +403,58 @@ impl Link {
             return Ok(());
         }
         let ahead = std::mem::take(&mut self.ahead);
+        let mut unexpected = Vec::new();
         let failed = self.runtime.block_on(async {
             let mut failed = None;
-            for Ahead {
-                answer,
-                what,
-                closure,
-            } in ahead
-            {
+            for Ahead { answer, what, sent } in ahead {
                 let done = timeout(PATIENCE, answer).await;
-                if matches!(done, Ok(Ok(_))) || failed.is_some() {
-                    continue;
-                }
-                let lost = done.is_err();
-                failed = Some((done, what, closure));
-                if lost {
-                    break;
+                match done {
+                    // Whatever failed before: nobody waits as long for each of those that follow.
+                    Err(_) => {
+                        failed = Some((done, what, sent.closure));
+                        break;
+                    }
+                    _ if failed.is_some() => {}
+                    Ok(Ok(rows)) if sent.rows.is_none_or(|wanted| wanted == rows) => {}
+                    Ok(Ok(_)) => unexpected.extend(sent.closure),
+                    done => failed = Some((done, what, sent.closure)),
                 }
             }
             failed
         });
-        let Some((done, what, closure)) = failed else {
+        if let Some((done, what, closure)) = failed {
+            // Until a commit tells, each row is sent for itself, so that the next error has a name.
+            self.apart |= closure.is_none();
+            let blame = closure.map_or(Blame::Somebody, Blame::Closure);
+            let error = self.judge_of(blame, &what, done).map(drop);
+            if unexpected.is_empty() || self.client.is_none() {
+                return error;
+            }
+        }
+        // What failed behind them may have done so because of them.
+        if unexpected.is_empty() {
             return Ok(());
-        };
-        self.culprit.get_or_insert(closure);
-        self.judge(&what, done).map(drop)
+        }
+        unexpected.dedup();
+        self.blame = Blame::Unexpected(unexpected);
+        Err(StoreError::other(
+            "share a commit",
+            "a row was not as it was expected",
+        ))
+    }
+
+    fn judge<T>(&mut self, sql: &str, done: Result<Result<T, tokio_postgres::Error>, Elapsed>) -> Result<T> {
+        let blame = self.closure.map_or(Blame::Somebody, Blame::Closure);
+        self.judge_of(blame, sql, done)
     }
 
     /// Names the statement in the error, and lets go of a connection that can no longer be trusted.
-    fn judge<T>(&mut self, sql: &str, done: Result<Result<T, tokio_postgres::Error>, Elapsed>) -> Result<T> {
+    fn judge_of<T>(
+        &mut self,
+        blame: Blame,
+        sql: &str,
+        done: Result<Result<T, tokio_postgres::Error>, Elapsed>,
+    ) -> Result<T> {
         let error = match done {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(error)) => types::error(brief(sql), &error),
@@ -323,12 +464,14 @@ impl Link {
                 format!("no answer within {} s", PATIENCE.as_secs()),
             ),
         };
-        self.culprit.get_or_insert(self.closure);
+        if self.blame == Blame::Nobody {
+            self.blame = blame;
+        }
         // A writer that may only read is connected to a standby; the next connection may find the primary.
         let demoted = error.kind() == ErrorKind::ReadOnly && self.role == Role::Writer;
         if error.kind() == ErrorKind::Unavailable || demoted {
             self.client = None;
-            self.ahead.clear();
+            self.forget();
             self.in_transaction = false;
         }
         Err(error)

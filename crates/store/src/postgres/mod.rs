@@ -1,8 +1,9 @@
-//! The PostgreSQL engine: connections that each belong to one thread, statements sent ahead, a bell over NOTIFY.
+//! The PostgreSQL engine: connections that each belong to one thread, statements sent ahead, rows inserted together, a bell over NOTIFY.
 
 mod connect;
 mod link;
 mod listen;
+mod rows;
 mod types;
 
 pub(crate) use connect::Server;

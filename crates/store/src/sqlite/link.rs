@@ -83,8 +83,18 @@ impl Link {
         }
     }
 
+    /// How many rows the statement is about: changed, or found.
     pub(crate) fn execute(&mut self, sql: &str, values: &[Value<'_>]) -> Result<u64> {
-        let done = self.with_statement(sql, values, |statement| Ok(statement.raw_execute()? as u64));
+        let done = self.with_statement(sql, values, |statement| {
+            if statement.column_count() == 0 {
+                return Ok(statement.raw_execute()? as u64);
+            }
+            let (mut found, mut rows) = (0, statement.raw_query());
+            while rows.next()?.is_some() {
+                found += 1;
+            }
+            Ok(found)
+        });
         self.checked(sql, done)
     }
 

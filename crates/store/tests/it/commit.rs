@@ -7,8 +7,8 @@ use store::{ErrorKind, Result, Row, StoreError, Tx, Value, both_engines};
 
 fn insert(tx: &mut Tx<'_>, consumer: &str, seq: i64) -> Result<()> {
     tx.run(
-        "INSERT INTO cursors (consumer, tx, seq) VALUES ($1, 0, $2)",
-        &[consumer.into(), seq.into()],
+        "INSERT INTO cursors (consumer, tx, seq) VALUES ($1, $2, $3)",
+        &[consumer.into(), 0.into(), seq.into()],
     )
 }
 

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod backup;
+mod batch;
 mod commit;
 mod log;
 mod trouble;

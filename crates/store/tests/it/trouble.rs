@@ -14,8 +14,8 @@ const SOON: Duration = Duration::from_secs(20);
 
 fn insert(tx: &mut Tx<'_>, consumer: &str, seq: i64) -> Result<()> {
     tx.run(
-        "INSERT INTO cursors (consumer, tx, seq) VALUES ($1, 0, $2)",
-        &[consumer.into(), seq.into()],
+        "INSERT INTO cursors (consumer, tx, seq) VALUES ($1, $2, $3)",
+        &[consumer.into(), 0.into(), seq.into()],
     )
 }
 
