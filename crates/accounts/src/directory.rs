@@ -45,6 +45,8 @@ struct View {
     state: AccountState,
     /// Opened by itself; counts while no domain is verified.
     sandbox: bool,
+    /// What it sends is taken from its credits.
+    pays: bool,
     limits: OwnLimits,
     /// Whether its mail that waits is held.
     holds: bool,
@@ -220,6 +222,10 @@ impl Accounts {
 
     pub(crate) async fn view_holds(&self, account: Id) -> Result<bool> {
         Ok(self.view(account).await?.is_some_and(|view| view.holds))
+    }
+
+    pub(crate) async fn view_pays(&self, account: Id) -> Result<bool> {
+        Ok(self.view(account).await?.is_none_or(|view| view.pays))
     }
 
     pub(crate) async fn view_suppresses(&self, account: Id) -> Result<bool> {
@@ -482,7 +488,7 @@ fn read_secret(tx: &mut Tx<'_>, login_key: &str) -> store::Result<Option<LoginSe
 
 fn read_view(tx: &mut Tx<'_>, account: Id, host: domains::Host<'_>) -> store::Result<Option<View>> {
     let Some(row) = tx.query_opt(
-        "SELECT state, state_reason, sandbox, holds, suppresses, tracks FROM accounts WHERE id = $1",
+        "SELECT state, state_reason, sandbox, holds, suppresses, tracks, unlimited FROM accounts WHERE id = $1",
         &[(&account).into()],
     )?
     else {
@@ -493,6 +499,7 @@ fn read_view(tx: &mut Tx<'_>, account: Id, host: domains::Host<'_>) -> store::Re
     let holds = row.bool(3)?;
     let suppresses = row.bool(4)?;
     let tracks = row.bool(5)?;
+    let pays = !row.bool(6)?;
     let mut logins = HashMap::new();
     let mut senders = HashSet::new();
     let mut no_smtp_password = HashSet::new();
@@ -514,6 +521,7 @@ fn read_view(tx: &mut Tx<'_>, account: Id, host: domains::Host<'_>) -> store::Re
     Ok(Some(View {
         state,
         sandbox,
+        pays,
         limits: allowance::own(tx, account)?,
         holds,
         suppresses,

@@ -375,6 +375,7 @@ fn has_operator(tx: &mut Tx<'_>) -> store::Result<bool> {
         .is_some())
 }
 
+/// Whether it is `unlimited` never changes; what would change it has to say so by `changes::bump`, as `Accounts::pays` remembers it.
 pub(crate) fn insert_account(tx: &mut Tx<'_>, account: &Account, unlimited: bool) -> store::Result<()> {
     tx.run(
         "INSERT INTO accounts (id, name, state, state_reason, operator, unlimited, balance, created_at, sandbox, \

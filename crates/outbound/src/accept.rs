@@ -52,6 +52,8 @@ struct Checked {
     at: Epoch,
     /// What it takes of the account's day.
     allowance: Allowance,
+    /// It is taken from the account's credits as well.
+    pays: bool,
     /// What the credential says that it came by.
     terms: Option<Arc<Terms>>,
     /// The account has suppressed addresses.
@@ -365,6 +367,7 @@ impl Door {
             return Err(replies::SANDBOXED);
         }
         let allowance = accounts.allowance(principal, recipients()).await;
+        let pays = accounts.pays(principal.account).await;
         let suppresses = accounts.suppresses(principal.account).await;
         let may_track = accounts.may_track(principal.account, authors.from.domain()).await;
         let own = accounts.retention(principal.account).await;
@@ -374,6 +377,7 @@ impl Door {
             via: principal.via,
             at: epoch,
             allowance: allowance.map_err(|error| unavailable(&error))?,
+            pays: pays.map_err(|error| unavailable(&error))?,
             // Our own mail is no part of what the account may or may not send.
             suppresses: principal.via != Via::System && suppresses.map_err(|error| unavailable(&error))?,
             terms,

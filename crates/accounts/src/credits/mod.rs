@@ -55,7 +55,8 @@ pub(crate) enum Granting {
 }
 
 /// Takes `amount` credits from `account`, in the transaction that accepts the message. An account without limit pays
-/// nothing and is not counted. When few are left its people are mailed; `ids` names these mails.
+/// nothing and is not counted; whoever knows that from [`Accounts::pays`] need not ask. When few are left its people are
+/// mailed; `ids` names these mails.
 pub fn charge(tx: &mut Tx<'_>, ids: &Ids, account: Id, amount: i64, now: Time) -> store::Result<Charge> {
     // The condition and the subtraction are one statement: two transactions cannot both take the last credit.
     let paid = tx.query_opt(
@@ -164,6 +165,11 @@ pub(crate) fn checked_reason(reason: &str) -> Result<String> {
 }
 
 impl Accounts {
+    /// Whether what the account sends is taken from its credits. As of the last [`Accounts::refresh`], from memory but for the first time.
+    pub async fn pays(&self, account: Id) -> Result<bool> {
+        self.view_pays(account).await
+    }
+
     /// Adds `amount` credits (a negative one takes them back) and returns the new balance. The account's people read the
     /// reason.
     pub async fn grant(&self, account: Id, amount: i64, reason: &str, by: &By) -> Result<i64> {

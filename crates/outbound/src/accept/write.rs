@@ -180,7 +180,8 @@ fn draw(
         Some(places) => &checked.allowance.without(places),
         None => &checked.allowance,
     };
-    let refused = draw_of_account(tx, ids, (account, paying), allowance, now)?;
+    let pays = if checked.pays { paying } else { 0 };
+    let refused = draw_of_account(tx, ids, (account, pays), allowance, now)?;
     if refused.is_some() {
         smtp_credentials::give_back(tx, draws, mail)?;
     }
@@ -227,7 +228,11 @@ fn draw_of_account(
         Taking::Taken(taken) => taken,
         Taking::Reached(reached) => return Ok(Some(Stored::Limited(reached))),
     };
-    let charge = credits::charge(tx, ids, account, i64::from(paying), now)?;
+    // An account without limit is asked for none. That it may still send, `changed_since` has said.
+    let charge = match paying {
+        0 => Charge::Paid,
+        some => credits::charge(tx, ids, account, i64::from(some), now)?,
+    };
     let refused = match charge {
         Charge::Paid => return Ok(None),
         Charge::TooFew { left } => Stored::TooFewCredits { needed: paying, left },

@@ -1,12 +1,12 @@
 //! The door: what it refuses, and with which words.
 
-use accounts::By;
+use accounts::{By, NewAccount};
 use mail::replies;
 use mail::reply::Reply;
 use outbound::model::{Refused, Submission};
 use outbound::route::Route;
 use outbound::{Outbound, history};
-use store::{Db, OpenOptions, both_engines};
+use store::{Db, Id, OpenOptions, both_engines};
 use tokio_util::sync::CancellationToken;
 
 use crate::world::{MESSAGE, World, address, recipient};
@@ -16,6 +16,21 @@ async fn refusal(outbound: &Outbound, submission: Submission) -> Reply {
         panic!("it was accepted")
     };
     reply
+}
+
+/// An account that pays nothing, with a message of its own.
+async fn without_limit(world: &World) -> (Id, Submission) {
+    let new = NewAccount {
+        email: "root@own.example".into(),
+        password: "copper-whistle-by-the-sea-7".into(),
+        operator: true,
+        credits: None,
+    };
+    let account = world.accounts.create(new, &By::system()).await.unwrap().id;
+    let mut submission = world.submission(&["b@there.example"], &MESSAGE.replace("ann@sender", "root@own"));
+    submission.principal = world.accounts.vouched("root@own.example").await.unwrap();
+    submission.envelope.reverse_path = None;
+    (account, submission)
 }
 
 both_engines! {
@@ -144,40 +159,44 @@ both_engines! {
         test.db = Db::open(&test.url, OpenOptions { writers: 1, ..OpenOptions::default() }).await.unwrap();
         let world = World::new(test).await;
         let outbound = Outbound::idle(world.parts(&Route::Capture));
-        let db = world.test.db.clone();
-        let waiting = async |number| {
-            while db.stats().waiting < number {
-                tokio::task::yield_now().await;
-            }
-        };
-        let (go, gate) = std::sync::mpsc::channel::<()>();
-        let (entered, inside) = tokio::sync::oneshot::channel();
-        let mut entered = Some(entered);
-        let held = db.clone();
-        let held = tokio::spawn(async move {
-            held.write("hold the writer up", move |_| {
-                if let Some(entered) = entered.take() {
-                    let _ = entered.send(());
-                    let _ = gate.recv();
+        let (unlimited, theirs) = without_limit(&world).await;
+        let ours = world.submission(&["b@there.example"], MESSAGE);
+        for (account, submission) in [(world.principal.account, ours), (unlimited, theirs)] {
+            let db = world.test.db.clone();
+            let waiting = async |number| {
+                while db.stats().waiting < number {
+                    tokio::task::yield_now().await;
                 }
-                Ok(())
-            })
-            .await
-        });
-        inside.await.unwrap();
-        let (accounts, account) = (world.accounts.clone(), world.principal.account);
-        let suspended = tokio::spawn(async move { accounts.suspend(account, "bounces", &By::system()).await });
-        waiting(1).await;
-        // The check finds an account in good standing: the suspension is not committed yet.
-        let submission = world.submission(&["b@there.example"], MESSAGE);
-        let taken = tokio::spawn(async move { outbound.accept(submission).await });
-        waiting(2).await;
-        go.send(()).unwrap();
-        held.await.unwrap().unwrap();
-        suspended.await.unwrap().unwrap();
-        let Err(Refused(reply)) = taken.await.unwrap() else { panic!("it was accepted") };
-        assert_eq!(reply.text, "The account is suspended: bounces", "the reason is known from a second check");
-        assert_eq!(world.count("SELECT COUNT(*) FROM messages").await, 0);
+            };
+            let (go, gate) = std::sync::mpsc::channel::<()>();
+            let (entered, inside) = tokio::sync::oneshot::channel();
+            let mut entered = Some(entered);
+            let held = db.clone();
+            let held = tokio::spawn(async move {
+                held.write("hold the writer up", move |_| {
+                    if let Some(entered) = entered.take() {
+                        let _ = entered.send(());
+                        let _ = gate.recv();
+                    }
+                    Ok(())
+                })
+                .await
+            });
+            inside.await.unwrap();
+            let accounts = world.accounts.clone();
+            let suspended = tokio::spawn(async move { accounts.suspend(account, "bounces", &By::system()).await });
+            waiting(1).await;
+            // The check finds an account in good standing: the suspension is not committed yet.
+            let outbound = outbound.clone();
+            let taken = tokio::spawn(async move { outbound.accept(submission).await });
+            waiting(2).await;
+            go.send(()).unwrap();
+            held.await.unwrap().unwrap();
+            suspended.await.unwrap().unwrap();
+            let Err(Refused(reply)) = taken.await.unwrap() else { panic!("it was accepted") };
+            assert_eq!(reply.text, "The account is suspended: bounces", "the reason is known from a second check");
+            assert_eq!(world.count("SELECT COUNT(*) FROM messages").await, 0);
+        }
     }
 
     async fn loops_and_what_is_too_big_are_refused(test: TestDb) {
@@ -213,6 +232,23 @@ both_engines! {
         world.accept(&outbound, &["a@there.example"]).await;
         let one = world.submission(&["a@there.example"], MESSAGE);
         assert_eq!(refusal(&outbound, one).await, replies::OUT_OF_CREDITS);
+    }
+
+    async fn an_account_without_limit_pays_nothing_and_no_statement_asks_for_its_credits(test: TestDb) {
+        let world = World::new(test).await;
+        let outbound = Outbound::idle(world.parts(&Route::Capture));
+        let cost = async |submission: Submission| {
+            let before = world.test.db.stats().statements;
+            outbound.accept(submission).await.unwrap();
+            world.test.db.stats().statements - before
+        };
+        let paid = cost(world.submission(&["b@there.example"], MESSAGE)).await;
+        let (account, submission) = without_limit(&world).await;
+        // What is taken from the credits, and the day that it is noted under.
+        assert_eq!(cost(submission.clone()).await, paid - 2);
+        assert_eq!(world.count("SELECT COUNT(*) FROM credit_usage").await, 1);
+        world.accounts.suspend(account, "testing", &By::system()).await.unwrap();
+        assert_eq!(refusal(&outbound, submission).await.text, "The account is suspended: testing");
     }
 
     async fn a_changed_password_or_a_suspension_counts_for_the_next_message(test: TestDb) {
