@@ -23,10 +23,10 @@ use self::write::{AtOnce, Stored, write};
 use crate::hooks::{Asked, Facts, Hooks, Stage};
 use crate::idempotency::{self, Key};
 use crate::model::{
-    Accepted, Counters, Grip, Job, JobRecipient, Leased, Message, Refused, Submission, Unsubscribe, Wants,
-    off_the_workers,
+    Accepted, BIG, Counters, Grip, Job, JobRecipient, Leased, Message, Pattern, Refused, Submission,
+    Unsubscribe, Wants, off_the_workers,
 };
-use crate::personal::{Copies, Pattern};
+use crate::personal::Copies;
 use crate::sandbox;
 use crate::schedule::{Core, Parts, Reservation};
 use crate::spool::{NewMessage, NewRecipient, Place};
@@ -474,12 +474,28 @@ impl Door {
             .as_ref()
             .filter(|_| kept.is_none() && new.send_at().is_none())
             .map(|core| core.reserve((new.message.id, &mut recipients), new.message.size, now));
+        // A big message is looked through when it leaves: it may be refused yet.
+        let pattern = match &reservation {
+            Some(reservation) if reservation.is_in_hand() && new.content.len() < BIG => {
+                self.pattern(&new).await?
+            }
+            _ => None,
+        };
+        if let (Some(pattern), Some(held)) =
+            (&pattern, reservation.as_ref().and_then(|one| one.held.as_ref()))
+        {
+            held.add(pattern.weight());
+        }
         if let Some(reservation) = &reservation {
             for (recipient, place) in new.recipients.iter_mut().zip(&reservation.places) {
                 recipient.place = place.clone();
             }
         }
-        let at_once = AtOnce { kept, standby };
+        let at_once = AtOnce {
+            kept,
+            standby,
+            links: pattern.clone(),
+        };
         let new = Arc::new(new);
         let writing = new.clone();
         let checked = Arc::new(checked);
@@ -498,22 +514,28 @@ impl Door {
         {
             leave_out(suppressed, &mut recipients);
             leave_out(suppressed, &mut reservation.places);
-            hand_over(core, &new, recipients, &reservation);
+            hand_over(core, (&new, pattern), recipients, &reservation);
         }
         let new = Arc::try_unwrap(new).unwrap_or_else(|shared| (*shared).clone());
         Ok((stored, new))
     }
 
-    /// What makes the copies that are kept of a test.
-    async fn copies(&self, new: &NewMessage, now: Time) -> Result<Option<Copies>, Reply> {
+    /// How the copies of a message are made that wants each recipient to have one.
+    async fn pattern(&self, new: &NewMessage) -> Result<Option<Arc<Pattern>>, Reply> {
         let (wants, raw) = (new.message.wants, new.content.clone());
         if !wants.is_personal() {
             return Ok(None);
         }
         let pattern = off_the_workers(raw.len(), move || Pattern::of(&raw, wants)).await;
-        let pattern = Arc::new(pattern.map_err(|_| replies::STORAGE_ERROR)?);
-        // Its identifier is fresh, so they are stored with it under the numbers that they have.
-        let numbers = (0..=u16::MAX).take(pattern.targets().len()).collect();
+        Ok(Some(Arc::new(pattern.map_err(|_| replies::STORAGE_ERROR)?)))
+    }
+
+    /// What makes the copies that are kept of a test.
+    async fn copies(&self, new: &NewMessage, now: Time) -> Result<Option<Copies>, Reply> {
+        let Some(pattern) = self.pattern(new).await? else {
+            return Ok(None);
+        };
+        let numbers = pattern.numbers();
         let places = self.parts.places(&new.message).await;
         let places = places.map_err(|error| unavailable(&error))?;
         let to = (&self.parts.accounts, Arc::new(places));
@@ -529,13 +551,19 @@ fn leave_out<T>(places: &HashSet<usize>, of: &mut Vec<T>) {
 }
 
 /// Gives a stored message to its lanes from memory.
-fn hand_over(core: &Arc<Core>, new: &NewMessage, recipients: Vec<JobRecipient>, reservation: &Reservation) {
+fn hand_over(
+    core: &Arc<Core>,
+    (new, pattern): (&NewMessage, Option<Arc<Pattern>>),
+    recipients: Vec<JobRecipient>,
+    reservation: &Reservation,
+) {
     let Some(held) = reservation.held.clone() else {
         return;
     };
     let job = Job {
         message: Arc::new(new.message.clone()),
         body: Some(new.content.clone()),
+        pattern,
         recipients,
         leased: Leased::now(new.message.created_at),
         held,

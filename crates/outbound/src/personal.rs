@@ -6,11 +6,11 @@ use accounts::{Accounts, AccountsError};
 use aws_lc_rs::hmac;
 use bytes::Bytes;
 use mail::address::{Address, Domain};
-use mail::message::{Appending, Field, Head, Own, Plan, Wanted, field_names_link, plan};
+use mail::message::{Appending, Field, Head, Own, Wanted, field_names_link, plan};
 use mail::time::Time;
 use store::Id;
 
-use crate::model::{Unsubscribe, Wants};
+use crate::model::{Fields, Pattern, Unsubscribe, Wants};
 use crate::token::{self, About, Purpose};
 
 /// What the local part of an address to unsubscribe by begins with.
@@ -86,20 +86,6 @@ pub fn token_of(address: &Address) -> Option<&str> {
     prefix.eq_ignore_ascii_case(PREFIX).then_some(token)
 }
 
-/// What the copies of one message have in common.
-#[derive(Debug)]
-pub struct Pattern {
-    plan: Plan,
-    fields: Fields,
-}
-
-/// Which fields a copy gets.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Fields {
-    link: bool,
-    post: bool,
-}
-
 impl Pattern {
     /// Looks through a stored message.
     pub fn of(raw: &[u8], wants: Wants) -> Self {
@@ -121,20 +107,7 @@ impl Pattern {
             fields.link = wants.unsubscribe != Unsubscribe::No && !own;
             fields.post = (fields.link || named) && !head.has("list-unsubscribe-post");
         }
-        Self {
-            plan: plan(raw, &wanted),
-            fields,
-        }
-    }
-
-    /// Octets that it takes in memory, about.
-    pub fn weight(&self) -> usize {
-        self.plan.weight() + size_of::<Self>()
-    }
-
-    /// Where the links lead that are followed past us.
-    pub fn targets(&self) -> &[String] {
-        self.plan.targets()
+        Self::new(plan(raw, &wanted), fields)
     }
 
     /// `click` makes the address that leads to the target of this place among [`Pattern::targets`].

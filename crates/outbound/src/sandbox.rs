@@ -31,15 +31,13 @@ impl Kept {
     pub fn record(&self, tx: &mut Tx<'_>) -> store::Result<()> {
         let settlement = &self.settlement;
         // Only what is taken leaves a trace, however often it is tried.
-        if let Some(targets) = settlement.copies.as_ref().map(Copies::targets)
-            && !targets.is_empty()
-        {
+        if let Some(copies) = &settlement.copies {
             let of = Source {
                 message: settlement.message.id,
                 account: settlement.message.account,
                 test: true,
             };
-            tracking::keep(tx, &of, targets)?;
+            tracking::keep_fresh(tx, &of, copies.targets())?;
         }
         settle::record(tx, settlement)?;
         self.complaints.iter().try_for_each(|recipient| {

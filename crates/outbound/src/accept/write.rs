@@ -1,6 +1,7 @@
 //! The transaction behind every 250: everything that is stored of a message, or nothing and why not.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use accounts::credits::{self, Charge};
 use accounts::smtp_credentials::{Draws, OverRate};
@@ -11,11 +12,12 @@ use store::{Id, Ids, Topic, Tx};
 
 use super::Checked;
 use crate::idempotency::{self, Claim};
-use crate::model::{Accepted, Message};
+use crate::model::{Accepted, Message, Pattern};
 use crate::sandbox::Kept;
 use crate::settle::{self, Settlement};
 use crate::spool::{self, NewMessage, Place, Settled};
 use crate::suppressions;
+use crate::tracking::{self, Source};
 
 /// What the transaction that accepts says.
 pub(super) enum Stored {
@@ -42,6 +44,8 @@ pub(super) struct AtOnce {
     pub(super) kept: Option<Kept>,
     /// For those whose addresses turn out to be suppressed.
     pub(super) standby: Option<Settlement>,
+    /// Where the links of its copies lead, for a message that leaves from memory.
+    pub(super) links: Option<Arc<Pattern>>,
 }
 
 pub(super) fn write(
@@ -76,6 +80,17 @@ pub(super) fn write(
         return Ok(refused);
     }
     spool::insert(tx, suppressed.as_ref().map_or(new, |one| &one.new))?;
+    // What nobody is sent has no links that anybody follows.
+    if let Some(links) = &at_once.links
+        && places.is_none_or(|places| places.len() < new.recipients.len())
+    {
+        let of = Source {
+            message: message.id,
+            account: message.account,
+            test: false,
+        };
+        tracking::keep_fresh(tx, &of, links.targets())?;
+    }
     let data = accepted_data(new, checked, places);
     events::append(
         tx,

@@ -3,7 +3,7 @@
 use tokio::task::JoinError;
 
 /// From this size on, copying, hashing or reading a message holds a thread up for longer than others can wait.
-const BIG: usize = 256 * 1024;
+pub const BIG: usize = 256 * 1024;
 
 /// Does `work` on so many octets: on this thread, or on one that nobody else waits for. The error is its panic.
 pub async fn off_the_workers<T: Send + 'static>(

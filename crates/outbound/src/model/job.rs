@@ -11,7 +11,7 @@ use mail::time::Time;
 use store::Id;
 use tokio::time::Instant;
 
-use super::{Grip, Held, Wants};
+use super::{Grip, Held, Pattern, Wants};
 
 /// Name of a lane: the destination site that a set of domains shares, e.g. its sorted MX hosts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -114,6 +114,8 @@ pub struct Job {
     pub message: Arc<Message>,
     /// The stored message when it is still in memory, otherwise it is read when its turn comes.
     pub body: Option<Bytes>,
+    /// How its copies are made, where its links were stored with it.
+    pub pattern: Option<Arc<Pattern>>,
     pub recipients: Vec<JobRecipient>,
     /// When the lease on these rows was last seen to be ours.
     pub leased: Leased,

@@ -16,7 +16,7 @@ pub struct Room {
 #[derive(Debug)]
 pub struct Held {
     room: Arc<Room>,
-    bytes: u64,
+    bytes: AtomicU64,
     recipients: u64,
 }
 
@@ -45,7 +45,7 @@ impl Room {
         self.recipients.fetch_add(recipients, Ordering::Relaxed);
         Held {
             room: self.clone(),
-            bytes,
+            bytes: bytes.into(),
             recipients,
         }
     }
@@ -65,9 +65,19 @@ impl Room {
     }
 }
 
+impl Held {
+    /// Adds octets that belong to what is there already, whatever is free.
+    pub fn add(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.room.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
-        self.room.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.room
+            .bytes
+            .fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
         self.room.recipients.fetch_sub(self.recipients, Ordering::Relaxed);
     }
 }
@@ -82,7 +92,10 @@ mod tests {
         let first = room.hold(60, 1).unwrap();
         assert!(room.hold(60, 1).is_none());
         assert_eq!((room.free_bytes(), room.free_recipients()), (40, 1));
+        first.add(30);
+        assert_eq!(room.free_bytes(), 10);
         drop(first);
+        assert_eq!(room.free_bytes(), 100);
         let two = room.hold(1, 2);
         assert!(two.is_some());
         assert!(room.hold(1, 1).is_none());

@@ -16,9 +16,10 @@ use super::core::Core;
 use super::lanes::Wait;
 use super::shared::Entry;
 use crate::model::{
-    Job, JobRecipient, LaneKey, Leased, Link, Message, Outcome, Parcel, State, Verdict, off_the_workers,
+    Job, JobRecipient, LaneKey, Leased, Link, Message, Outcome, Parcel, Pattern, State, Verdict,
+    off_the_workers,
 };
-use crate::personal::{Copies, Pattern};
+use crate::personal::Copies;
 use crate::return_path;
 use crate::settle::{self, Jitter, Recorded, Settlement, Standing};
 use crate::simulator;
@@ -140,24 +141,38 @@ impl Core {
         job.recipients.iter().all(|one| leased.contains(&one.ordinal))
     }
 
-    /// What makes the copies of a message that wants each recipient to have one; the message is looked through once for all.
+    /// What makes the copies of a message that wants each recipient to have one; the message is looked through once for all, where that was not when it was accepted.
     async fn copies(&self, job: &Job, body: &Bytes, shared: &Entry) -> Result<Option<Copies>, AccountsError> {
         let message = &job.message;
         if !message.wants.is_personal() {
             return Ok(None);
         }
+        let pattern = match &job.pattern {
+            Some(pattern) => (Arc::clone(pattern), pattern.numbers()),
+            None => self.look_through(job, body, shared).await?,
+        };
+        let places = self.parts.places(message).await?;
+        let to = (&self.parts.accounts, Arc::new(places));
+        let copies = Copies::new(pattern, to, (message.id, self.now())).await?;
+        Ok(Some(copies))
+    }
+
+    /// Looks for what each copy has of its own, and stores where the links lead.
+    async fn look_through(
+        &self,
+        job: &Job,
+        body: &Bytes,
+        shared: &Entry,
+    ) -> Result<(Arc<Pattern>, Arc<[u16]>), AccountsError> {
         let pattern = shared.pattern.get_or_init(async || {
-            let (raw, wants) = (body.clone(), message.wants);
+            let (raw, wants) = (body.clone(), job.message.wants);
             let made = off_the_workers(raw.len(), move || Pattern::of(&raw, wants)).await;
             Arc::new(made.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())))
         });
         let pattern = Arc::clone(pattern.await);
         let numbers = shared.numbers.get_or_try_init(|| self.keep_links(job, &pattern));
         let numbers = Arc::clone(numbers.await?);
-        let places = self.parts.places(message).await?;
-        let to = (&self.parts.accounts, Arc::new(places));
-        let copies = Copies::new((pattern, numbers), to, (message.id, self.now())).await?;
-        Ok(Some(copies))
+        Ok((pattern, numbers))
     }
 
     /// Stores where the links lead, before anybody can follow them.

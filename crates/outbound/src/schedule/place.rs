@@ -31,6 +31,13 @@ pub struct Reservation {
     pub held: Option<Arc<Held>>,
 }
 
+impl Reservation {
+    /// Whether any recipient leaves from memory.
+    pub fn is_in_hand(&self) -> bool {
+        self.places.iter().any(|place| matches!(place, Place::InHand(_)))
+    }
+}
+
 impl Core {
     /// Decides where the recipients of a fresh message wait.
     pub fn reserve(

@@ -127,6 +127,7 @@ impl Core {
             let job = |recipients| Job {
                 message: Arc::new(row.message.clone()),
                 body: None,
+                pattern: None,
                 recipients,
                 leased: Leased::now(now),
                 held: held.clone(),

@@ -10,12 +10,12 @@ use parking_lot::Mutex;
 use store::Id;
 use tokio::sync::OnceCell;
 
-use crate::personal::Pattern;
+use crate::model::Pattern;
 
 /// Messages that are remembered, and the octets that their patterns may take together: a message whose turn comes later is
 /// looked through once more.
 const MOST: usize = 32;
-const WEIGHT: usize = 16 << 20;
+const WEIGHT: u64 = 16 << 20;
 /// For how long: keys change, and a signature says when it was made.
 const LIFE: Duration = Duration::from_mins(5);
 
@@ -46,7 +46,7 @@ impl Entry {
         })
     }
 
-    fn weight(&self) -> usize {
+    fn weight(&self) -> u64 {
         self.pattern.get().map_or(0, |pattern| pattern.weight())
     }
 }
@@ -66,8 +66,7 @@ impl Shared {
             }
             entries.remove(at);
         }
-        while entries.len() >= MOST || entries.iter().map(|(_, entry)| entry.weight()).sum::<usize>() > WEIGHT
-        {
+        while entries.len() >= MOST || entries.iter().map(|(_, entry)| entry.weight()).sum::<u64>() > WEIGHT {
             entries.pop_front();
         }
         let entry = Entry::new(now);

@@ -208,6 +208,7 @@ impl World {
         Job {
             message: Arc::new(message),
             body: None,
+            pattern: None,
             recipients,
             leased: Leased::now(self.now),
             held,

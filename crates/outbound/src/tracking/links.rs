@@ -29,6 +29,24 @@ pub(super) struct Links {
     pub(super) test: bool,
 }
 
+/// Stores where the links of a message lead that is stored in the same transaction, under the numbers that [`Pattern::numbers`] says.
+///
+/// [`Pattern::numbers`]: crate::model::Pattern::numbers
+pub fn keep_fresh(tx: &mut Tx<'_>, of: &Source, targets: &[String]) -> Result<()> {
+    if targets.is_empty() {
+        return Ok(());
+    }
+    tx.run(
+        "INSERT INTO tracked_links (message, targets, account, test) VALUES ($1, $2, $3, $4)",
+        &[
+            of.message.into(),
+            (&text(targets)).into(),
+            of.account.into(),
+            of.test.into(),
+        ],
+    )
+}
+
 /// Stores where the links lead, and says the number that each has in its copies. Those that were stored before keep theirs,
 /// whatever another version of this program finds in the message.
 pub fn keep(tx: &mut Tx<'_>, of: &Source, targets: &[String]) -> Result<Vec<u16>> {

@@ -20,7 +20,7 @@ use store::{Clock, Db, Id, Result, Tx};
 use tokio::time::sleep;
 
 pub use counts::{Count, Counts, Dimension, Figures, Range, figures};
-pub use links::{Source, keep};
+pub use links::{Source, keep, keep_fresh};
 pub use record::{Engaged, of_message};
 
 use self::journal::{Entry, Journal};

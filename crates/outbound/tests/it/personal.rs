@@ -2,9 +2,12 @@
 
 use std::collections::HashSet;
 
+use accounts::By;
 use mail::address::Domain;
+use mail::replies;
 use outbound::Outbound;
 use outbound::capture::InboxFilter;
+use outbound::model::Refused;
 use outbound::route::Route;
 use store::both_engines;
 
@@ -104,6 +107,27 @@ both_engines! {
             command.accept(submission).await.unwrap();
             assert_eq!(wants(&world).await, expected, "{fields} {text}");
         }
+    }
+
+    async fn where_links_lead_is_stored_with_the_message_that_leaves_at_once(test: TestDb) {
+        let world = World::new(test).await;
+        // It says nothing, so no copy is made.
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let outbound = world.send_to(silent.local_addr().unwrap()).await;
+        let html = "Content-Type: text/html\r\nX-Posthouse-Track: clicks\r\n";
+        let body = message(html, "<a href=\"https://shop.example/\">Shop</a>");
+        let submission = world.submission(&["a@there.example"], &body);
+        let sent = outbound.accept(submission.clone()).await.unwrap();
+        let rows = world.rows("SELECT message, targets, test FROM tracked_links").await;
+        assert_eq!(rows.len(), 1);
+        assert_eq!(rows[0].id(0).unwrap(), sent.id);
+        assert_eq!(rows[0].text(1).unwrap(), r#"["https://shop.example/"]"#);
+        assert!(!rows[0].bool(2).unwrap());
+        // What is not taken leaves no trace.
+        world.accounts.grant(world.principal.account, -99_999, "test", &By::system()).await.unwrap();
+        let Err(Refused(reply)) = outbound.accept(submission).await else { panic!("it was accepted") };
+        assert_eq!(reply, replies::OUT_OF_CREDITS);
+        assert_eq!(world.count("SELECT COUNT(*) FROM tracked_links").await, 1);
     }
 
     async fn of_a_thousand_copies_one_that_fails_touches_no_other(test: TestDb) {

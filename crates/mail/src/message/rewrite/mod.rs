@@ -303,6 +303,9 @@ fn edits(text: &[u8], (kind, first): (Kind, bool), wanted: &Wanted, targets: &mu
     } else {
         names(text)
     };
+    if edits.len() > MAX_EDITS {
+        return edits;
+    }
     let named = !edits.is_empty();
     let appending = wanted.unsubscribe.as_ref().filter(|_| first && !named);
     match kind {
@@ -461,8 +464,11 @@ impl Plan {
         let parts = self
             .parts
             .iter()
-            .map(|part| part.decoded.len() + part.edits.len() * size_of::<Edit>());
-        let targets = self.targets.iter().map(String::len);
+            .map(|part| part.decoded.capacity() + part.edits.capacity() * size_of::<Edit>());
+        let targets = self
+            .targets
+            .iter()
+            .map(|target| target.capacity() + size_of::<String>());
         parts.chain(targets).sum()
     }
 
