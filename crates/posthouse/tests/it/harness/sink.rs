@@ -269,6 +269,15 @@ impl Sink {
         });
     }
 
+    /// Forgets what was still to happen a number of times; what always happens stays.
+    pub fn forget_turns(&self) {
+        self.shared
+            .rules
+            .lock()
+            .unwrap()
+            .retain(|rule| rule.left.is_none());
+    }
+
     /// Forgets the script.
     pub fn relent(&self) {
         self.shared.rules.lock().unwrap().clear();
