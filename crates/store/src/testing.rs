@@ -6,9 +6,13 @@ use std::env;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::postgres::Server;
-use crate::{Clock, DatabaseUrl, Db, Id, Ids, OpenOptions};
+use crate::{Clock, DatabaseUrl, Db, Id, Ids, OpenOptions, Result};
 
 /// A server on which the tests may make databases: `postgres://user@host:port/db`.
 const SERVER: &str = "POSTHOUSE_TEST_POSTGRES";
@@ -161,6 +165,53 @@ fn directory(ids: &Ids) -> PathBuf {
     let dir = std::env::temp_dir().join(name);
     fs::create_dir_all(&dir).expect("a directory for the test");
     dir
+}
+
+/// The only writer of a database, kept busy: what is written meanwhile waits, in its order, and then is one batch.
+pub struct HeldWriter {
+    db: Db,
+    go: mpsc::Sender<()>,
+    held: JoinHandle<Result<()>>,
+}
+
+impl HeldWriter {
+    pub async fn of(db: &Db) -> Self {
+        let (go, gate) = mpsc::channel();
+        let (entered, inside) = oneshot::channel();
+        let (holding, mut entered) = (db.clone(), Some(entered));
+        let held = tokio::spawn(async move {
+            holding
+                .write("hold the writer up", move |_| {
+                    if let Some(entered) = entered.take() {
+                        let _ = entered.send(());
+                        let _ = gate.recv();
+                    }
+                    Ok(())
+                })
+                .await
+        });
+        inside.await.expect("the writer runs");
+        Self {
+            db: db.clone(),
+            go,
+            held,
+        }
+    }
+
+    /// Until so many closures wait.
+    pub async fn until(&self, waiting: u64) {
+        while self.db.stats().waiting < waiting {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub async fn let_go(self) {
+        self.go.send(()).expect("the writer waits");
+        self.held
+            .await
+            .expect("it does not panic")
+            .expect("it is written");
+    }
 }
 
 /// Makes each test run on SQLite and on PostgreSQL: `both_engines! { async fn name(test: TestDb) { … } }`.

@@ -6,6 +6,7 @@ use mail::reply::Reply;
 use outbound::model::{Refused, Submission};
 use outbound::route::Route;
 use outbound::{Outbound, history};
+use store::testing::HeldWriter;
 use store::{Db, Id, OpenOptions, both_engines};
 use tokio_util::sync::CancellationToken;
 
@@ -162,36 +163,15 @@ both_engines! {
         let (unlimited, theirs) = without_limit(&world).await;
         let ours = world.submission(&["b@there.example"], MESSAGE);
         for (account, submission) in [(world.principal.account, ours), (unlimited, theirs)] {
-            let db = world.test.db.clone();
-            let waiting = async |number| {
-                while db.stats().waiting < number {
-                    tokio::task::yield_now().await;
-                }
-            };
-            let (go, gate) = std::sync::mpsc::channel::<()>();
-            let (entered, inside) = tokio::sync::oneshot::channel();
-            let mut entered = Some(entered);
-            let held = db.clone();
-            let held = tokio::spawn(async move {
-                held.write("hold the writer up", move |_| {
-                    if let Some(entered) = entered.take() {
-                        let _ = entered.send(());
-                        let _ = gate.recv();
-                    }
-                    Ok(())
-                })
-                .await
-            });
-            inside.await.unwrap();
+            let held = HeldWriter::of(&world.test.db).await;
             let accounts = world.accounts.clone();
             let suspended = tokio::spawn(async move { accounts.suspend(account, "bounces", &By::system()).await });
-            waiting(1).await;
+            held.until(1).await;
             // The check finds an account in good standing: the suspension is not committed yet.
             let outbound = outbound.clone();
             let taken = tokio::spawn(async move { outbound.accept(submission).await });
-            waiting(2).await;
-            go.send(()).unwrap();
-            held.await.unwrap().unwrap();
+            held.until(2).await;
+            held.let_go().await;
             suspended.await.unwrap().unwrap();
             let Err(Refused(reply)) = taken.await.unwrap() else { panic!("it was accepted") };
             assert_eq!(reply.text, "The account is suspended: bounces", "the reason is known from a second check");

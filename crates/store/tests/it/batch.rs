@@ -1,9 +1,8 @@
 //! Closures that share one commit: what they send together, and what one of them learns that the others do not.
 
 use std::collections::BTreeSet;
-use std::sync::mpsc;
 
-use store::testing::TestDb;
+use store::testing::{HeldWriter, TestDb};
 use store::{Db, Engine, ErrorKind, Id, OpenOptions, Result, StoreError, Tx, Value, both_engines};
 
 const ROW: &str = "INSERT INTO settings (name, value) VALUES ($1, $2)";
@@ -35,35 +34,17 @@ async fn together<T: Send + 'static>(
     many: u64,
     work: impl Fn(&mut Tx<'_>, u64) -> Result<T> + Clone + Send + 'static,
 ) -> (Vec<Result<T>>, u64, u64) {
-    let (go, gate) = mpsc::channel::<()>();
-    let (entered, inside) = tokio::sync::oneshot::channel();
-    let (holding, mut entered) = (db.clone(), Some(entered));
-    let held = tokio::spawn(async move {
-        holding
-            .write("hold the writer up", move |_| {
-                if let Some(entered) = entered.take() {
-                    let _ = entered.send(());
-                    let _ = gate.recv();
-                }
-                Ok(())
-            })
-            .await
-    });
-    inside.await.unwrap();
+    let held = HeldWriter::of(db).await;
     let mut closures = Vec::new();
     for n in 0..many {
-        let (db, work) = (db.clone(), work.clone());
-        let writing = db.clone();
+        let (writing, work) = (db.clone(), work.clone());
         closures.push(tokio::spawn(async move {
             writing.write("work", move |tx| work(tx, n)).await
         }));
-        while db.stats().waiting <= n {
-            tokio::task::yield_now().await;
-        }
+        held.until(n + 1).await;
     }
     let before = db.stats();
-    go.send(()).unwrap();
-    held.await.unwrap().unwrap();
+    held.let_go().await;
     let mut answers = Vec::new();
     for closure in closures {
         answers.push(closure.await.unwrap());
