@@ -481,9 +481,7 @@ impl Door {
             }
             _ => None,
         };
-        if let (Some(pattern), Some(held)) =
-            (&pattern, reservation.as_ref().and_then(|one| one.held.as_ref()))
-        {
+        if let (Some(pattern), Some(Reservation { held: Some(held), .. })) = (&pattern, &reservation) {
             held.add(pattern.weight());
         }
         if let Some(reservation) = &reservation {

@@ -28,6 +28,12 @@ pub(crate) enum Blame {
     Unexpected(Vec<usize>),
 }
 
+impl From<Option<usize>> for Blame {
+    fn from(closure: Option<usize>) -> Self {
+        closure.map_or(Self::Somebody, Self::Closure)
+    }
+}
+
 /// A connection, owned by one thread at a time. It connects again by itself when it was lost.
 pub(crate) enum Link {
     Sqlite(sqlite::Link),

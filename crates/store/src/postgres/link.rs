@@ -385,8 +385,7 @@ impl Link {
             Some(Ok(rows)) => answer = std::future::ready(Ok(rows)).boxed(),
             // It was never sent, so the server would commit the others without it.
             Some(Err(error)) => {
-                let blame = sent.closure.map_or(Blame::Somebody, Blame::Closure);
-                return self.judge_of(blame, &what, Ok(Err(error)));
+                return self.judge_of(sent.closure.into(), &what, Ok(Err(error)));
             }
         }
         self.ahead.push(Ahead { answer, what, sent });
@@ -425,8 +424,7 @@ impl Link {
         if let Some((done, what, closure)) = failed {
             // Until a commit tells, each row is sent for itself, so that the next error has a name.
             self.apart |= closure.is_none();
-            let blame = closure.map_or(Blame::Somebody, Blame::Closure);
-            let error = self.judge_of(blame, &what, done).map(drop);
+            let error = self.judge_of(closure.into(), &what, done).map(drop);
             if unexpected.is_empty() || self.client.is_none() {
                 return error;
             }
@@ -444,8 +442,7 @@ impl Link {
     }
 
     fn judge<T>(&mut self, sql: &str, done: Result<Result<T, tokio_postgres::Error>, Elapsed>) -> Result<T> {
-        let blame = self.closure.map_or(Blame::Somebody, Blame::Closure);
-        self.judge_of(blame, sql, done)
+        self.judge_of(self.closure.into(), sql, done)
     }
 
     /// Names the statement in the error, and lets go of a connection that can no longer be trusted.
