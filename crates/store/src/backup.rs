@@ -253,7 +253,7 @@ fn verify(tx: &mut Tx<'_>) -> Result<()> {
 }
 
 fn open(file: &Path, create: bool) -> Result<Link> {
-    sqlite::Link::open(file, sqlite::Role::Archive, create).map(Link::Sqlite)
+    Link::to_file(file, sqlite::Role::Archive, create)
 }
 
 fn beside(path: &Path, ending: &str) -> PathBuf {

@@ -386,10 +386,13 @@ fn attempt(link: &mut Link, jobs: &mut VecDeque<Box<dyn Job>>, shared: &Shared) 
             break;
         }
     }
-    if let Err(error) = link.check() {
-        let blame = link.blame();
-        return failed(link, error, blame, false);
-    }
+    let taken = match link.check().and_then(|()| is_news(link, shared)) {
+        Ok(taken) => taken,
+        Err(error) => {
+            let blame = link.blame();
+            return failed(link, error, blame, false);
+        }
+    };
     let labels = || jobs.iter().take(done).map(|job| job.name());
     if let Err(error) = shared.faults.pass(Edge::Before, labels()) {
         return failed(link, error, Blame::Nobody, false);
@@ -399,6 +402,9 @@ fn attempt(link: &mut Link, jobs: &mut VecDeque<Box<dyn Job>>, shared: &Shared) 
         return failed(link, error, blame, true);
     }
     shared.counters.committed((done, statements), begun.elapsed());
+    if taken {
+        shared.counters.taken();
+    }
     if let Err(error) = shared.faults.pass(Edge::After, labels()) {
         return failed(link, error, Blame::Nobody, true);
     }
@@ -447,22 +453,39 @@ fn attempt_alone(link: &mut Link, job: &mut dyn Job, shared: &Shared) -> (Result
     let label = || std::iter::once(job.name());
     let ready = link
         .check()
-        .and_then(|()| shared.faults.pass(Edge::Before, label()));
-    if let Err(error) = ready {
-        link.rollback();
-        shared.counters.rolled_back();
-        return (Err(error), false);
-    }
+        .and_then(|()| is_news(link, shared))
+        .and_then(|taken| shared.faults.pass(Edge::Before, label()).map(|()| taken));
+    let taken = match ready {
+        Ok(taken) => taken,
+        Err(error) => {
+            link.rollback();
+            shared.counters.rolled_back();
+            return (Err(error), false);
+        }
+    };
     let committed = link.commit();
     let outcome = committed.and_then(|()| shared.faults.pass(Edge::After, label()));
     if outcome.is_ok() {
         shared.counters.committed((1, statements), begun.elapsed());
+        if taken {
+            shared.counters.taken();
+        }
         shared.bells.ring(topics);
     } else {
         link.rollback();
         shared.counters.rolled_back();
     }
     (outcome, true)
+}
+
+/// Whether the commit of what is open will tell that a database which refused writes takes them again. One that writes nothing
+/// does not: a full or broken disk lets it through.
+fn is_news(link: &mut Link, shared: &Shared) -> Result<bool> {
+    if shared.counters.refusal().is_some() {
+        link.has_written()
+    } else {
+        Ok(false)
+    }
 }
 
 /// Would another connection help?

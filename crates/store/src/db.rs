@@ -64,7 +64,7 @@ impl Db {
 
     fn open_sqlite(path: &Path, options: &OpenOptions) -> Result<Self> {
         let checkpointer = sqlite::Checkpointer::start(path, options.create)?;
-        let open = |role| sqlite::Link::open(path, role, false).map(Link::Sqlite);
+        let open = |role| Link::to_file(path, role, false);
         let writer = open(sqlite::Role::Writer(checkpointer.pressure()))?;
         let readers = (0..options.readers.max(1))
             .map(|_| open(sqlite::Role::Reader))
@@ -283,8 +283,8 @@ impl Db {
         })
     }
 
-    /// Why the database took the last write not, as long as no other was committed since. Whoever has a node here writes its
-    /// heartbeat, so this is never older than that.
+    /// Why the database took the last write not, as long as none was committed since; a commit of nothing tells nothing. Whoever has a
+    /// node here writes its heartbeat, so this is never older than that.
     pub fn refuses_writes(&self) -> Option<ErrorKind> {
         self.0.shared.counters.refusal()
     }
@@ -354,7 +354,7 @@ impl Peekers {
         let idle = self.idle.lock().pop();
         let mut link = match idle {
             Some(link) => link,
-            None => Link::Sqlite(sqlite::Link::open(&self.path, sqlite::Role::Reader, false)?),
+            None => Link::to_file(&self.path, sqlite::Role::Reader, false)?,
         };
         let mut value = None;
         let outcome = batch::read(&mut link, Mode::Single, |tx| {

@@ -1,5 +1,7 @@
 //! One connection to one engine, and the transactions on it.
 
+use std::path::Path;
+
 use crate::dialect::Engine;
 use crate::error::Result;
 use crate::postgres;
@@ -36,11 +38,15 @@ impl From<Option<usize>> for Blame {
 
 /// A connection, owned by one thread at a time. It connects again by itself when it was lost.
 pub(crate) enum Link {
-    Sqlite(sqlite::Link),
+    Sqlite(Box<sqlite::Link>),
     Postgres(Box<postgres::Link>),
 }
 
 impl Link {
+    pub(crate) fn to_file(path: &Path, role: sqlite::Role, create: bool) -> Result<Self> {
+        sqlite::Link::open(path, role, create).map(|link| Self::Sqlite(Box::new(link)))
+    }
+
     pub(crate) fn engine(&self) -> Engine {
         match self {
             Self::Sqlite(_) => Engine::Sqlite,
@@ -52,6 +58,14 @@ impl Link {
         match self {
             Self::Sqlite(link) => link.begin(mode),
             Self::Postgres(link) => link.begin(mode),
+        }
+    }
+
+    /// Whether the open transaction has something for the disk.
+    pub(crate) fn has_written(&mut self) -> Result<bool> {
+        match self {
+            Self::Sqlite(link) => Ok(link.has_written()),
+            Self::Postgres(link) => link.has_written(),
         }
     }
 

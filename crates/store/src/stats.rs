@@ -47,7 +47,7 @@ pub(crate) struct Counters {
     writes: AtomicU64,
     statements: AtomicU64,
     rollbacks: AtomicU64,
-    /// Why the last write failed, one more than its place in [`REFUSALS`]; 0 when a commit came after it.
+    /// Why the last write failed, one more than its place in [`REFUSALS`]; 0 when a commit that wrote something came after it.
     refusal: AtomicU8,
     batch: [AtomicU64; BATCH_BOUNDS.len() + 1],
     latency: Latencies,
@@ -84,6 +84,10 @@ impl Counters {
         self.statements.fetch_add(statements, Ordering::Relaxed);
         self.batch[bucket(&BATCH_BOUNDS, closures)].fetch_add(1, Ordering::Relaxed);
         self.latency.add(took);
+    }
+
+    /// A commit wrote something.
+    pub(crate) fn taken(&self) {
         self.refusal.store(0, Ordering::Relaxed);
     }
 
@@ -147,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_refuses_writes_from_an_error_of_its_own_to_the_next_commit() {
+    fn a_database_refuses_writes_from_an_error_of_its_own_until_it_takes_one() {
         let counters = Counters::default();
         counters.failed(ErrorKind::Unique);
         assert_eq!(counters.refusal(), None, "that was the closure's");
@@ -156,6 +160,8 @@ mod tests {
             assert_eq!(counters.refusal(), Some(kind));
         }
         counters.committed((1, 1), Duration::ZERO);
+        assert!(counters.refusal().is_some(), "it may have written nothing");
+        counters.taken();
         assert_eq!(counters.refusal(), None);
     }
 }

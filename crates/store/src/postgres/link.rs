@@ -127,6 +127,13 @@ impl Link {
         }
     }
 
+    pub(crate) fn has_written(&mut self) -> Result<bool> {
+        self.insert_all()?;
+        // The server numbers a transaction when it writes first.
+        let numbered = "SELECT 1 WHERE pg_current_xact_id_if_assigned() IS NOT NULL";
+        Ok(self.execute(numbered, &[])? > 0)
+    }
+
     pub(crate) fn commit(&mut self) -> Result<()> {
         self.insert_all()?;
         self.send_bare("COMMIT")?;

@@ -45,6 +45,8 @@ pub(crate) struct Link {
     texts: HashMap<Box<str>, Box<str>>,
     /// The disk had no room for the last transaction.
     full: bool,
+    /// Rows that the connection had changed when the transaction began.
+    changes: u64,
 }
 
 impl Link {
@@ -56,16 +58,28 @@ impl Link {
             connection: Some(connection),
             texts: HashMap::new(),
             full: false,
+            changes: 0,
         })
     }
 
     pub(crate) fn begin(&mut self, mode: Mode) -> Result<()> {
         self.reconnect()?;
         match mode {
-            Mode::Write => self.bare("BEGIN IMMEDIATE"),
+            Mode::Write => {
+                self.changes = self.total_changes();
+                self.bare("BEGIN IMMEDIATE")
+            }
             Mode::Snapshot => self.bare("BEGIN"),
             Mode::Single => Ok(()),
         }
+    }
+
+    pub(crate) fn has_written(&self) -> bool {
+        self.total_changes() != self.changes
+    }
+
+    fn total_changes(&self) -> u64 {
+        self.connection.as_ref().map_or(0, Connection::total_changes)
     }
 
     pub(crate) fn commit(&mut self) -> Result<()> {

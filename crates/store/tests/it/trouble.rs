@@ -137,9 +137,17 @@ async fn a_full_disk_is_told_and_gone_when_there_is_room_again() {
     }
     assert!(kept < 40);
     assert_eq!(consumers(&test.db).await.len(), kept);
+    body(40).await.unwrap().unwrap_err();
+    assert_eq!(test.db.refuses_writes(), Some(ErrorKind::Full));
+    // What changes nothing needs no room, and says nothing about it.
+    let nobody = "UPDATE cursors SET seq = 1 WHERE consumer = 'nobody'";
+    let done = test.db.write("nothing", |tx| tx.execute(nobody, &[]));
+    assert_eq!(done.await.unwrap(), 0);
+    assert_eq!(test.db.refuses_writes(), Some(ErrorKind::Full));
     limit(100_000).await;
     for n in 40..50 {
         body(n).await.unwrap().unwrap();
+        assert_eq!(test.db.refuses_writes(), None);
     }
     assert_eq!(consumers(&test.db).await.len(), kept + 10);
 }
@@ -362,9 +370,13 @@ async fn a_database_set_to_read_only_says_so_and_works_again_afterwards() {
     for _ in 0..4 {
         let refused = db.write("insert", |tx| insert(tx, "x", 1)).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::ReadOnly, "{refused}");
+        // What only looks is let through, and says nothing about that.
+        db.write("nothing", |tx| tx.query("SELECT 1", &[])).await.unwrap();
+        assert_eq!(db.refuses_writes(), Some(ErrorKind::ReadOnly));
     }
     set("off").await;
     db.write("insert", |tx| insert(tx, "x", 1)).await.unwrap();
+    assert_eq!(db.refuses_writes(), None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
