@@ -82,6 +82,11 @@ fn a_disk_that_fails_stops_the_accepting_loses_nothing_and_is_used_again() {
         accepted.push(address("flying"));
         gate.wait_for_somebody();
         sink.wait_for_recipient(&address("waiting"));
+        let delivered = format!("/api/v1/messages?state=delivered&q={}", address("waiting"));
+        eventually(&format!("{name}: its yes is written"), || {
+            let found = http.get(&delivered).expect(200).json();
+            (found["items"].as_array()?.len() == 1).then_some(())
+        });
         sink.always(Verb::Mail, "", Act::reply("451 4.3.2 not yet"));
         submit(&mut smtp, &address("later")).expect("250 2.0.0");
         accepted.push(address("later"));
