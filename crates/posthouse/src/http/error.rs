@@ -5,7 +5,6 @@ use std::time::Duration;
 use accounts::AccountsError;
 use accounts::password::Weakness;
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use outbound::webhooks::WebhookError;
@@ -190,25 +189,6 @@ pub type ApiResult<T> = Result<T, ApiError>;
 impl ApiError {
     pub fn invalid(field: &str, message: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldError::new(field, message)])
-    }
-
-    /// A body, or a part of one, that is not what was asked for, in the words of whoever read it.
-    pub fn unreadable(text: &str) -> Self {
-        let text = text.rsplit("into the target type: ").next().unwrap_or(text);
-        // A misspelt name must not leave out what it asks for: a test would go to real recipients.
-        let unknown = text
-            .split_once("unknown field `")
-            .and_then(|(_, rest)| rest.split_once('`'));
-        match unknown {
-            Some((field, rest)) => {
-                let known = rest.split(" at line ").next().unwrap_or_default();
-                Self::invalid(
-                    field,
-                    sentence(&format!("there is no such field{}", known.replace('`', ""))),
-                )
-            }
-            None => Self::BadRequest(sentence(text)),
-        }
     }
 
     /// Locked out for this long.
@@ -434,29 +414,6 @@ impl From<WebhookError> for ApiError {
             | WebhookError::Waits
             | WebhookError::TooManyWait => Self::Conflict(said),
         }
-    }
-}
-
-impl From<JsonRejection> for ApiError {
-    fn from(rejection: JsonRejection) -> Self {
-        match rejection {
-            JsonRejection::MissingJsonContentType(_) => Self::NotJson,
-            rejection if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge,
-            rejection => Self::unreadable(&rejection.body_text()),
-        }
-    }
-}
-
-impl From<PathRejection> for ApiError {
-    fn from(_: PathRejection) -> Self {
-        // What is no identifier names nothing.
-        Self::NotFound("thing")
-    }
-}
-
-impl From<QueryRejection> for ApiError {
-    fn from(rejection: QueryRejection) -> Self {
-        Self::BadRequest(sentence(&rejection.body_text()))
     }
 }
 

@@ -366,7 +366,7 @@ both_engines! {
         assert_eq!(tracked(info, ""), (0, 0));
         http.request("PUT", ACCOUNT, Some(&json!({"allowed": true}))).expect(200);
         assert_eq!(tracked(info, ""), (0, 3));
-        http.request("PUT", ACCOUNT, Some(&json!({"allowed": "yes"}))).expect(400);
+        http.request("PUT", ACCOUNT, Some(&json!({"allowed": "yes"}))).expect(422);
         let log = http.get("/api/v1/account/audit").expect(200).text;
         for line in ["tracking.switched", "domain.tracking", "opens off, clicks as messages and streams say"] {
             assert!(log.contains(line), "{line}: {log}");

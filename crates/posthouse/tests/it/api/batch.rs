@@ -37,7 +37,7 @@ both_engines! {
         let server = server(engine);
         let alice = signed_in(&server, ALICE);
         let before = balance(&alice);
-        for (name, value) in [("sandbx", json!(true)), ("sendAt", json!("2030-01-01T00:00:00Z")), ("Subject", json!("x"))] {
+        for (name, value) in [("sandbx", json!(true)), ("reply to", json!("x")), ("sendAt", json!("2030-01-01T00:00:00Z")), ("Subject", json!("x"))] {
             let mut misspelt = message(1, &json!({}));
             misspelt[name] = value;
             let refused = alice.post("/api/v1/messages", &misspelt).expect(422).json();
@@ -67,7 +67,7 @@ both_engines! {
         assert_eq!(results.len(), 50);
         assert_eq!(results[7]["status"], 422);
         assert_eq!(faults(&results[7]["problem"]), ["to[0]"]);
-        assert_eq!((&results[8]["status"], &results[8]["problem"]["type"]), (&json!(400), &json!("/problems/bad-request")));
+        assert_eq!((&results[8]["status"], faults(&results[8]["problem"])), (&json!(422), vec!["subject"]));
         assert_eq!((&results[9]["status"], &results[9]["problem"]["type"]), (&json!(403), &json!("/problems/forbidden")));
         assert_eq!(faults(&results[11]["problem"]), ["subject"]);
         assert_eq!(faults(&results[10]["problem"]), ["template"]);
@@ -152,6 +152,10 @@ both_engines! {
         let made = alice.post(TEMPLATES, &order()).expect(201).json();
         assert_eq!(made["name"], "order-shipped");
         alice.post(TEMPLATES, &order()).expect(409);
+        for path in [TEMPLATES.to_owned(), format!("{TEMPLATES}/preview")] {
+            let refused = alice.post(&path, &json!({"name": "x", "subject": 5})).expect(422).json();
+            assert_eq!(faults(&refused), ["subject"]);
+        }
         bob.get(&format!("{TEMPLATES}/order-shipped")).expect(404);
         assert_eq!(bob.get(TEMPLATES).expect(200).json()["items"], json!([]));
         let data = json!({"name": "A & B", "order": {"number": 4711, "items": ["x<y"]}});

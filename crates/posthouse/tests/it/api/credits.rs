@@ -74,7 +74,7 @@ both_engines! {
             let refused = operator.post(&path, &json!({"amount": 50, "reason": reason})).expect(422).json();
             assert_eq!(faults(&refused), ["reason"]);
         }
-        operator.post(&path, &json!({"amount": 50})).expect(400);
+        operator.post(&path, &json!({"amount": 50})).expect(422);
         operator.post(&path, &json!({"amount": -8, "reason": "a slip"})).expect(200);
         let expected =
             [entry("usage", -2, 140), entry("correction", -8, 142), entry("grant", 50, 150), entry("opening", 100, 100)];

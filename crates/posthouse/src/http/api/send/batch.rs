@@ -19,6 +19,7 @@ use crate::http::Parts;
 use crate::http::auth::Caller;
 use crate::http::error::{ApiError, ApiResult, Problem};
 use crate::http::heavy::Heavy;
+use crate::http::json;
 use crate::http::peer::Client;
 use crate::http::values;
 
@@ -131,8 +132,7 @@ pub(super) async fn send_batch(
     let key = key_of(&headers)?;
     let mut messages = Vec::with_capacity(value.messages.len());
     for (place, value) in value.messages.into_iter().enumerate() {
-        let message = serde_json::from_value::<SendMessage>(value);
-        let message = message.map_err(|error| ApiError::unreadable(&error.to_string()));
+        let message = json::part::<SendMessage>(value);
         messages.push(message.map(|mut message| {
             if let Some(key) = &key {
                 message.or_key(|| format!("{key}#{place}"));
