@@ -95,6 +95,9 @@ describe("event hooks in the console", () => {
     // Typed as people type: a line end is one before anything stands behind it.
     await page.getByLabel("Addresses and domains").pressSequentially("@example.net\n@example.org");
     expect(await page.getByLabel("Addresses and domains").inputValue()).toBe("@example.net\n@example.org");
+    // It is asked of recipients, and a try with the message alone would prove nothing.
+    await page.getByRole("button", { name: "Run" }).click();
+    await page.getByText("It is not asked at message, only at: rcpt.").waitFor();
     await page.getByRole("button", { name: "Save" }).click();
     await page.waitForURL(/\/app\/hooks\/[0-9a-f-]{36}/);
     expect(await send("Hello")).toBe(403);

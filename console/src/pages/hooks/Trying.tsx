@@ -1,7 +1,8 @@
 /** Trying a hook out on a pasted or a stored message: what it would decide and change, its log, its time. */
-import { Button, Group, Select, Textarea, TextInput } from "@mantine/core";
+import { Button, Group, Input, Select, Textarea, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
+import { ApiError } from "../../api/client";
 import { testHook } from "../../api/hooks";
 import type { HookKind, HookTrace, TestHook } from "../../api/types";
 import { count, size } from "../../format/number";
@@ -47,6 +48,7 @@ export function Trying({ kind, body, hook, mark }: Props) {
     silent: true,
     done: (trace) => mark(trace.line && trace.error ? { line: trace.line, message: trace.error } : undefined),
   });
+  const faults = test.error instanceof ApiError ? test.error.fields : {};
   return (
     <Section title={t("hooks.try")} hint={t("hooks.tryHint")}>
       <div className={classes.form}>
@@ -57,12 +59,14 @@ export function Trying({ kind, body, hook, mark }: Props) {
             value={stage}
             onChange={(value) => setStage(STAGES.find((one) => one === value) ?? "message")}
             data={STAGES.map((value) => ({ value, label: t(`hooks.stages.${value}`) }))}
+            error={faults.stage}
           />
           <TextInput
             label={t("hooks.recipients")}
             description={t("hooks.recipientsHint")}
             value={recipients}
             onChange={(event) => setRecipients(event.currentTarget.value)}
+            error={faults.recipients}
           />
           <TextInput
             label={t("hooks.messageId")}
@@ -80,7 +84,9 @@ export function Trying({ kind, body, hook, mark }: Props) {
           classNames={{ input: "mono" }}
           value={message}
           onChange={(event) => setMessage(event.currentTarget.value)}
+          error={faults.message}
         />
+        {faults.body && <Input.Error>{faults.body}</Input.Error>}
         <FormFault error={test.error} />
         <Group>
           <Button variant="default" loading={test.isPending} onClick={() => test.mutate()}>

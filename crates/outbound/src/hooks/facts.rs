@@ -40,6 +40,18 @@ impl Stage {
         Self::ALL.into_iter().find(|stage| stage.as_str() == text)
     }
 
+    /// What to say of a try at this stage where the hook is asked at `stages` only, of which this is none.
+    pub fn is_not_asked(self, stages: &str) -> Option<String> {
+        let name = self.as_str();
+        let asked = stages.split(' ').any(|stage| stage == name);
+        (!asked).then(|| {
+            format!(
+                "it is not asked at {name}, only at: {}",
+                stages.replace(' ', ", ")
+            )
+        })
+    }
+
     /// The function of a script that is called.
     pub fn function(self) -> &'static str {
         match self {

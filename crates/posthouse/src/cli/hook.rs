@@ -220,7 +220,13 @@ fn check(config: &Config, file: &Path) -> Result<(), Failure> {
 }
 
 async fn test(config: &Config, asked: Test) -> Result<(), Failure> {
-    let (kind, body, _) = judged(config, &asked.file)?;
+    let (kind, body, stages) = judged(config, &asked.file)?;
+    if let Some(why) = Stage::from(asked.stage).is_not_asked(&stages) {
+        return Err(Failure::text(format!(
+            "{}: {why}; choose with --stage",
+            asked.file.display()
+        )));
+    }
     let message = std::fs::read(&asked.message)
         .map_err(|error| Failure::text(format!("{} cannot be read: {error}", asked.message.display())))?;
     let facts = Facts {

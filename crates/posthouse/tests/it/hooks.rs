@@ -120,6 +120,20 @@ both_engines! {
         assert_eq!(test(&text("")), json!(["false true"]));
     }
 
+    fn a_hook_is_not_tried_at_a_stage_where_nobody_asks_it(engine) {
+        let sink = Sink::start();
+        let (_server, http) = server(engine, &sink);
+        for (kind, body, stage, only) in [
+            ("script", "function on_rcpt(m) end function on_mail(m) end", "message", "mail, rcpt"),
+            ("rule", r#"{"rule": "block_recipients", "patterns": ["@there.example"]}"#, "mail", "rcpt"),
+        ] {
+            let asked = json!({"kind": kind, "body": body, "stage": stage, "message": text("")});
+            let refused = http.post("/api/v1/hooks/test", &asked).expect(422).json();
+            let said = format!("It is not asked at {stage}, only at: {only}.");
+            assert_eq!(refused["errors"], json!([{"field": "stage", "message": said}]));
+        }
+    }
+
     fn no_address_of_the_process_reaches_a_log_or_a_trace(engine) {
         let sink = Sink::start();
         let (server, http) = server(engine, &sink);

@@ -134,6 +134,10 @@ fn a_file_is_checked_and_tried_out_without_a_database() {
             vec!["hook", "test", &receiver, "--message", &message],
             "in the console",
         ),
+        (
+            vec!["hook", "test", &rule, "--message", &message],
+            "it is not asked at message, only at: rcpt; choose with --stage",
+        ),
     ] {
         let output = setup.try_cli(&arguments, "");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

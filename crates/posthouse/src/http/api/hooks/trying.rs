@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::{KindName, StageName, micros};
 use crate::http::Parts;
 use crate::http::auth::Caller;
-use crate::http::error::{ApiError, ApiResult, Problem};
+use crate::http::error::{ApiError, ApiResult, Problem, sentence};
 use crate::http::json::{Body, id};
 
 /// Recipients of a test run.
@@ -112,8 +112,10 @@ pub(super) async fn test(
     caller.needs(Scope::Account)?;
     let kind = HookKind::from(asked.kind);
     let hooks = parts.outbound.hooks();
-    if let Err(error) = hooks.check(caller.account_id(), kind, &asked.body).await {
-        return Err(ApiError::invalid("body", error.to_string()));
+    let stages = hooks.check(caller.account_id(), kind, &asked.body).await;
+    let stages = stages.map_err(|error| ApiError::invalid("body", error.to_string()))?;
+    if let Some(why) = Stage::from(asked.stage).is_not_asked(&stages) {
+        return Err(ApiError::invalid("stage", sentence(&why)));
     }
     if asked.recipients.len() > MOST_RECIPIENTS {
         return Err(ApiError::invalid(
