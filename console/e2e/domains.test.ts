@@ -33,7 +33,10 @@ describe("a domain", () => {
     const links = page.getByRole("article", { name: /^Links/ });
     await links.waitFor();
     expect(await links.getByText("Certificate", { exact: true }).count()).toBe(0);
+    // A page that is loaded anew takes its request back, and the check with it.
+    const checked = page.waitForResponse((answer) => answer.url().endsWith("/check"));
     await page.getByRole("button", { name: "Check now" }).click();
+    expect((await checked).status()).toBe(200);
     await expect
       .poll(async () => {
         await page.reload();
