@@ -129,17 +129,8 @@ struct CreateTemplate {
     /// 1 to 64 letters, digits, dots, hyphens and underscores, a letter or digit first; taken in lower case. Cannot be changed later.
     #[schema(example = "order-shipped")]
     name: String,
-    /// Up to 998 bytes.
-    #[schema(example = "Your order {{order}} is on its way")]
-    subject: String,
-    /// Up to 100 KiB. At least one of text and html is needed.
-    #[serde(default)]
-    #[schema(required = false, example = "Hello {{name}}")]
-    text: String,
-    /// Up to 100 KiB. What is filled in is escaped.
-    #[serde(default)]
-    #[schema(required = false, example = "<p>Hello {{name}}</p>")]
-    html: String,
+    #[serde(flatten)]
+    wording: TemplateWording,
 }
 
 /// List the templates
@@ -176,12 +167,7 @@ async fn create(
             "A name has 1 to 64 letters, digits, dots, hyphens and underscores, a letter or digit first.";
         ApiError::invalid("name", said)
     })?;
-    let wording = TemplateWording {
-        subject: new.subject,
-        text: new.text,
-        html: new.html,
-    };
-    let wording = wording.checked()?;
+    let wording = new.wording.checked()?;
     let account = caller.account_id();
     let made = parts
         .outbound
@@ -291,17 +277,8 @@ async fn remove(
 /// Something to be looked at before it is sent.
 #[derive(Deserialize, ToSchema)]
 struct PreviewTemplate {
-    /// Up to 998 bytes.
-    #[schema(example = "Your order {{order}} is on its way")]
-    subject: String,
-    /// Up to 100 KiB. At least one of text and html is needed.
-    #[serde(default)]
-    #[schema(required = false, example = "Hello {{name}}")]
-    text: String,
-    /// Up to 100 KiB. What is filled in is escaped.
-    #[serde(default)]
-    #[schema(required = false, example = "<p>Hello {{name}}</p>")]
-    html: String,
+    #[serde(flatten)]
+    wording: TemplateWording,
     /// What takes the place of the variables.
     #[serde(default)]
     #[schema(required = false, value_type = std::collections::BTreeMap<String, serde_json::Value>, example = json!({"name": "Bob", "order": "4711"}))]
@@ -329,12 +306,7 @@ struct TemplatePreview {
 )]
 async fn preview(caller: Caller, Body(asked): Body<PreviewTemplate>) -> ApiResult<Json<TemplatePreview>> {
     caller.needs(Scope::Send)?;
-    let wording = TemplateWording {
-        subject: asked.subject,
-        text: asked.text,
-        html: asked.html,
-    };
-    let filling = off_the_workers(usize::MAX, move || wording.wording().fill(&asked.data));
+    let filling = off_the_workers(usize::MAX, move || asked.wording.wording().fill(&asked.data));
     let filled = filling.await.map_err(|error| ApiError::internal(&error))??;
     Ok(Json(TemplatePreview {
         subject: filled.subject,

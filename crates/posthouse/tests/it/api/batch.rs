@@ -153,7 +153,7 @@ both_engines! {
         assert_eq!(made["name"], "order-shipped");
         alice.post(TEMPLATES, &order()).expect(409);
         for path in [TEMPLATES.to_owned(), format!("{TEMPLATES}/preview")] {
-            let refused = alice.post(&path, &json!({"name": "x", "subject": 5})).expect(422).json();
+            let refused = alice.post(&path, &json!({"name": "x"})).expect(422).json();
             assert_eq!(faults(&refused), ["subject"]);
         }
         bob.get(&format!("{TEMPLATES}/order-shipped")).expect(404);
