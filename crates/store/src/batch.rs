@@ -386,8 +386,8 @@ fn attempt(link: &mut Link, jobs: &mut VecDeque<Box<dyn Job>>, shared: &Shared) 
             break;
         }
     }
-    let taken = match link.check().and_then(|()| is_news(link, shared)) {
-        Ok(taken) => taken,
+    let news = match link.check().and_then(|()| is_news(link, shared)) {
+        Ok(news) => news,
         Err(error) => {
             let blame = link.blame();
             return failed(link, error, blame, false);
@@ -401,10 +401,9 @@ fn attempt(link: &mut Link, jobs: &mut VecDeque<Box<dyn Job>>, shared: &Shared) 
         let blame = link.blame();
         return failed(link, error, blame, true);
     }
-    shared.counters.committed((done, statements), begun.elapsed());
-    if taken {
-        shared.counters.taken();
-    }
+    shared
+        .counters
+        .committed((done, statements), begun.elapsed(), news);
     if let Err(error) = shared.faults.pass(Edge::After, labels()) {
         return failed(link, error, Blame::Nobody, true);
     }
@@ -454,9 +453,9 @@ fn attempt_alone(link: &mut Link, job: &mut dyn Job, shared: &Shared) -> (Result
     let ready = link
         .check()
         .and_then(|()| is_news(link, shared))
-        .and_then(|taken| shared.faults.pass(Edge::Before, label()).map(|()| taken));
-    let taken = match ready {
-        Ok(taken) => taken,
+        .and_then(|news| shared.faults.pass(Edge::Before, label()).map(|()| news));
+    let news = match ready {
+        Ok(news) => news,
         Err(error) => {
             link.rollback();
             shared.counters.rolled_back();
@@ -466,10 +465,7 @@ fn attempt_alone(link: &mut Link, job: &mut dyn Job, shared: &Shared) -> (Result
     let committed = link.commit();
     let outcome = committed.and_then(|()| shared.faults.pass(Edge::After, label()));
     if outcome.is_ok() {
-        shared.counters.committed((1, statements), begun.elapsed());
-        if taken {
-            shared.counters.taken();
-        }
+        shared.counters.committed((1, statements), begun.elapsed(), news);
         shared.bells.ring(topics);
     } else {
         link.rollback();

@@ -77,18 +77,17 @@ impl Latencies {
 }
 
 impl Counters {
-    pub(crate) fn committed(&self, (closures, statements): (usize, u64), took: Duration) {
+    /// `news` says that this commit ends the time in which the database took no writes.
+    pub(crate) fn committed(&self, (closures, statements): (usize, u64), took: Duration, news: bool) {
         let closures = closures as u64;
         self.commits.fetch_add(1, Ordering::Relaxed);
         self.writes.fetch_add(closures, Ordering::Relaxed);
         self.statements.fetch_add(statements, Ordering::Relaxed);
         self.batch[bucket(&BATCH_BOUNDS, closures)].fetch_add(1, Ordering::Relaxed);
         self.latency.add(took);
-    }
-
-    /// A commit wrote something.
-    pub(crate) fn taken(&self) {
-        self.refusal.store(0, Ordering::Relaxed);
+        if news {
+            self.refusal.store(0, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn rolled_back(&self) {
@@ -140,9 +139,9 @@ mod tests {
     #[test]
     fn a_commit_falls_into_the_bucket_whose_bound_it_does_not_pass() {
         let counters = Counters::default();
-        counters.committed((1, 5), Duration::from_micros(250));
-        counters.committed((50, 250), Duration::from_micros(251));
-        counters.committed((600, 3_000), Duration::from_mins(1));
+        counters.committed((1, 5), Duration::from_micros(250), false);
+        counters.committed((50, 250), Duration::from_micros(251), false);
+        counters.committed((600, 3_000), Duration::from_mins(1), false);
         let stats = counters.snapshot(3);
         assert_eq!((stats.commits, stats.writes, stats.waiting), (3, 651, 3));
         assert_eq!(stats.statements, 3_255);
@@ -159,9 +158,9 @@ mod tests {
             counters.failed(kind);
             assert_eq!(counters.refusal(), Some(kind));
         }
-        counters.committed((1, 1), Duration::ZERO);
+        counters.committed((1, 1), Duration::ZERO, false);
         assert!(counters.refusal().is_some(), "it may have written nothing");
-        counters.taken();
+        counters.committed((1, 1), Duration::ZERO, true);
         assert_eq!(counters.refusal(), None);
     }
 }

@@ -41,7 +41,7 @@ impl Stage {
     }
 
     /// What to say of a try at this stage where the hook is asked at `stages` only, of which this is none.
-    pub fn is_not_asked(self, stages: &str) -> Option<String> {
+    pub fn why_not_asked(self, stages: &str) -> Option<String> {
         let name = self.as_str();
         let asked = stages.split(' ').any(|stage| stage == name);
         (!asked).then(|| {

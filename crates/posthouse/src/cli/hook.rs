@@ -221,7 +221,7 @@ fn check(config: &Config, file: &Path) -> Result<(), Failure> {
 
 async fn test(config: &Config, asked: Test) -> Result<(), Failure> {
     let (kind, body, stages) = judged(config, &asked.file)?;
-    if let Some(why) = Stage::from(asked.stage).is_not_asked(&stages) {
+    if let Some(why) = Stage::from(asked.stage).why_not_asked(&stages) {
         return Err(Failure::text(format!(
             "{}: {why}; choose with --stage",
             asked.file.display()

@@ -114,7 +114,7 @@ pub(super) async fn test(
     let hooks = parts.outbound.hooks();
     let stages = hooks.check(caller.account_id(), kind, &asked.body).await;
     let stages = stages.map_err(|error| ApiError::invalid("body", error.to_string()))?;
-    if let Some(why) = Stage::from(asked.stage).is_not_asked(&stages) {
+    if let Some(why) = Stage::from(asked.stage).why_not_asked(&stages) {
         return Err(ApiError::invalid("stage", sentence(&why)));
     }
     if asked.recipients.len() > MOST_RECIPIENTS {
