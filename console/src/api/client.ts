@@ -38,15 +38,30 @@ async function refused(response: Response, status: number, type: string): Promis
   return problem.type === type;
 }
 
+/** Until the fresh document is there, which takes the place of everything that waits for an answer. */
+let leaving: Promise<Response> | undefined;
+
 /** What was seen as another account is over: a fresh document as whoever looked, in which nothing of it stays. */
-async function beOneself(): Promise<never> {
-  await fetch("/api/v1/session/impersonation", { method: "DELETE" });
+async function leave(): Promise<Response> {
+  const left = await fetch("/api/v1/session/impersonation", { method: "DELETE" });
+  // A document where nothing was left would only come here again.
+  if (!left.ok) return left;
   window.location.assign(`${BASE}/accounts`);
   return new Promise(() => {});
 }
 
+/** Leaves once, however many requests were answered so; the answer is why that could not be. */
+async function beOneself(): Promise<Response> {
+  leaving ??= leave().finally(() => {
+    leaving = undefined;
+  });
+  return (await leaving).clone();
+}
+
 /** Sends a request; where the server wants the password again, asks for it and sends the same request once more. */
 async function send(request: Request): Promise<Response> {
+  // What a page of another's asks for now would be answered as whoever looked.
+  if (leaving) return beOneself();
   if (request.method === "GET") {
     const answer = await fetch(request);
     return (await refused(answer, 401, OVER)) ? beOneself() : answer;
