@@ -1,4 +1,5 @@
-//! Who may ask for an operation, judged before anything of its body is read: what the OpenAPI text says is what holds.
+//! Who may ask for an operation, and with which parameters, judged before anything of its body is read: what the OpenAPI
+//! text says is what holds.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,17 +13,24 @@ use serde_json::Value;
 
 use super::Parts;
 use super::auth::Caller;
-use super::error::ApiResult;
+use super::error::{ApiError, ApiResult};
 
 /// About the own login, so a person comes in any role.
 const OF_ANYBODY: &str = "changePassword";
 
-/// What each operation asks of whoever calls it, by method and path.
+/// What holds for each operation, by method and path.
 #[derive(Clone)]
-pub struct Gate(Arc<HashMap<(Method, String), Demand>>);
+pub struct Gate(Arc<HashMap<(Method, String), Operation>>);
+
+struct Operation {
+    /// None where anybody may ask.
+    demand: Option<Demand>,
+    /// The names in its query.
+    parameters: Vec<String>,
+}
 
 /// What one operation asks for. Each list of scopes is an alternative, of which all are needed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 struct Demand {
     /// Empty where no key does.
     of_key: Vec<Vec<Scope>>,
@@ -33,19 +41,17 @@ struct Demand {
 impl Gate {
     /// Reads the text.
     pub fn new(api: &Value) -> Self {
-        let mut demands = HashMap::new();
+        let mut operations = HashMap::new();
         for (path, item) in api["paths"].as_object().into_iter().flatten() {
-            for (method, operation) in item.as_object().into_iter().flatten() {
+            for (method, text) in item.as_object().into_iter().flatten() {
                 let method: Method = method.to_ascii_uppercase().parse().expect("it names a method");
-                if let Some(demand) = Demand::of(operation) {
-                    demands.insert((method, path.clone()), demand);
-                }
+                operations.insert((method, path.clone()), Operation::of(text));
             }
         }
-        Self(Arc::new(demands))
+        Self(Arc::new(operations))
     }
 
-    fn demand(&self, request: &Request) -> Option<&Demand> {
+    fn operation(&self, request: &Request) -> Option<&Operation> {
         let path = request.extensions().get::<MatchedPath>()?;
         let path = path.as_str().strip_prefix("/api/v1")?.to_owned();
         let method = match *request.method() {
@@ -54,6 +60,36 @@ impl Gate {
             ref method => method.clone(),
         };
         self.0.get(&(method, path))
+    }
+}
+
+impl Operation {
+    fn of(text: &Value) -> Self {
+        let parameters = text["parameters"].as_array().into_iter().flatten();
+        let in_query = parameters.filter(|parameter| parameter["in"] == "query");
+        Self {
+            demand: Demand::of(text),
+            parameters: in_query
+                .filter_map(|parameter| Some(parameter["name"].as_str()?.to_owned()))
+                .collect(),
+        }
+    }
+
+    /// Refuses a parameter that there is not: a list whose filter is misspelt would show everything.
+    fn understands(&self, query: &str) -> ApiResult<()> {
+        let known = |name: &str| self.parameters.iter().any(|parameter| parameter == name);
+        let mut names = form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name);
+        let Some(unknown) = names.find(|name| !known(name)) else {
+            return Ok(());
+        };
+        let message = match self.parameters.as_slice() {
+            [] => "There is no such parameter, and no other.".to_owned(),
+            known => format!(
+                "There is no such parameter, expected one of {}.",
+                known.join(", ")
+            ),
+        };
+        Err(ApiError::invalid(&unknown, message))
     }
 }
 
@@ -109,20 +145,25 @@ fn lacking<'a>(alternatives: &'a [Vec<Scope>], held: &Scopes) -> Option<&'a [Sco
     }
 }
 
-/// Refuses whoever may not, and hands on who it is.
+/// Refuses whoever may not and what it does not know, and hands on who it is.
 pub async fn ask(State((parts, gate)): State<(Parts, Gate)>, request: Request, next: Next) -> Response {
-    let Some(demand) = gate.demand(&request).cloned() else {
+    let Some(operation) = gate.operation(&request) else {
         return next.run(request).await;
     };
     let (mut head, body) = request.into_parts();
-    let caller = match Caller::from_request_parts(&mut head, &parts).await {
-        Ok(caller) => caller,
-        Err(error) => return error.into_response(),
-    };
-    if let Err(error) = demand.judge(&caller) {
+    if let Some(demand) = &operation.demand {
+        let caller = match Caller::from_request_parts(&mut head, &parts).await {
+            Ok(caller) => caller,
+            Err(error) => return error.into_response(),
+        };
+        if let Err(error) = demand.judge(&caller) {
+            return error.into_response();
+        }
+        head.extensions.insert(caller);
+    }
+    if let Err(error) = operation.understands(head.uri.query().unwrap_or_default()) {
         return error.into_response();
     }
-    head.extensions.insert(caller);
     next.run(Request::from_parts(head, body)).await
 }
 
@@ -155,6 +196,33 @@ mod tests {
         let own = demand(&json!([{"key": ["account"]}, {"session": []}]), OF_ANYBODY).unwrap();
         assert_eq!(own.of_person, [Vec::new()]);
         assert_eq!(demand(&json!([{}]), "x"), None);
+    }
+
+    #[test]
+    fn a_parameter_is_known_by_its_decoded_name_and_only_where_it_stands_in_the_query() {
+        let list = json!({"parameters": [
+            {"name": "id", "in": "path"}, {"name": "q", "in": "query"}, {"name": "by_day", "in": "query"},
+        ]});
+        let refused = |text: &Value, query: &str| match Operation::of(text).understands(query) {
+            Err(ApiError::Invalid(errors)) => {
+                Some((errors[0].field().to_owned(), errors[0].message().to_owned()))
+            }
+            _ => None,
+        };
+        for query in ["", "&", "q=", "q=id%3D5&by%5Fday=x", "q=1&q=2"] {
+            assert_eq!(refused(&list, query), None, "{query}");
+        }
+        let said = "There is no such parameter, expected one of q, by_day.";
+        for (query, name) in [
+            ("Q=1", "Q"),
+            ("q=1&id=5", "id"),
+            ("=1", ""),
+            ("re%20ply", "re ply"),
+        ] {
+            assert_eq!(refused(&list, query), Some((name.to_owned(), said.to_owned())));
+        }
+        let none = "There is no such parameter, and no other.".to_owned();
+        assert_eq!(refused(&json!({}), "q=1"), Some(("q".to_owned(), none)));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Reading a JSON body, a query and a path so that what is wrong with them is a problem document too.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::iter;
 
@@ -62,6 +63,16 @@ fn fault_in_json(error: &Located<serde_json::Error>) -> ApiError {
     fault(error.path(), what.strip_suffix(&position).unwrap_or(&what))
 }
 
+/// The reader names what it wanted by our own names for it; to the client it is an object.
+fn as_the_client_knows_it(what: &str) -> Cow<'_, str> {
+    match what.rsplit_once(", expected struct ") {
+        Some((found, name)) if name.chars().all(char::is_alphanumeric) => {
+            format!("{found}, expected an object").into()
+        }
+        _ => what.into(),
+    }
+}
+
 /// What is wrong with what was read, and in which field of it. The names in the path are the client's, and may hold anything.
 fn fault(path: &Path, what: &str) -> ApiError {
     let place = match path.iter().next() {
@@ -86,9 +97,9 @@ fn fault(path: &Path, what: &str) -> ApiError {
     } else if let Some(name) = named("duplicate field `") {
         ApiError::invalid(&inside(name), "This field is given twice.")
     } else if place.is_empty() {
-        ApiError::BadRequest(sentence(what))
+        ApiError::BadRequest(sentence(&as_the_client_knows_it(what)))
     } else {
-        ApiError::invalid(&place, sentence(what))
+        ApiError::invalid(&place, sentence(&as_the_client_knows_it(what)))
     }
 }
 
@@ -184,8 +195,9 @@ mod tests {
         );
         let number = "Invalid type: integer `5`, expected a string.";
         assert_eq!(fault(json!({"from": 5})), about("from", number));
-        let (field, said) = fault(json!("a: b"));
-        assert_eq!(field, None, "{said}");
+        let no_object = "Invalid type: integer `5`, expected an object.";
+        assert_eq!(fault(json!(5)), (None, no_object.to_owned()));
+        assert_eq!(fault(json!({"from": "a", "to": [5]})), about("to[0]", no_object));
     }
 
     #[test]

@@ -37,6 +37,7 @@ async fn account(caller: Caller) -> ApiResult<Json<AccountView>> {
 
 /// A change of password.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct PasswordChange {
     #[schema(format = Password)]
     current: String,
@@ -89,6 +90,7 @@ async fn change_password(
 
 /// A password to be judged.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct PasswordToJudge {
     #[schema(format = Password)]
     password: String,

@@ -19,6 +19,7 @@ pub fn routes() -> OpenApiRouter<Parts> {
 
 /// Whether anything of the account's mail may be tracked.
 #[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct AccountTracking {
     /// False: nothing is, whatever messages, streams and domains say. True: they decide.
     allowed: bool,

@@ -162,6 +162,7 @@ async fn list(
 
 /// An account to be made.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct CreateAccount {
     /// The address of its login, which is also the SMTP username. It counts as confirmed.
     #[schema(example = "alice@example.com")]
@@ -233,6 +234,7 @@ async fn read(
 
 /// Credits to add.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct GrantCredits {
     /// A negative amount takes credits back; the balance never falls below 0.
     #[schema(example = 10_000)]
@@ -272,6 +274,7 @@ async fn grant(
 
 /// Why an account is suspended.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct Suspend {
     /// Shown to the account's people.
     #[schema(example = "Too many bounces; write to us.")]

@@ -181,6 +181,7 @@ async fn list(State(parts): State<Parts>, caller: Caller) -> ApiResult<Json<Anno
 
 /// An announcement to be made.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct CreateAnnouncement {
     /// Plain text of at most 500 characters, without line breaks.
     text: String,

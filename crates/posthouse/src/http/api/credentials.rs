@@ -74,6 +74,7 @@ async fn list(State(parts): State<Parts>, caller: Caller) -> ApiResult<Json<Page
 
 /// A range to be let in.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct CreateCredential {
     /// The login that clients in the range send as.
     #[schema(example = "printer@example.com")]

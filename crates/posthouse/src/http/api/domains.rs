@@ -68,6 +68,7 @@ struct DomainView {
 
 /// What may be tracked of mail from a domain. What is false is not tracked, whatever messages and streams say.
 #[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct DomainTracking {
     opens: bool,
     clicks: bool,
@@ -320,6 +321,7 @@ async fn list(State(parts): State<Parts>, caller: Caller) -> ApiResult<Json<Page
 
 /// A domain to be added.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct AddDomain {
     /// What stands behind the @ of your senders.
     #[schema(example = "shop.example")]

@@ -45,6 +45,7 @@ impl From<Impersonation> for ImpersonationView {
 
 /// Why.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct BeginImpersonation {
     /// The account's owners read it in a mail, its people in the audit log: one line of at most 200 characters.
     #[schema(example = "You asked why mail to example.net waits.")]

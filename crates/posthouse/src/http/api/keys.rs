@@ -141,6 +141,7 @@ async fn list(State(parts): State<Parts>, caller: Caller) -> ApiResult<Json<Page
 
 /// A key to be made.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct CreateKey {
     /// To know it by, up to 100 characters.
     #[schema(example = "Web shop")]

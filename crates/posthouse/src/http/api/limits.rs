@@ -41,6 +41,7 @@ struct DayLimitsView {
 
 /// An account's own limits.
 #[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = OwnLimits)]
 struct OwnLimitsView {
     /// Null is as configured, 0 is no limit.

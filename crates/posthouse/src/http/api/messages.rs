@@ -368,6 +368,7 @@ async fn cancel(
 
 /// Another time for a message.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct Reschedule {
     /// RFC 3339 with its offset, at most 30 days ahead.
     #[schema(format = DateTime, example = "2027-01-31T09:00:00+01:00")]

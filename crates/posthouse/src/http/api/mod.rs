@@ -79,7 +79,8 @@ use super::{Parts, live};
             **Impersonation.** An operator who sees the console as an account (`POST /accounts/{id}/impersonation`) reads \
             what its people see and no content of messages; everything else is refused with `/problems/impersonating`.\n\n\
             **Refusals** are problem documents (RFC 9457): `application/problem+json` with `type`, `title`, `status`, \
-            `detail` and, where fields of the request are at fault, `errors`. What belongs to another account is not \
+            `detail` and, where fields of the request are at fault, `errors`. A field or parameter that an operation does not know is \
+            refused as well, so that nothing misspelt is passed over. What belongs to another account is not \
             found (404).\n\n\
             **Lists** answer `items` and `next`; give `next` as `after` to get the next page, until it is null.\n\n\
             **Rates.** Each key, session or, without either, network has so many requests a minute; every answer says how \
@@ -179,7 +180,7 @@ pub fn router() -> Router<Parts> {
     )
 }
 
-/// What stands in front of the operations: who may ask for which.
+/// What stands in front of the operations: who may ask for which, and how.
 pub fn gate() -> Gate {
     let (_, api) = operations().split_for_parts();
     Gate::new(&serde_json::to_value(api).expect("the description is plain data"))
@@ -230,6 +231,10 @@ fn refusal() -> RefOr<utoipa::openapi::Response> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::Value;
+
     use super::*;
 
     #[test]
@@ -241,6 +246,39 @@ mod tests {
             "docs/openapi.json is out of date: run `cargo run -q -- openapi > docs/openapi.json`, \
              then `npm --prefix console run generate`"
         );
+    }
+
+    /// The schemas that a schema is made of, by their names, however deep.
+    fn parts_of<'a>(api: &'a Value, schema: &'a Value, into: &mut BTreeMap<String, &'a Value>) {
+        if let Some(path) = schema["$ref"].as_str() {
+            let part = api.pointer(path.trim_start_matches('#')).expect(path);
+            if into.insert(path.to_owned(), part).is_none() {
+                parts_of(api, part, into);
+            }
+        }
+        let children = schema.as_object().into_iter().flat_map(|fields| fields.values());
+        for child in children.chain(schema.as_array().into_iter().flatten()) {
+            parts_of(api, child, into);
+        }
+    }
+
+    #[test]
+    fn what_a_request_is_made_of_has_no_field_that_is_passed_over() {
+        let api: Value = serde_json::from_str(&openapi()).unwrap();
+        let mut found = BTreeMap::new();
+        for item in api["paths"].as_object().unwrap().values() {
+            for operation in item.as_object().unwrap().values() {
+                parts_of(&api, &operation["requestBody"], &mut found);
+            }
+        }
+        let objects = found
+            .iter()
+            .filter(|(_, schema)| schema["properties"].is_object());
+        let open: Vec<_> = objects
+            .clone()
+            .filter(|(_, schema)| schema["additionalProperties"] != false)
+            .collect();
+        assert!(objects.count() > 50 && open.is_empty(), "{open:#?}");
     }
 
     #[test]

@@ -50,6 +50,7 @@ struct NewPasskeyAsked {
 
 /// A new passkey as the browser's `PublicKeyCredential` has it; octets are base64url without padding.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct NewPasskey {
     /// To know it by, up to 100 characters.
     #[schema(example = "Laptop")]
@@ -83,6 +84,7 @@ struct PasskeyAsked {
 
 /// A proof as the browser's `PublicKeyCredential` has it; octets are base64url without padding.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct PasskeyProof {
     id: String,
     client_data: String,

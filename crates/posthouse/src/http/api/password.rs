@@ -23,6 +23,7 @@ pub fn routes() -> OpenApiRouter<Parts> {
 
 /// A login whose password nobody remembers.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct Forgotten {
     #[schema(example = "alice@example.com")]
     email: String,
@@ -59,6 +60,7 @@ async fn forgot(
 
 /// A new password, and the token of the link that allows it.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct Reset {
     token: String,
     /// At least 10 characters and hard to guess; it is the SMTP password too.

@@ -101,6 +101,7 @@ async fn read(State(parts): State<Parts>, caller: Caller) -> ApiResult<Json<Queu
 
 /// The lane that is meant.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct WhichLane {
     /// As `GET /queue` names it.
     #[schema(example = "mx:mx1.example.net,mx2.example.net")]

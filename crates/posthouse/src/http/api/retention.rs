@@ -38,6 +38,7 @@ struct RetentionView {
 
 /// What an account chose.
 #[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct OwnRetention {
     /// Null is as configured.
     #[schema(required = true)]

@@ -162,6 +162,7 @@ fn uri(service: &str, email: &str, secret: &str) -> String {
 
 /// A code of the app.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct Code {
     #[schema(example = "123456")]
     code: String,
@@ -225,6 +226,7 @@ async fn recovery(
 
 /// Password and second step of whoever is signed in.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct SwitchOff {
     #[schema(format = Password)]
     password: String,
@@ -262,6 +264,7 @@ async fn off(
 
 /// Whose second step.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct Whose {
     /// A login of the account.
     #[schema(example = "alice@example.com")]

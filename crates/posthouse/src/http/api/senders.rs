@@ -66,6 +66,7 @@ async fn list(State(parts): State<Parts>, caller: Caller) -> ApiResult<Json<Page
 
 /// An address to ask for.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct AskForSender {
     #[schema(example = "press@paper.example")]
     address: String,

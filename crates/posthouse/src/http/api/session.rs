@@ -120,6 +120,7 @@ impl StorageName {
 
 /// A login address and its password.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct SignIn {
     /// In any case; the domain as U-label or A-label.
     #[schema(example = "alice@example.com")]
@@ -261,6 +262,7 @@ async fn second(State(parts): State<Parts>, headers: HeaderMap) -> ApiResult<Jso
 
 /// A code for the second step.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct SecondCode {
     /// Six digits of the app, or a recovery code.
     #[schema(example = "123456")]
@@ -359,6 +361,7 @@ async fn me(State(parts): State<Parts>, caller: Caller) -> Json<Me> {
 
 /// The password of whoever is signed in.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct Confirm {
     #[schema(format = Password)]
     password: String,

@@ -30,6 +30,7 @@ struct SetupState {
 
 /// The first operator.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct Setup {
     /// The address of the operator's login, which is also the SMTP username.
     #[schema(example = "ops@example.com")]

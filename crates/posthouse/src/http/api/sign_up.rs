@@ -85,6 +85,7 @@ impl Language {
 
 /// Somebody who wants an account.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct SignUp {
     /// The address of the login, which becomes the SMTP username.
     #[schema(example = "alice@example.com")]
@@ -167,6 +168,7 @@ async fn mode(State(parts): State<Parts>, caller: Caller) -> ApiResult<Json<Sign
 
 /// A choice of who may open an account.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct SignUpChoice {
     /// Null is as configured.
     #[schema(required = true)]
@@ -278,6 +280,7 @@ async fn open_to_all(parts: &Parts) -> ApiResult<()> {
 
 /// The token of a confirmation link.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct Confirmation {
     token: String,
     /// The password that was chosen: who follows the link and who signed up are the same.
@@ -341,6 +344,7 @@ pub async fn confirm_account(
 
 /// Somebody to invite.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct Invitation {
     #[schema(example = "bob@example.com")]
     email: String,

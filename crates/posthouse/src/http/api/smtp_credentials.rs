@@ -112,6 +112,7 @@ async fn list(State(parts): State<Parts>, caller: Caller) -> ApiResult<Json<Page
 
 /// A credential to be made.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct CreateSmtpCredential {
     /// What uses it, up to 100 characters.
     #[schema(example = "Web shop")]
@@ -192,6 +193,7 @@ async fn create(
 
 /// A change of a credential. What is left out stays; the limits are replaced together.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct ChangeSmtpCredential {
     name: Option<String>,
     limits: Option<NewLimits>,
@@ -199,6 +201,7 @@ struct ChangeSmtpCredential {
 
 /// What a credential is bound to; what is left out binds it no more.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = SmtpCredentialLimits)]
 struct NewLimits {
     #[serde(default)]
@@ -326,6 +329,7 @@ async fn passwords(State(parts): State<Parts>, caller: Caller) -> ApiResult<Json
 
 /// Whether a login's password is to sign in over SMTP.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct AllowSmtpPassword {
     /// The login; your own without.
     #[schema(example = "alice@example.com")]

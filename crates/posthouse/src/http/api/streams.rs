@@ -112,6 +112,7 @@ async fn list(State(parts): State<Parts>, caller: Caller) -> ApiResult<Json<Page
 
 /// A stream to be made.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct CreateStream {
     /// 1 to 40 letters, digits and inner hyphens; taken in lower case. Cannot be changed later.
     #[schema(example = "receipts")]
@@ -154,6 +155,7 @@ async fn create(
 
 /// A change of a stream. What is left out stays.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct ChangeStream {
     name: Option<String>,
     /// An archived stream takes no more messages; what went in it stays readable.

@@ -255,6 +255,7 @@ async fn remove(
 
 /// A list to be imported.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct ImportSuppressions {
     /// Comma-separated values: one address a line, or a first line that names the columns `address` and `note`.
     #[schema(example = "address,note\nbob@example.net,asked on the phone\n")]

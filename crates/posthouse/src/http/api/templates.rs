@@ -86,6 +86,7 @@ impl From<Template> for Summary {
 
 /// What a template says. Variables stand in double braces: `{{name}}`, `{{order.number}}`; `{% if %}` and `{% for %}` are there too.
 #[derive(Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct TemplateWording {
     /// Up to 998 bytes.
     #[schema(example = "Your order {{order}} is on its way")]
@@ -123,14 +124,22 @@ impl TemplateWording {
     }
 }
 
-/// A template to be made.
+/// A template to be made; what it says is as in a `TemplateWording`.
+// Not flattened: neither the reader nor a schema can then tell a field that there is not, and the reader not where a fault stands.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct CreateTemplate {
     /// 1 to 64 letters, digits, dots, hyphens and underscores, a letter or digit first; taken in lower case. Cannot be changed later.
     #[schema(example = "order-shipped")]
     name: String,
-    #[serde(flatten)]
-    wording: TemplateWording,
+    #[schema(example = "Your order {{order}} is on its way")]
+    subject: String,
+    #[serde(default)]
+    #[schema(required = false, example = "Hello {{name}}")]
+    text: String,
+    #[serde(default)]
+    #[schema(required = false, example = "<p>Hello {{name}}</p>")]
+    html: String,
 }
 
 /// List the templates
@@ -159,15 +168,20 @@ async fn list(State(parts): State<Parts>, caller: Caller) -> ApiResult<Json<Page
 async fn create(
     State(parts): State<Parts>,
     caller: Caller,
-    Body(new): Body<CreateTemplate>,
+    Body(CreateTemplate {
+        name,
+        subject,
+        text,
+        html,
+    }): Body<CreateTemplate>,
 ) -> ApiResult<(StatusCode, Json<TemplateView>)> {
     caller.needs(Scope::Send)?;
-    let name = Name::parse(&new.name).ok_or_else(|| {
+    let name = Name::parse(&name).ok_or_else(|| {
         let said =
             "A name has 1 to 64 letters, digits, dots, hyphens and underscores, a letter or digit first.";
         ApiError::invalid("name", said)
     })?;
-    let wording = new.wording.checked()?;
+    let wording = TemplateWording { subject, text, html }.checked()?;
     let account = caller.account_id();
     let made = parts
         .outbound
@@ -274,11 +288,18 @@ async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Something to be looked at before it is sent.
+/// Something to be looked at before it is sent; what it says is as in a `TemplateWording`.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct PreviewTemplate {
-    #[serde(flatten)]
-    wording: TemplateWording,
+    #[schema(example = "Your order {{order}} is on its way")]
+    subject: String,
+    #[serde(default)]
+    #[schema(required = false, example = "Hello {{name}}")]
+    text: String,
+    #[serde(default)]
+    #[schema(required = false, example = "<p>Hello {{name}}</p>")]
+    html: String,
     /// What takes the place of the variables.
     #[serde(default)]
     #[schema(required = false, value_type = std::collections::BTreeMap<String, serde_json::Value>, example = json!({"name": "Bob", "order": "4711"}))]
@@ -304,9 +325,18 @@ struct TemplatePreview {
     ),
     security(("key" = ["send"]), ("session" = [])),
 )]
-async fn preview(caller: Caller, Body(asked): Body<PreviewTemplate>) -> ApiResult<Json<TemplatePreview>> {
+async fn preview(
+    caller: Caller,
+    Body(PreviewTemplate {
+        subject,
+        text,
+        html,
+        data,
+    }): Body<PreviewTemplate>,
+) -> ApiResult<Json<TemplatePreview>> {
     caller.needs(Scope::Send)?;
-    let filling = off_the_workers(usize::MAX, move || asked.wording.wording().fill(&asked.data));
+    let wording = TemplateWording { subject, text, html };
+    let filling = off_the_workers(usize::MAX, move || wording.wording().fill(&data));
     let filled = filling.await.map_err(|error| ApiError::internal(&error))??;
     Ok(Json(TemplatePreview {
         subject: filled.subject,

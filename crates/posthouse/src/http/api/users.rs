@@ -159,6 +159,7 @@ async fn invitations(State(parts): State<Parts>, caller: Caller) -> ApiResult<Js
 
 /// Somebody to be invited.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct InviteUser {
     #[schema(example = "bob@example.com")]
     email: String,
@@ -254,6 +255,7 @@ async fn withdraw(
 
 /// The role to be given.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct GiveRole {
     role: RoleName,
 }

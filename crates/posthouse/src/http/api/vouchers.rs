@@ -111,6 +111,7 @@ async fn list(
 
 /// Vouchers to be made.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct CreateVouchers {
     /// One line of at most 200 characters.
     #[schema(example = "Spring fair")]
@@ -197,6 +198,7 @@ async fn revoke(
 
 /// A code to be redeemed.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct RedeemVoucher {
     /// Small letters, blanks and missing hyphens do not matter.
     #[schema(example = "7K3M-Q9XA-2BCD-EF4G")]

@@ -245,6 +245,7 @@ async fn replay(
 
 /// What is to be sent again.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct ReplayRange {
     /// What happened at this moment or later.
     #[schema(format = DateTime, example = "2026-11-25T18:00:00Z")]

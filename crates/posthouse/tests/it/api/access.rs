@@ -186,6 +186,36 @@ both_engines! {
         assert!(asked > 400, "{asked} requests were made");
     }
 
+    fn no_operation_passes_over_a_parameter_or_a_field_that_it_does_not_know(engine) {
+        let server = Posthouse::on(engine).set("http.requests_per_minute", "0").start();
+        server.cli(&["account", "create", "ops@example.com", "--operator", "--password-stdin"], PASSWORD);
+        let operator = signed_in(&server, "ops@example.com");
+        let api = server.http().get("/api/v1/openapi.json").expect(200).json();
+        let (mut asked, mut bodies) = (0, 0);
+        for (path, item) in api["paths"].as_object().unwrap() {
+            let url = path.replace("{id}", NOBODY).replace("{ordinal}", "0").replace("{number}", "1");
+            for (method, operation) in item.as_object().unwrap() {
+                let name = operation["operationId"].as_str().unwrap();
+                let refused = operator.request(&method.to_uppercase(), &format!("/api/v1{url}?no_such=1"), None);
+                assert_eq!(refused.status, 422, "{name}: {}", refused.text);
+                assert_eq!(refused.json()["errors"][0]["field"], "no_such", "{name}");
+                asked += 1;
+                let Some(mut body) = body_for(&api, operation).filter(Value::is_object) else {
+                    continue;
+                };
+                body["no_such"] = json!(1);
+                let refused = operator.request(&method.to_uppercase(), &format!("/api/v1{url}"), Some(&body));
+                assert_eq!(refused.status, 422, "{name}: {}", refused.text);
+                assert_eq!(refused.json()["errors"][0]["field"], "no_such", "{name}");
+                bodies += 1;
+            }
+        }
+        assert!(asked > 100 && bodies > 50, "{asked} requests were made, and {bodies} with a body");
+        let said = operator.get("/api/v1/accounts?Q=alice").expect(422).json();
+        let said = said["errors"][0]["message"].as_str().unwrap().to_owned();
+        assert!(said.starts_with("There is no such parameter, expected one of q, "), "{said}");
+    }
+
     fn an_operation_takes_one_of_its_alternatives_and_all_of_it(engine) {
         let server = server(engine);
         let operator = signed_in(&server, "ops@example.com");

@@ -152,9 +152,14 @@ both_engines! {
         let made = alice.post(TEMPLATES, &order()).expect(201).json();
         assert_eq!(made["name"], "order-shipped");
         alice.post(TEMPLATES, &order()).expect(409);
-        for path in [TEMPLATES.to_owned(), format!("{TEMPLATES}/preview")] {
-            let refused = alice.post(&path, &json!({"name": "x"})).expect(422).json();
-            assert_eq!(faults(&refused), ["subject"]);
+        for (path, given) in [(TEMPLATES.to_owned(), json!({"name": "x"})), (format!("{TEMPLATES}/preview"), json!({}))] {
+            for subject in [Value::Null, json!(5)] {
+                let mut wrong = given.clone();
+                if !subject.is_null() {
+                    wrong["subject"] = subject;
+                }
+                assert_eq!(faults(&alice.post(&path, &wrong).expect(422).json()), ["subject"]);
+            }
         }
         bob.get(&format!("{TEMPLATES}/order-shipped")).expect(404);
         assert_eq!(bob.get(TEMPLATES).expect(200).json()["items"], json!([]));

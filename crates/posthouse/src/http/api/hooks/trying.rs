@@ -20,6 +20,7 @@ const MOST_RECIPIENTS: usize = 100;
 
 /// A run that changes nothing.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct TestHook {
     kind: KindName,
     /// The script, or the rule or the receiver as JSON text; it need not be saved.
