@@ -217,7 +217,7 @@ impl Door {
             Arc::new(all.map(|one| one.address.to_string()).collect())
         };
         let mut together = self.hooks.together();
-        // Over SMTP these two were asked when the client said so.
+        // Over SMTP these two were asked when the client said so, and the answer was to the one recipient.
         if submission.origin.via != "smtp" {
             if let Some(hooks) = self.hooks_at(who, Stage::Mail).await? {
                 refusal(self.hooks.ask(who, &hooks, &mut begun(), &mut together).await)?;
@@ -226,7 +226,8 @@ impl Door {
                 let (all, mut facts) = (recipients(), begun());
                 for place in 0..all.len() {
                     facts.name(&all, place);
-                    refusal(self.hooks.ask(who, &hooks, &mut facts, &mut together).await)?;
+                    refusal(self.hooks.ask(who, &hooks, &mut facts, &mut together).await)
+                        .map_err(|reply| reply.with_text(format!("{}: {}", all[place], reply.text)))?;
                 }
             }
         }

@@ -203,6 +203,11 @@ both_engines! {
             remove(&http, &id);
         }
         http.post("/api/v1/messages", &message).expect(202);
+        let other = "zoe@example.net";
+        script(&http, "function on_rcpt(m) if m.recipient ~= 'zoe@example.net' then reject('Not to them.') end end");
+        let to_both = json!({"from": ALICE, "to": [other], "bcc": [BOB], "subject": "Hello", "text": "Hello"});
+        let refused = http.post("/api/v1/messages", &to_both).expect(403).json();
+        assert_eq!(refused["detail"], format!("{BOB}: Not to them."));
     }
 
     fn what_is_discarded_is_taken_and_reaches_nobody(engine) {
