@@ -246,7 +246,7 @@ impl Core {
             .into_iter()
             .partition(|one| one.expires_at <= now);
         job.recipients = rest;
-        self.expire(job.part(late), "waiting for its turn").await;
+        self.expire(job.part(late)).await;
         if self.is_to_be_held(&job).await {
             self.hold_job(job).await;
             return None;
@@ -404,7 +404,7 @@ impl Core {
     }
 
     /// Gives up recipients whose time ran out while they waited.
-    pub(super) async fn expire(self: &Arc<Self>, job: Job, why: &str) {
+    pub(super) async fn expire(self: &Arc<Self>, job: Job) {
         if job.recipients.is_empty() {
             return;
         }
@@ -412,6 +412,7 @@ impl Core {
             .recipients
             .iter()
             .map(|recipient| {
+                let why = recipient.reason.as_deref().unwrap_or("waiting for its turn");
                 let settled = Settled {
                     ordinal: recipient.ordinal,
                     attempts: recipient.attempts,

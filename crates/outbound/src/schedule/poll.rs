@@ -28,8 +28,8 @@ const PULL: u64 = 1_000;
 #[derive(Default)]
 pub(super) struct Gripped {
     pub(super) jobs: HashMap<Id, Job>,
-    /// Those whose time ran out while they waited, and what for.
-    late: HashMap<(Id, String), Job>,
+    /// Those whose time ran out while they waited.
+    late: HashMap<Id, Job>,
     /// Domains whose trouble is to be forgotten.
     forgive: Vec<Domain>,
 }
@@ -133,7 +133,7 @@ impl Core {
                 held: held.clone(),
             };
             if row.recipient.expires_at <= now {
-                let late = gripped.late.entry((row.message.id, row.reason));
+                let late = gripped.late.entry(row.message.id);
                 late.or_insert_with(|| job(Vec::new()))
                     .recipients
                     .push(row.recipient);
@@ -155,10 +155,8 @@ impl Core {
     /// Brings rows in hand to their lanes.
     pub(super) async fn take_up(self: &Arc<Self>, gripped: Gripped) {
         // Several at once, so that they share commits; each may hold a whole message for its report.
-        stream::iter(gripped.late)
-            .for_each_concurrent(GIVEN_UP_AT_ONCE, |((_, reason), job)| async move {
-                self.expire(job, &reason).await;
-            })
+        stream::iter(gripped.late.into_values())
+            .for_each_concurrent(GIVEN_UP_AT_ONCE, |job| self.expire(job))
             .await;
         if !gripped.forgive.is_empty() {
             let mut state = self.state.lock();

@@ -125,7 +125,7 @@ impl Core {
             state.lanes.expired(now)
         };
         for job in late {
-            self.expire(job, "waiting for its turn").await;
+            self.expire(job).await;
         }
         while self.sweep_held().await && !self.stop.is_cancelled() {}
     }

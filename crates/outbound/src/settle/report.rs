@@ -91,6 +91,7 @@ pub fn of(settlement: &Settlement, kept: &[(&JobRecipient, &Settled)]) -> Option
                 attempts: 0,
                 expires_at: settlement.at.plus(reporter.give_up),
                 warned: false,
+                reason: None,
                 grip: Grip::default(),
             },
             place: Place::Waits {

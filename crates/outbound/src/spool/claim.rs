@@ -18,7 +18,6 @@ pub struct Claimed {
     pub message: Message,
     pub recipient: JobRecipient,
     pub state: State,
-    pub reason: String,
     /// Somebody asked for this attempt: trouble with its destination is to be forgotten.
     pub at_once: bool,
 }
@@ -225,10 +224,10 @@ fn read(row: &Row) -> Result<Claimed> {
             attempts: row.int(5)? as u32,
             expires_at: row.time(6)?,
             warned: row.opt_time(19)?.is_some(),
+            reason: Some(row.text(8)?.into()),
             grip: Grip::default(),
         },
         state: state(&row.text(7)?)?,
-        reason: row.text(8)?,
         at_once: row.time(9)? == AT_ONCE,
         message: Message {
             id: row.id(0)?,

@@ -227,15 +227,39 @@ both_engines! {
 
     async fn what_waited_too_long_expires_with_a_report(test: TestDb) {
         let mut world = World::new(test).await;
-        world.settings.retry.retry = vec![Duration::from_millis(50)];
-        world.settings.retry.give_up = Duration::from_millis(400);
+        let (clock, hand) = Clock::manual(world.clock.now());
+        world.clock = clock;
+        world.settings.retry.retry = vec![Duration::from_mins(1)];
         let sink = Sink::start(Script::at("RCPT b@there.example", Act::Say("451 4.7.1 Later"))).await;
         let outbound = world.send_to(sink.address).await;
         let accepted = world.accept(&outbound, &["b@there.example"]).await;
+        world.until_all(accepted.id, "deferred").await;
+        hand.advance(Duration::from_hours(2));
         let fates = world.until_all(accepted.id, "expired").await;
         assert!(fates[0].contains("451 4.7.1 Later"), "{fates:?}");
         until("the report is counted", async || outbound.counters().reports == 1).await;
         assert_eq!(outbound.counters().expired, 1);
+    }
+
+    async fn who_hears_that_it_expired_before_its_next_turn_hears_what_the_last_one_brought(test: TestDb) {
+        let mut world = World::new(test).await;
+        let (clock, hand) = Clock::manual(world.clock.now());
+        world.clock = clock;
+        world.settings.retry.retry = vec![Duration::from_mins(1)];
+        world.settings.connections_per_lane = 1;
+        let script = Script::at("RCPT b@there.example", Act::Say("451 4.7.1 Later")).and("RCPT c@there.example", Act::Silence);
+        let sink = Sink::start(script).await;
+        let (core, door) = scheduler(world.parts(&smarthost(sink.address))).await;
+        let late = door.accept(world.submission(&["b@there.example"], MESSAGE)).await.unwrap().id;
+        world.until_all(late, "deferred").await;
+        door.accept(world.submission(&["c@there.example"], MESSAGE)).await.unwrap();
+        until("the only connection is taken", async || core.views().iter().any(|lane| lane.in_flight == 1)).await;
+        hand.advance(Duration::from_mins(2));
+        until("it waits for it in memory", async || world.count("SELECT COUNT(*) FROM recipients WHERE node IS NOT NULL").await == 2).await;
+        hand.advance(Duration::from_hours(2));
+        core.sweep().await;
+        let fates = world.until_all(late, "expired").await;
+        assert!(fates[0].contains("451 4.7.1 Later"), "{fates:?}");
     }
 
     async fn a_database_that_takes_no_result_keeps_nobody_from_looking_what_is_in_hand(test: TestDb) {
