@@ -22,24 +22,24 @@ impl Core {
         let give_up = self.parts.settings.retry.give_up;
         let mut failing = false;
         loop {
-            let began = tokio::time::Instant::now();
-            match self
-                .parts
-                .db
-                .read("measure the queue", move |tx| spool::depth(tx, give_up))
-                .await
-            {
-                Ok(depth) => {
+            let measured = self.parts.db.read("measure the queue", move |tx| {
+                // Not the wait for a reader, which costs nothing.
+                let began = tokio::time::Instant::now();
+                Ok((spool::depth(tx, give_up)?, began.elapsed()))
+            });
+            let pause = match measured.await {
+                Ok((depth, took)) => {
                     failing = false;
                     *self.depth.lock() = depth;
+                    EVERY.max(took * SHARE)
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut failing, true) {
                         tracing::warn!(%error, "the queue is not measured");
                     }
+                    EVERY
                 }
-            }
-            let pause = EVERY.max(began.elapsed() * SHARE);
+            };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.stop.cancelled() => return,
