@@ -92,8 +92,9 @@ impl Kept {
         }
         match read(&self.file) {
             Ok(reader) => {
-                info!(file = %self.file.display(), built = reader.metadata().build_epoch, "database of addresses loaded");
+                let built = reader.metadata().build_epoch;
                 self.reader.store(Arc::new(reader));
+                info!(file = %self.file.display(), built, "database of addresses loaded");
             }
             Err(error) if *seen != now => {
                 warn!(%error, "the changed database of addresses is not used, the one in memory stays");
