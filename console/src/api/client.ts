@@ -41,18 +41,20 @@ async function refused(response: Response, status: number, type: string): Promis
 /** Until the fresh document is there, which takes the place of everything that waits for an answer. */
 let leaving: Promise<Response> | undefined;
 
-/** What was seen as another account is over: a fresh document as whoever looked, in which nothing of it stays. */
-async function leave(): Promise<Response> {
+async function leave(to: string): Promise<Response> {
   const left = await fetch("/api/v1/session/impersonation", { method: "DELETE" });
   // A document where nothing was left would only come here again.
   if (!left.ok) return left;
-  window.location.assign(`${BASE}/accounts`);
+  window.location.assign(`${BASE}${to}`);
   return new Promise(() => {});
 }
 
-/** Leaves once, however many requests were answered so; the answer is why that could not be. */
-async function beOneself(): Promise<Response> {
-  leaving ??= leave().finally(() => {
+/**
+ * What was seen as another account is over: a fresh document as whoever looked, in which nothing of it stays. It is left
+ * once, however many requests hear that it is over; an answer there is only where that could not be.
+ */
+export async function beOneself(to = "/accounts"): Promise<Response> {
+  leaving ??= leave(to).finally(() => {
     leaving = undefined;
   });
   return (await leaving).clone();

@@ -1,16 +1,14 @@
 /** Seeing the console as another account, and being oneself again. */
 import { BASE } from "../app/base";
-import { client, ok } from "./client";
-
-/** A fresh document: nothing of what was seen as one account stays in memory when it is seen as another. */
-function begins(path: string): void {
-  window.location.assign(`${BASE}${path}`);
-}
+import { ApiError, beOneself, client, ok } from "./client";
 
 export const seeAs = (id: string, reason: string) =>
   ok(client.POST("/accounts/{id}/impersonation", { params: { path: { id } }, body: { reason } })).then(() =>
-    begins("/"),
+    // A fresh document: nothing of what was seen as one account stays in memory when it is seen as another.
+    window.location.assign(`${BASE}/`),
   );
 
-export const leave = (account: string) =>
-  ok(client.DELETE("/session/impersonation")).then(() => begins(`/accounts/${account}`));
+export async function leave(account: string): Promise<never> {
+  const response = await beOneself(`/accounts/${account}`);
+  throw new ApiError(response.status, await response.json().catch(() => ({})));
+}

@@ -1,5 +1,5 @@
-import { afterEach, expect, it, vi } from "vitest";
-import { client, ok } from "./client";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { BASE } from "../app/base";
 
 const over = () => new Response(JSON.stringify({ type: "/problems/impersonation-over" }), { status: 401 });
 const asked: string[] = [];
@@ -14,7 +14,15 @@ function server(leave: () => Promise<Response>) {
   });
 }
 
+let { beOneself, client, ok } = await import("./client");
+
 const domains = () => ok(client.GET("/domains", { baseUrl: "http://localhost/api/v1" }));
+
+// What has left has left for good, as long as its document is there.
+beforeEach(async () => {
+  vi.resetModules();
+  ({ beOneself, client, ok } = await import("./client"));
+});
 
 afterEach(() => {
   vi.unstubAllGlobals();
@@ -43,4 +51,16 @@ it("nothing that a page of another's account asks is sent in one's own name once
   // A turn of the event loop: by then it would have been sent.
   await new Promise((resolve) => setTimeout(resolve));
   expect(asked).toEqual([]);
+});
+
+it("whoever leaves comes to the place they meant, whatever else hears that it is over", async () => {
+  const assign = vi.spyOn(window.location, "assign").mockImplementation(() => {});
+  let left = (_: Response) => {};
+  server(() => new Promise((answer) => (left = answer)));
+  void domains();
+  void beOneself("/accounts/5");
+  await vi.waitFor(() => expect(asked).toHaveLength(2));
+  left(new Response(null, { status: 204 }));
+  await vi.waitFor(() => expect(assign).toHaveBeenCalledTimes(1));
+  expect(assign.mock.calls).toEqual([[`${BASE}/accounts/5`]]);
 });
