@@ -4,6 +4,7 @@ import { IconTrash } from "@tabler/icons-react";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
+import { askAnew } from "../../api/anew";
 import { useLive } from "../../api/live";
 import { commands, inbox, session } from "../../api/queries";
 import type { InboxItem } from "../../api/types";
@@ -30,7 +31,7 @@ export function Component() {
   const query = useQuery(inbox({ q: search.q, after: search.after, limit: 50 }));
   const columns = useColumns();
   // Newest mail is what an inbox is looked at for, so here the list does move.
-  useLive(() => void cache.invalidateQueries({ queryKey: ["inbox", "list"] }));
+  useLive(() => void askAnew(cache, ["inbox", "list"]));
   const paging = usePaging(query.data?.next, search.after, (after, options) =>
     navigate({ search: (now) => ({ ...now, after }), ...options }),
   );

@@ -5,6 +5,7 @@ import { IconCalendarClock, IconRefresh, IconX } from "@tabler/icons-react";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
+import { askAnew } from "../../api/anew";
 import { useLive } from "../../api/live";
 import { commands, message } from "../../api/queries";
 import type { Message } from "../../api/types";
@@ -34,7 +35,7 @@ export function Component() {
   const cache = useQueryClient();
   useLive((news) => {
     if (news === "gap" || news.some((event) => event.message === id)) {
-      void cache.invalidateQueries({ queryKey: message(id).queryKey });
+      void askAnew(cache, message(id).queryKey);
     }
   });
   const back = { to: "/messages", label: t("nav.messages") } as const;

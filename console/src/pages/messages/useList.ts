@@ -1,6 +1,7 @@
 /** The rows being read, kept up to date in place, and how many newer ones are waiting to be taken in. */
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { askAnew } from "../../api/anew";
 import { useLive } from "../../api/live";
 import { messages } from "../../api/queries";
 import type { MessageSummary } from "../../api/types";
@@ -29,7 +30,9 @@ interface List {
 }
 
 export function useList(search: MessageSearch): List {
-  const query = useQuery(messages(asFilter(search, PAGE)));
+  const cache = useQueryClient();
+  const asked = messages(asFilter(search, PAGE));
+  const query = useQuery(asked);
   const question = JSON.stringify(search);
   const latest = query.data?.items;
   const [reading, read] = useState<Reading>();
@@ -40,7 +43,7 @@ export function useList(search: MessageSearch): List {
     if (latest && (!same || reading.rows.length === 0)) read({ question, rows: latest });
   }, [latest, same, reading, question]);
 
-  useRefresh(() => void query.refetch());
+  useRefresh(() => void askAnew(cache, asked.queryKey));
 
   const rows = useMemo(
     () => (latest && same ? refreshed(reading.rows, latest) : (latest ?? reading?.rows)),

@@ -4,6 +4,7 @@ import { IconAlertTriangle, IconCircleCheck } from "@tabler/icons-react";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
+import { askAnew } from "../../api/anew";
 import { useLive } from "../../api/live";
 import { domains, messages, queue, session, smtpSettings } from "../../api/queries";
 import type { Me, MessageSummary } from "../../api/types";
@@ -43,7 +44,7 @@ function Body({ me }: { me: Me }) {
   const settings = useQuery(smtpSettings);
   const lanes = useQuery({ ...queue, enabled: operator });
   const now = useNow(60_000);
-  useLive(() => void cache.invalidateQueries({ queryKey: ["messages", "list"] }));
+  useLive(() => void askAnew(cache, ["messages", "list"]));
 
   if (recent.error && !recent.data)
     return <Failure error={recent.error} again={() => void recent.refetch()} />;
