@@ -1,9 +1,8 @@
 /** Search and state over a list whose filters are in the address. */
-import { Select, TextInput } from "@mantine/core";
-import { useDebouncedCallback } from "@mantine/hooks";
+import { Select } from "@mantine/core";
 import { IconSearch } from "@tabler/icons-react";
-import { useEffect, useState } from "react";
 import { Filters } from "./Filters";
+import { SoughtInput } from "./SoughtInput";
 
 interface Choice {
   label: string;
@@ -23,21 +22,15 @@ interface Props {
 }
 
 export function ListFilters({ label, placeholder, q, onSearch, choice, onClear }: Props) {
-  const [typed, setTyped] = useState(q ?? "");
-  useEffect(() => setTyped(q ?? ""), [q]);
-  const seek = useDebouncedCallback((text: string) => onSearch(text.trim() || undefined), 250);
   return (
     <Filters {...(onClear && { onClear })}>
-      <TextInput
+      <SoughtInput
         type="search"
         aria-label={label}
         placeholder={placeholder}
         leftSection={<IconSearch size={15} aria-hidden />}
-        value={typed}
-        onChange={(event) => {
-          setTyped(event.currentTarget.value);
-          seek(event.currentTarget.value);
-        }}
+        sought={q}
+        onSeek={onSearch}
         wrapperProps={{ "data-grow": true }}
       />
       {choice && (

@@ -1,10 +1,9 @@
 /** The list of messages: filters in the address, searched and paged by the server, live without jumping. */
-import { Button, Group, SegmentedControl, Select, TextInput } from "@mantine/core";
-import { useDebouncedCallback } from "@mantine/hooks";
+import { Button, Group, SegmentedControl, Select } from "@mantine/core";
 import { IconArrowUp, IconSearch, IconTag } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useEffect, useMemo, useState } from "react";
+import { useMemo } from "react";
 import { useTranslation } from "react-i18next";
 import { session } from "../../api/queries";
 import type { MessageSummary } from "../../api/types";
@@ -18,6 +17,7 @@ import { Page } from "../../parts/Page";
 import { usePaging } from "../../parts/paging";
 import { SearchedTo, SearchOn } from "../../parts/Searched";
 import { Sheet } from "../../parts/Sheet";
+import { SoughtInput } from "../../parts/SoughtInput";
 import { RECIPIENT_STATES, States } from "../../parts/State";
 import { StreamSelect } from "../../parts/StreamSelect";
 import { DateRange } from "./DateRange";
@@ -204,34 +204,25 @@ function useColumns(oldest: boolean, withAccount: boolean, sort: (oldest: boolea
 function MessageFilters({ search, operator }: { search: MessageSearch; operator: boolean }) {
   const { t } = useTranslation();
   const navigate = route.useNavigate();
-  const [typed, setTyped] = useState(search.q ?? "");
-  useEffect(() => setTyped(search.q ?? ""), [search.q]);
-  const [tag, setTag] = useState(search.tag ?? "");
-  useEffect(() => setTag(search.tag ?? ""), [search.tag]);
   // A filter starts the list anew; typing does not fill the history.
   const filter = (change: { [K in keyof MessageSearch]?: MessageSearch[K] | undefined }, replace = false) =>
     void navigate({
       search: ({ after: _, ...now }: MessageSearch) => ({ ...now, ...change }) as MessageSearch,
       replace,
     });
-  const seek = useDebouncedCallback((q: string) => filter({ q: q.trim() || undefined }, true), 250);
-  const seekTag = useDebouncedCallback((tag: string) => filter({ tag: tag.trim() || undefined }, true), 250);
   return (
     <Filters
       {...(isFiltered(search) && {
         onClear: () => void navigate({ search: search.all ? { all: true } : {} }),
       })}
     >
-      <TextInput
+      <SoughtInput
         type="search"
         aria-label={t("messages.search")}
         placeholder={t("messages.searchPlaceholder")}
         leftSection={<IconSearch size={15} aria-hidden />}
-        value={typed}
-        onChange={(event) => {
-          setTyped(event.currentTarget.value);
-          seek(event.currentTarget.value);
-        }}
+        sought={search.q}
+        onSeek={(q) => filter({ q }, true)}
         wrapperProps={{ "data-grow": true }}
       />
       <Select
@@ -261,15 +252,12 @@ function MessageFilters({ search, operator }: { search: MessageSearch; operator:
         onChange={(stream) => filter({ stream: stream ?? undefined })}
         w={160}
       />
-      <TextInput
+      <SoughtInput
         aria-label={t("messages.tag")}
         placeholder={t("messages.tag")}
         leftSection={<IconTag size={15} aria-hidden />}
-        value={tag}
-        onChange={(event) => {
-          setTag(event.currentTarget.value);
-          seekTag(event.currentTarget.value);
-        }}
+        sought={search.tag}
+        onSeek={(tag) => filter({ tag }, true)}
         w={140}
       />
       <DateRange since={search.since} until={search.until} onChange={filter} />
