@@ -15,6 +15,7 @@ let browser: Browser;
 let operator: View;
 let customer: View;
 let account: string;
+let waiting: string;
 
 beforeAll(async () => {
   sink = await startSink();
@@ -49,6 +50,16 @@ async function request<T>(view: View, method: "POST" | "PUT" | "GET", path: stri
   return (await answer.json()) as T;
 }
 
+/** How often each recipient whose mailbox is full was tried. */
+async function tries() {
+  const mail = await request<{ recipients: { attempts: object[] }[] }>(
+    customer,
+    "GET",
+    `/messages/${waiting}`,
+  );
+  return mail.recipients.map(({ attempts }) => attempts.length);
+}
+
 const people = (name: string, count: number) =>
   Array.from({ length: count }, (_, i) => `${name}${i}@receiver.example`);
 
@@ -69,12 +80,13 @@ describe("an account whose recipients bounce", () => {
         ["gone", 70],
       ] as const;
       for (const [name, count] of mails) {
-        await request(customer, "POST", "/messages", {
+        const sent = await request<{ id: string }>(customer, "POST", "/messages", {
           from: CUSTOMER.email,
           to: people(name, count),
           subject: `Newsletter for ${name}`,
           text: "Hello",
         });
+        if (name === "full") waiting = sent.id;
       }
       await expect
         .poll(() => request<{ state: string; held: number }>(operator, "GET", `/accounts/${account}/guard`), {
@@ -113,8 +125,11 @@ describe("an account whose recipients bounce", () => {
     await recipients.getByRole("radio", { name: "No limit" }).check();
     await page.getByRole("button", { name: "Save the limits" }).click();
     await page.getByText("The limits count from now on").waitFor();
+    const before = await tries();
     await page.getByRole("button", { name: "Resume" }).click();
     await page.getByText(`${CUSTOMER.email} may send again`).waitFor();
+    // What was held is tried at once; on its way it could not be held again.
+    await expect.poll(async () => (await tries()).every((n, at) => n > (before[at] ?? 0))).toBe(true);
     await page.getByRole("button", { name: "Suspend" }).waitFor();
     await customer.page.reload();
     await settled(customer.page);
@@ -124,9 +139,10 @@ describe("an account whose recipients bounce", () => {
   it("has its mail held on suspension, and returned with a word about how much", async () => {
     const { page } = operator;
     await page.getByRole("button", { name: "Suspend" }).click();
-    await page.getByRole("textbox", { name: "Reason" }).last().fill("Whose list is this?");
-    await page.getByRole("checkbox", { name: "Hold its mail that waits" }).check();
-    await page.getByRole("button", { name: "Suspend the account" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByRole("textbox", { name: "Reason" }).fill("Whose list is this?");
+    await dialog.getByRole("checkbox", { name: "Hold its mail that waits" }).check();
+    await dialog.getByRole("button", { name: "Suspend the account" }).click();
     await expect
       .poll(() => request<{ held: number }>(operator, "GET", `/accounts/${account}/guard`), {
         timeout: 30_000,

@@ -6,7 +6,12 @@ import { OPERATOR } from "./browser";
 import { everywhere } from "./looks";
 import { stage } from "./stage";
 
-const on = stage("hooks", { POSTHOUSE__WEBHOOKS__ALLOW_PRIVATE: "true" });
+// A script has time here, however slow the machine: what a hook says is looked at, not its limits.
+const on = stage("hooks", {
+  POSTHOUSE__WEBHOOKS__ALLOW_PRIVATE: "true",
+  POSTHOUSE__HOOKS__PROCESSOR_TIME: "5s",
+  POSTHOUSE__HOOKS__TIME: "10s",
+});
 
 let url: string;
 let answer = JSON.stringify({ action: "reject", text: "Not on Sundays." });
@@ -58,6 +63,7 @@ describe("event hooks in the console", () => {
     await expect.poll(() => page.getByText("554 5.7.1 No money.").isVisible()).toBe(true);
     await page.getByRole("button", { name: "Save" }).click();
     await page.waitForURL(/\/app\/hooks\/[0-9a-f-]{36}/);
+    await page.getByRole("heading", { level: 1, name: "Nothing about money" }).waitFor();
     expect(await send("More money")).toBe(403);
     expect(await send("Hello")).toBe(202);
     await expect
@@ -126,6 +132,7 @@ describe("event hooks in the console", () => {
       .toBe(true);
     await page.getByRole("button", { name: "Save" }).click();
     await page.waitForURL(/\/app\/hooks\/[0-9a-f-]{36}/);
+    await page.getByRole("heading", { level: 1, name: "Legal notice" }).waitFor();
     expect(await page.getByLabel("Footer in HTML").inputValue()).toContain("<b>Ltd.</b>");
     expect(await send("With a footer")).toBe(202);
     await expect
@@ -143,7 +150,7 @@ describe("event hooks in the console", () => {
     await page.getByRole("button", { name: "Save" }).click();
     await expect.poll(() => page.getByText(/has to begin with/).count()).toBeGreaterThan(0);
     await page.getByLabel("URL").fill(url);
-    await page.getByLabel("Wait at most (ms)").fill("2000");
+    await page.getByLabel("Wait at most (ms)").fill("5000");
     await page.getByRole("button", { name: "Save" }).click();
     const secret = page.getByText(/^whsec_/);
     await expect.poll(() => secret.count()).toBe(1);

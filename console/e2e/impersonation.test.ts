@@ -52,36 +52,40 @@ async function request<T>(view: View, path: string, data: object) {
 const banner = () => operator.page.getByRole("region", { name: "Seeing as another account" });
 
 describe("an operator who sees the console as an account", () => {
-  it("says why, and then sees whose it is on every page", async () => {
-    const { page } = operator;
-    await page.goto(`/app/accounts/${account}`);
-    await page.getByRole("button", { name: "See the console as this account" }).click();
-    const dialog = page.getByRole("dialog");
-    await dialog.getByRole("button", { name: "See it" }).click();
-    await dialog.getByText("Say why.").waitFor();
-    await accessible(page, "the question why");
-    await picture(page, "impersonation-asks-why");
-    await dialog.getByRole("textbox", { name: "Reason" }).fill(REASON);
-    await dialog.getByRole("button", { name: "See it" }).click();
-    for (const place of ["/app/", "/app/messages", "/app/domains", "/app/smtp", "/app/account"]) {
-      if (place !== "/app/") await page.goto(place);
-      await banner().getByText(`You see the console as ${CUSTOMER.email}.`).waitFor();
-      await banner().getByText(`${OPERATOR.email}, until`).waitFor();
-    }
-    const rail = page.getByRole("navigation", { name: "Pages" });
-    const places = await rail.getByRole("link").all();
-    const paths = await Promise.all(places.map((place) => place.getAttribute("href")));
-    expect(paths).toContain("/app/messages");
-    for (const shut of ["/app/account/security", "/app/account/attempts", "/app/keys", "/app/users"])
-      expect(paths).not.toContain(shut);
-    for (const path of paths) {
-      await page.goto(path ?? "");
-      await settled(page);
-      await expect
-        .poll(() => page.getByText("This is not yours to see").count(), { message: path ?? "" })
-        .toBe(0);
-    }
-  });
+  it(
+    "says why, and then sees whose it is on every page",
+    async () => {
+      const { page } = operator;
+      await page.goto(`/app/accounts/${account}`);
+      await page.getByRole("button", { name: "See the console as this account" }).click();
+      const dialog = page.getByRole("dialog");
+      await dialog.getByRole("button", { name: "See it" }).click();
+      await dialog.getByText("Say why.").waitFor();
+      await accessible(page, "the question why");
+      await picture(page, "impersonation-asks-why");
+      await dialog.getByRole("textbox", { name: "Reason" }).fill(REASON);
+      await dialog.getByRole("button", { name: "See it" }).click();
+      for (const place of ["/app/", "/app/messages", "/app/domains", "/app/smtp", "/app/account"]) {
+        if (place !== "/app/") await page.goto(place);
+        await banner().getByText(`You see the console as ${CUSTOMER.email}.`).waitFor();
+        await banner().getByText(`${OPERATOR.email}, until`).waitFor();
+      }
+      const rail = page.getByRole("navigation", { name: "Pages" });
+      const places = await rail.getByRole("link").all();
+      const paths = await Promise.all(places.map((place) => place.getAttribute("href")));
+      expect(paths).toContain("/app/messages");
+      for (const shut of ["/app/account/security", "/app/account/attempts", "/app/keys", "/app/users"])
+        expect(paths).not.toContain(shut);
+      for (const path of paths) {
+        await page.goto(path ?? "");
+        await settled(page);
+        await expect
+          .poll(() => page.getByText("This is not yours to see").count(), { message: path ?? "" })
+          .toBe(0);
+      }
+    },
+    LONG,
+  );
 
   it("is offered no sheet that would be refused", async () => {
     const { page } = operator;
@@ -152,7 +156,9 @@ describe("an operator who sees the console as an account", () => {
     const { page, context } = operator;
     await request(operator, `/accounts/${account}/impersonation`, { reason: REASON });
     // A page that asks for nothing by itself: what it asked would lead back before the click.
+    const announced = page.waitForResponse((response) => response.url().endsWith("/account/announcements"));
     await page.goto("/app/suppressions");
+    await announced;
     await settled(page);
     await banner().waitFor();
     // Ended elsewhere: what the browser has left opens nothing.

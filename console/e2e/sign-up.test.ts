@@ -236,6 +236,7 @@ describe("the pages with forms", () => {
       await stranger.page.getByLabel("Port", { exact: true }).fill("26");
       await stranger.page.getByLabel("Username", { exact: true }).fill("ada");
       await stranger.page.getByRole("button", { name: "Check" }).click();
+      await stranger.page.getByRole("alert").first().waitFor();
       await look(stranger, "trouble-checked");
       expect([...found, ...stranger.faults, ...ada.faults]).toEqual([]);
       await stranger.context.close();

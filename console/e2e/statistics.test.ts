@@ -29,8 +29,8 @@ describe("how long mail is kept", () => {
       .getByText(/From now on, in days: content 1/)
       .waitFor();
     await page.getByRole("dialog").getByRole("button", { name: "Delete it" }).click();
-    await page.getByText("Now, in days: content 1, messages 30").waitFor();
     await said("The new times hold").waitFor();
+    await page.getByText("Now, in days: content 1, messages 30").waitFor();
   });
 });
 

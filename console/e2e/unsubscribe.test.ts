@@ -91,5 +91,5 @@ describe("the page behind an unsubscribe link", () => {
       await context.close();
     }
     expect(found).toEqual([]);
-  });
+  }, 300_000);
 });

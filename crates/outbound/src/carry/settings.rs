@@ -81,17 +81,19 @@ impl CarrySettings {
     }
 }
 
-/// Names the milliseconds of every step, for tests of the real server against silent ones. Debug builds only.
+/// Names the milliseconds of every step, and behind a comma those of the answer to a message where it is waited for longer: for
+/// tests of the real server against silent ones. Debug builds only.
 #[cfg(debug_assertions)]
 const PATIENCE: &str = "POSTHOUSE_TEST_PATIENCE";
 
 #[cfg(debug_assertions)]
 fn patience() -> Timeouts {
-    let ordered = std::env::var(PATIENCE)
-        .ok()
-        .and_then(|text| text.parse().ok())
+    let ordered = std::env::var(PATIENCE).unwrap_or_default();
+    let mut ordered = ordered
+        .split(',')
+        .map_while(|text| text.parse().ok())
         .map(Duration::from_millis);
-    let Some(all) = ordered else {
+    let Some(all) = ordered.next() else {
         return Timeouts::default();
     };
     Timeouts {
@@ -103,7 +105,7 @@ fn patience() -> Timeouts {
         rcpt: all,
         data_start: all,
         data_block: all,
-        data_end: all,
+        data_end: ordered.next().unwrap_or(all),
         quit: all,
     }
 }

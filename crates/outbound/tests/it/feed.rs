@@ -5,7 +5,7 @@ use outbound::feed::{self, Wanted};
 use outbound::route::Route;
 use store::{Id, both_engines};
 
-use crate::world::World;
+use crate::world::{World, eventually};
 
 fn wanted(account: Id, limit: usize) -> Wanted {
     Wanted {
@@ -27,14 +27,15 @@ async fn read(world: &World, wanted: Wanted) -> feed::Page {
 
 /// The whole feed of the account, once it has `count` events: other tests' databases hold the log of PostgreSQL back.
 async fn all(world: &World, count: usize) -> feed::Page {
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
-    loop {
+    eventually("all can be read", async || {
         let page = read(world, wanted(world.principal.account, 100)).await;
         if page.events.len() >= count {
-            return page;
+            Ok(page)
+        } else {
+            Err(page)
         }
-        assert!(tokio::time::Instant::now() < deadline, "only {page:?}");
-    }
+    })
+    .await
 }
 
 both_engines! {

@@ -201,9 +201,10 @@ both_engines! {
     async fn a_destination_that_cannot_be_reached_says_so_and_is_tried_on_demand(test: TestDb) {
         let mut world = World::new(test).await;
         world.settings.retry.retry = vec![Duration::from_hours(1)];
-        let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        // Taken, so that nobody else is given it, and not listened on.
+        let closed = tokio::net::TcpSocket::new_v4().unwrap();
+        closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = closed.local_addr().unwrap();
-        drop(closed);
         let outbound = world.send_to(address).await;
         let first = world.accept(&outbound, &["a@there.example"]).await;
         let fates = world.until_all(first.id, "deferred").await;

@@ -1,5 +1,6 @@
 //! A small service on one database: an account with a verified domain, and everything that leaves goes to one sink.
 
+use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use outbound::settle::Policy;
 use outbound::{Outbound, Parts, Settings};
 use store::testing::TestDb;
 use store::{Clock, Id, Row};
+use tokio::time::{Instant, sleep};
 
 pub struct World {
     pub test: TestDb,
@@ -201,15 +203,15 @@ impl World {
 
     /// Waits until every recipient of a message is in a state that begins so.
     pub async fn until_all(&self, message: Id, beginning: &str) -> Vec<String> {
-        let mut seen = Vec::new();
-        for _ in 0..1500 {
-            seen = self.fates(message).await;
-            if seen.iter().all(|fate| fate.starts_with(beginning)) {
-                return seen;
+        eventually(&format!("all are {beginning:?}"), async || {
+            let fates = self.fates(message).await;
+            if fates.iter().all(|fate| fate.starts_with(beginning)) {
+                Ok(fates)
+            } else {
+                Err(fates)
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("waited for {beginning:?}, saw {seen:?}");
+        })
+        .await
     }
 }
 
@@ -254,11 +256,23 @@ pub fn recipient(to: &str, notify: &str) -> Recipient {
 
 /// Polls until `holds`, with a deadline.
 pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    for _ in 0..1500 {
-        if holds().await {
-            return;
+    eventually(what, async || holds().await.then_some(()).ok_or("it is not so")).await;
+}
+
+/// How long a test waits for what must happen. Generous: it is only used up by a failing test.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Asks again until there is an answer; panics at the deadline with what there was instead.
+pub async fn eventually<T, S: Debug>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, S>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(seen) => assert!(
+                Instant::now() < deadline,
+                "waited {PATIENCE:?} in vain until {what}: {seen:?}"
+            ),
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        sleep(Duration::from_millis(10)).await;
     }
-    panic!("waited too long until {what}");
 }

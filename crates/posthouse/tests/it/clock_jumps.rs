@@ -64,7 +64,7 @@ both_engines! {
             sink.wait_for_recipient(&address("waiting"));
             // A new client finds everything as it was.
             server.signed_in(ALICE).quit();
-            http.get("/readyz").expect(200);
+            eventually("it is ready", || (http.get("/readyz").status == 200).then_some(()));
         }
 
         let at = server.now().plus(Duration::from_hours(1)).rfc3339();

@@ -103,7 +103,7 @@ both_engines! {
             .submit(ALICE, &["second@sink.example"], &message("second"))
             .expect("250 2.0.0");
         sink.wait_for_recipient("second@sink.example");
-        server.http().get("/readyz").expect(200);
+        eventually("it is ready", || (server.http().get("/readyz").status == 200).then_some(()));
 
         drop((idle, slow));
         eventually("strangers get in again by themselves", || {

@@ -1,5 +1,7 @@
 //! How mail leaves: each recipient's own fate, retries, notices to the sender, routes.
 
+use std::time::Duration;
+
 use crate::both_engines;
 use crate::harness::dns::Dns;
 use crate::harness::server::Setup;
@@ -91,8 +93,13 @@ both_engines! {
     fn given_up_mail_comes_back_with_the_last_reason(engine) {
         let sink = Sink::start();
         sink.always(Verb::Rcpt, "busy@", Act::reply("451 4.2.2 mailbox is full"));
-        let server = started(Posthouse::on(engine).route_to(&sink).set("delivery.give_up", "\"1s\""));
+        let server = started(Posthouse::on(engine).route_to(&sink).set("delivery.give_up", "\"1h\"").moving_clock());
         server.signed_in(ALICE).submit(ALICE, &["busy@sink.example"], MESSAGE).expect("250 2.0.0");
+        eventually("its reason is recorded", || {
+            let figures = server.http().get("/metrics").expect(200).text;
+            figures.lines().any(|line| line.starts_with("posthouse_recipients_deferred_total ") && !line.ends_with(" 0")).then_some(())
+        });
+        server.pass(Duration::from_hours(1));
         let notice = notice(&sink).text();
         assert!(notice.contains("Final-Recipient: rfc822; busy@sink.example"), "{notice}");
         assert!(notice.contains("mailbox is full"), "{notice}");

@@ -93,7 +93,7 @@ async fn check(db: &Db) {
     db.write("append", move |tx| append(tx, account, "four"))
         .await
         .unwrap();
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_mins(1);
     let kinds = async || {
         let rest = db.read("rest", |tx| {
             let cursor = events::place_of(tx, "webhooks")?.unwrap_or_default();

@@ -147,7 +147,7 @@ both_engines! {
 /// What can be read after `cursor`, once there are at least `count` events. On PostgreSQL other databases of the
 /// server, those of other tests here, hold the log back while they write.
 async fn events_after(db: &Db, cursor: Cursor, count: usize) -> Vec<Logged> {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
     loop {
         let events = db
             .read("read", move |tx| events::read_after(tx, cursor, 10))

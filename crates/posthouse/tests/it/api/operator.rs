@@ -75,6 +75,7 @@ both_engines! {
             assert_eq!(reading["id"], message.as_str());
             assert_eq!(reading["login"].as_str().map(str::len), Some(message.len()), "{reading}");
         }
+        assert_eq!(readings().len(), 3);
     }
 
     fn an_ip_range_sends_without_a_password_until_it_is_shut_out(engine) {

@@ -6,13 +6,14 @@ use serde_json::json;
 
 use crate::both_engines;
 use crate::harness::{Engine, Posthouse, Sink, eventually};
+use crate::hooks::unhurried;
 
 const ALICE: &str = "alice@example.com";
 
 both_engines! {
     fn hooks_are_listed_read_and_followed(engine) {
         let sink = Sink::start();
-        let server = Posthouse::on(engine).route_to(&sink).start();
+        let server = unhurried(Posthouse::on(engine).route_to(&sink)).start();
         assert!(server.cli(&["hook", "list"], "").starts_with("No hook; "));
         let http = server.owner(ALICE);
         let made = json!({"name": "Money", "kind": "script", "on_fault": "closed",
@@ -45,7 +46,7 @@ both_engines! {
 
 #[test]
 fn a_file_is_checked_and_tried_out_without_a_database() {
-    let setup = Posthouse::on(Engine::Sqlite).set("hooks.steps", "20000");
+    let setup = unhurried(Posthouse::on(Engine::Sqlite)).set("hooks.steps", "20000");
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
         let path = folder.path().join(name);

@@ -15,7 +15,7 @@
 /* The errno of each kind of call; none where it is 0. */
 struct control {
 	unsigned char write, sync, read;
-	/* Calls that failed so far, modulo 256. */
+	/* Whether a call failed so far: no count, which would come to nothing again after so many. */
 	unsigned char failed;
 };
 
@@ -54,7 +54,7 @@ static int fails(int file, unsigned char code)
 	path[length] = 0;
 	if (!is_below(path))
 		return 0;
-	control->failed++;
+	control->failed = 1;
 	errno = code;
 	return 1;
 }
@@ -81,7 +81,7 @@ static int refuses(const char *path, int flags)
 {
 	if (control->write != EROFS || (flags & O_ACCMODE) == O_RDONLY || !is_below(path))
 		return 0;
-	control->failed++;
+	control->failed = 1;
 	errno = EROFS;
 	return 1;
 }

@@ -32,7 +32,7 @@ pub struct BrokenDisk {
     control: fs::File,
 }
 
-/// Where the number of calls that failed stands in the control file.
+/// Where the control file says whether a call failed.
 const FAILED: u64 = 3;
 
 impl BrokenDisk {

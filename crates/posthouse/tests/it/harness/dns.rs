@@ -18,6 +18,8 @@ struct Zones {
     /// Names whose servers are out of order.
     broken: BTreeSet<String>,
     asked: Vec<String>,
+    /// Who asked over UDP, with the number of the question: one that is sent again is the same question.
+    numbers: BTreeSet<(SocketAddr, u16)>,
 }
 
 /// Answers authoritatively; a name without a record does not exist.
@@ -135,7 +137,7 @@ fn serve_udp(socket: &UdpSocket, zones: &Mutex<Zones>, stopped: &AtomicBool) {
         let Ok((length, peer)) = socket.recv_from(&mut packet) else {
             continue;
         };
-        if let Some(mut reply) = answer(zones, &packet[..length]) {
+        if let Some(mut reply) = answer(zones, &packet[..length], Some(peer)) {
             if reply.to_vec().is_ok_and(|bytes| bytes.len() > 1232) {
                 reply = reply.truncate();
             }
@@ -157,7 +159,7 @@ fn serve_tcp(listener: &TcpListener, zones: &Arc<Mutex<Zones>>, stopped: &Atomic
                 if stream.read_exact(&mut packet).is_err() {
                     return;
                 }
-                let Some(reply) = answer(&zones, &packet) else {
+                let Some(reply) = answer(&zones, &packet, None) else {
                     return;
                 };
                 let bytes = reply.to_vec().unwrap();
@@ -171,7 +173,7 @@ fn serve_tcp(listener: &TcpListener, zones: &Arc<Mutex<Zones>>, stopped: &Atomic
     }
 }
 
-fn answer(zones: &Mutex<Zones>, packet: &[u8]) -> Option<Message> {
+fn answer(zones: &Mutex<Zones>, packet: &[u8], peer: Option<SocketAddr>) -> Option<Message> {
     let request = Message::from_vec(packet).ok()?;
     let query = request.queries.first()?.clone();
     let mut reply = Message::new(request.metadata.id, MessageType::Response, OpCode::Query);
@@ -179,7 +181,9 @@ fn answer(zones: &Mutex<Zones>, packet: &[u8]) -> Option<Message> {
     reply.metadata.recursion_available = true;
     reply.add_query(query.clone());
     let mut zones = zones.lock().unwrap();
-    zones.asked.push(key(&query.name().to_ascii()));
+    if peer.is_none_or(|peer| zones.numbers.insert((peer, request.metadata.id))) {
+        zones.asked.push(key(&query.name().to_ascii()));
+    }
     let (code, records) = look_up(&zones, &query);
     reply.metadata.response_code = code;
     reply.add_answers(records);

@@ -20,6 +20,7 @@ pub mod disk;
 pub mod dns;
 pub mod engine;
 pub mod http;
+pub mod ports;
 pub mod receiver;
 pub mod root;
 pub mod server;

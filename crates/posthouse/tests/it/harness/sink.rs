@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustls::ServerConfig;
@@ -165,6 +165,7 @@ struct Offer {
 pub struct Sink {
     address: SocketAddr,
     shared: Arc<Shared>,
+    acceptor: Option<JoinHandle<()>>,
 }
 
 pub struct SinkSetup {
@@ -204,13 +205,13 @@ impl SinkSetup {
         let listener = TcpListener::bind(&self.address).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());
-        let acceptor = Arc::clone(&shared);
-        thread::spawn(move || {
+        let accepting = Arc::clone(&shared);
+        let acceptor = thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                if acceptor.stopped.load(Ordering::SeqCst) {
+                if accepting.stopped.load(Ordering::SeqCst) {
                     return;
                 }
-                let shared = Arc::clone(&acceptor);
+                let shared = Arc::clone(&accepting);
                 let offer = self.offer.clone();
                 thread::spawn(move || {
                     let number = shared.connections.fetch_add(1, Ordering::SeqCst);
@@ -224,7 +225,11 @@ impl SinkSetup {
                 });
             }
         });
-        Sink { address, shared }
+        Sink {
+            address,
+            shared,
+            acceptor: Some(acceptor),
+        }
     }
 }
 
@@ -346,7 +351,11 @@ impl Drop for Sink {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::SeqCst);
         // Wakes the acceptor, which then sees that it is over.
-        let _ = TcpStream::connect_timeout(&self.address, Duration::from_secs(1));
+        let woken = TcpStream::connect_timeout(&self.address, Duration::from_secs(1));
+        // Nobody listens any more when the sink is gone.
+        if let (Ok(_), Some(acceptor)) = (woken, self.acceptor.take()) {
+            let _ = acceptor.join();
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{ALICE, BOB, accepted, change, on_message, remove, submit, text};
+use super::{ALICE, BOB, accepted, change, on_message, remove, submit, text, unhurried};
 use crate::harness::engine::postgres_is_here;
 use crate::harness::smtp::Smtp;
 use crate::harness::{Engine, Sink};
@@ -19,7 +19,7 @@ fn a_hook_changed_on_one_node_counts_at_the_next_command_on_the_other() {
     }
     let sink = Sink::start();
     let (first, http) = super::server(Engine::Postgres, &sink);
-    let second = first.second();
+    let second = unhurried(first.beside()).start();
     let mut smtp = second.signed_in(ALICE);
     accepted(&answered(&mut smtp));
     let id = on_message(&http, "reject('One.')");

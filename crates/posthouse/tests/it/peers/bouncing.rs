@@ -1,10 +1,8 @@
 //! A Postfix that takes a message, finds out later that nobody wants it, and sends its bounce to our return path.
 
-use std::net::TcpListener;
-
 use super::postfix::Postfix;
 use crate::both_engines;
-use crate::harness::{Act, PASSWORD, Posthouse, Sink, Verb, eventually};
+use crate::harness::{Act, PASSWORD, Posthouse, Sink, Verb, eventually, ports};
 
 const ALICE: &str = "alice@example.com";
 
@@ -13,9 +11,7 @@ both_engines! {
         // Behind the Postfix stands the server that does not know the mailbox.
         let behind = Sink::start();
         behind.always(Verb::Rcpt, "", Act::reply("550 5.1.1 no such user here"));
-        // Held until our own server takes it: nobody else is given it meanwhile.
-        let reserved = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = reserved.local_addr().unwrap().port();
+        let port = ports::free().port();
         let postfix = Postfix::start(&format!(
             "mydestination =\nrelay_domains = sink.example\nrelayhost = [127.0.0.1]:{port}\n\
              transport_maps = inline:{{sink.example=smtp:[127.0.0.1]:{}}}\n",
@@ -24,7 +20,6 @@ both_engines! {
         let setup = Posthouse::on(engine)
             .set("delivery.route", &format!("\"smtp://{}\"", postfix.address()))
             .set("smtp.inbound", &format!("[\"127.0.0.1:{port}\"]"));
-        drop(reserved);
         let server = setup.start();
         server.create_account(ALICE);
         let message = b"From: <alice@example.com>\r\nSubject: hello\r\n\r\nhello\r\n";

@@ -1,7 +1,7 @@
 //! A Postfix of the test's own: its own configuration, queue and ports, stopped when the value goes.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +9,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::harness::root::as_root;
-use crate::harness::{Smtp, eventually};
+use crate::harness::{Smtp, eventually, ports};
 
 pub struct Postfix {
     home: TempDir,
@@ -56,11 +56,7 @@ impl Postfix {
     pub fn start(settings: &str) -> Self {
         let home = TempDir::new().unwrap();
         fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let address = ports::free();
         for directory in ["etc", "spool", "data", "mail"] {
             fs::create_dir(home.path().join(directory)).unwrap();
         }
@@ -69,7 +65,7 @@ impl Postfix {
         fs::write(home.path().join("etc/main.cf"), main).unwrap();
         fs::write(
             home.path().join("etc/master.cf"),
-            MASTER_CF.replace("PORT", &port.to_string()),
+            MASTER_CF.replace("PORT", &address.port().to_string()),
         )
         .unwrap();
         run(as_root("chown")
@@ -77,10 +73,7 @@ impl Postfix {
             .arg(home.path().join("etc"))
             .arg(home.path().join("spool")));
         run(as_root("chown").arg("postfix").arg(home.path().join("data")));
-        let postfix = Self {
-            home,
-            address: SocketAddr::from(([127, 0, 0, 1], port)),
-        };
+        let postfix = Self { home, address };
         run(as_root("/usr/sbin/postfix")
             .arg("-c")
             .arg(postfix.etc())
@@ -156,6 +149,9 @@ mynetworks = 127.0.0.0/8
 smtpd_relay_restrictions = permit_mynetworks, reject
 smtputf8_enable = yes
 smtp_dns_support_level = disabled
+queue_run_delay = 1s
+minimal_backoff_time = 1s
+maximal_backoff_time = 2s
 ";
 
 const MASTER_CF: &str = "\

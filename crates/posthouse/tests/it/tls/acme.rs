@@ -14,7 +14,7 @@ use crate::harness::dns::Dns;
 use crate::harness::http::Http;
 use crate::harness::server::{Setup, signal};
 use crate::harness::tls::Identity;
-use crate::harness::{PASSWORD, Posthouse, eventually};
+use crate::harness::{PASSWORD, Posthouse, eventually, ports};
 
 /// By then links may have a name whose certificate is new.
 const SETTLED: Duration = Duration::from_mins(1);
@@ -29,11 +29,6 @@ impl Drop for Pebble {
     }
 }
 
-/// A port that was free a moment ago: pebble's and ours have to be known before either starts.
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
 /// Where pebble will be, and where it will look for proofs: known before it starts.
 pub struct Authority {
     listen: SocketAddr,
@@ -44,8 +39,8 @@ pub struct Authority {
 impl Authority {
     pub fn to_be() -> Self {
         Self {
-            listen: free(),
-            proof: free(),
+            listen: ports::free(),
+            proof: ports::free(),
             identity: Identity::for_names(&["localhost"]),
         }
     }
@@ -92,12 +87,12 @@ impl Authority {
         fs::write(&key, &self.identity.key_pem).unwrap();
         let settings = serde_json::json!({"pebble": {
             "listenAddress": self.listen.to_string(),
-            "managementListenAddress": free().to_string(),
+            "managementListenAddress": ports::free().to_string(),
             "certificate": cert,
             "privateKey": key,
             "certificateValidityPeriod": 90 * 24 * 3600,
             "httpPort": self.proof.port(),
-            "tlsPort": free().port(),
+            "tlsPort": ports::free().port(),
         }});
         fs::write(&config, settings.to_string()).unwrap();
         let child = Command::new("pebble")
@@ -106,6 +101,8 @@ impl Authority {
             .args(["-dnsserver", &dns.address().to_string()])
             .env("PEBBLE_VA_NOSLEEP", "1")
             .env("PEBBLE_AUTHZREUSE", "0")
+            // By itself it refuses some at random.
+            .env("PEBBLE_WFE_NONCEREJECT", "0")
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -382,7 +379,7 @@ both_engines! {
     }
 
     fn an_authority_that_cannot_be_reached_leaves_the_self_made_certificate_and_a_reason(engine) {
-        let nobody = free();
+        let nobody = ports::free();
         let server = Posthouse::on(engine)
             .set("http.listen_tls", "\"127.0.0.1:0\"")
             .set("acme.domains", "[\"mail.example.com\"]")
