@@ -7,5 +7,6 @@ import type { QueryClient, QueryKey } from "@tanstack/react-query";
 export async function askAnew(cache: QueryClient, queryKey: QueryKey): Promise<void> {
   const awaited = cache.isFetching({ queryKey, predicate: ({ state }) => state.data === undefined }) > 0;
   await cache.invalidateQueries({ queryKey });
-  if (awaited) await cache.invalidateQueries({ queryKey });
+  // Several that waited for it share one: what is asked for from now on knows of all their news.
+  if (awaited) await cache.invalidateQueries({ queryKey }, { cancelRefetch: false });
 }

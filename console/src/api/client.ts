@@ -45,6 +45,8 @@ async function leave(to: string): Promise<Response> {
   const left = await fetch("/api/v1/session/impersonation", { method: "DELETE" });
   // A document where nothing was left would only come here again.
   if (!left.ok) return left;
+  // Nor does it come back as it was, from what the browser keeps for its Back button.
+  window.addEventListener("pageshow", ({ persisted }) => persisted && window.location.reload());
   window.location.assign(`${BASE}${to}`);
   return new Promise(() => {});
 }

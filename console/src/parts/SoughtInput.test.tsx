@@ -63,6 +63,16 @@ it("what is taken back before the address has it is taken back there", async () 
   expect(sought).toEqual(["dora", undefined]);
 });
 
+it("what is cleared elsewhere before the address has it stays cleared", async () => {
+  await type("dora");
+  await pause();
+  await address("dora");
+  await type("dora x");
+  await address(undefined);
+  await pause();
+  expect([field().value, sought]).toEqual(["", ["dora"]]);
+});
+
 it("an address that was not typed here is shown", async () => {
   await type("dora");
   await pause();

@@ -15,19 +15,24 @@ export function SoughtInput({ sought, onSeek, ...field }: Props) {
   // On their way to the address. When they arrive, more was perhaps typed, which they must not take the place of.
   const sent = useRef(new Set<string | undefined>());
   const last = useRef(sought);
-  useEffect(() => {
-    if (sent.current.delete(sought)) return;
-    sent.current.clear();
-    last.current = sought;
-    setTyped(sought ?? "");
-  }, [sought]);
   const seek = useDebouncedCallback((text: string) => {
     const wanted = text.trim() || undefined;
     if (wanted === last.current) return;
     last.current = wanted;
-    sent.current.add(wanted);
+    if (wanted !== sought) sent.current.add(wanted);
     onSeek(wanted);
   }, PAUSE_MS);
+  useEffect(() => {
+    if (sent.current.delete(sought)) {
+      // Those before it were overtaken.
+      if (sought === last.current) sent.current.clear();
+      return;
+    }
+    seek.cancel();
+    sent.current.clear();
+    last.current = sought;
+    setTyped(sought ?? "");
+  }, [sought, seek]);
   return (
     <TextInput
       {...field}
