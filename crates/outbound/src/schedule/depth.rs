@@ -22,6 +22,7 @@ impl Core {
         let give_up = self.parts.settings.retry.give_up;
         let mut failing = false;
         loop {
+            let asked = tokio::time::Instant::now();
             let measured = self.parts.db.read("measure the queue", move |tx| {
                 // Not the wait for a reader, which costs nothing.
                 let began = tokio::time::Instant::now();
@@ -37,7 +38,7 @@ impl Core {
                     if !std::mem::replace(&mut failing, true) {
                         tracing::warn!(%error, "the queue is not measured");
                     }
-                    EVERY
+                    EVERY.max(asked.elapsed() * SHARE)
                 }
             };
             tokio::select! {
