@@ -413,7 +413,6 @@ impl Door {
                     attempts: 0,
                     expires_at,
                     warned: false,
-                    reason: None,
                     grip: Grip::default(),
                 },
                 place: send_at.map_or_else(

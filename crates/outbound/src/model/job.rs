@@ -75,8 +75,6 @@ pub struct JobRecipient {
     pub expires_at: Time,
     /// Its sender was told that it takes long.
     pub warned: bool,
-    /// What it waited for in the database, which is what its sender hears if its time runs out; nothing where it never did.
-    pub reason: Option<Box<str>>,
     /// Keeps it in hand of this process.
     pub grip: Grip,
 }

@@ -25,7 +25,7 @@ pub use hands::{Grip, Hands, RecipientKey};
 pub use heavy::{BIG, off_the_workers};
 pub use job::{Job, JobRecipient, LaneKey, Leased, Message};
 pub use next::{Next, Report};
-pub use outcome::{Outcome, Verdict};
+pub use outcome::{Outcome, Verdict, one_line};
 pub(crate) use pattern::Fields;
 pub use pattern::Pattern;
 pub use room::{Held, Room};

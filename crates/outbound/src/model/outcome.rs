@@ -1,5 +1,6 @@
 //! What one attempt at one recipient led to.
 
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,16 +84,21 @@ impl Outcome {
 
     /// Code, enhanced code and text in one line, as console and DSN show it.
     pub fn summary(&self) -> String {
-        let mut line = String::new();
-        if let Some(code) = self.code {
-            line.push_str(&code.to_string());
-            line.push(' ');
-            if let Some(enhanced) = self.enhanced {
-                line.push_str(&enhanced.to_string());
-                line.push(' ');
-            }
-        }
-        line.push_str(self.reply.trim());
-        line
+        one_line(self.code, self.enhanced, &self.reply)
     }
+}
+
+/// A reply as console and DSN show it.
+pub fn one_line(code: Option<u16>, enhanced: Option<impl Display>, reply: &str) -> String {
+    let mut line = String::new();
+    if let Some(code) = code {
+        line.push_str(&code.to_string());
+        line.push(' ');
+        if let Some(enhanced) = enhanced {
+            line.push_str(&enhanced.to_string());
+            line.push(' ');
+        }
+    }
+    line.push_str(reply.trim());
+    line
 }

@@ -408,11 +408,19 @@ impl Core {
         if job.recipients.is_empty() {
             return;
         }
-        let results = job
-            .recipients
-            .iter()
-            .map(|recipient| {
-                let why = recipient.reason.as_deref().unwrap_or("waiting for its turn");
+        let message = job.message.id;
+        let ordinals: Arc<[u32]> = job.recipients.iter().map(|one| one.ordinal).collect();
+        let heard = self.until_read("read what was heard last", move |tx| {
+            let all = ordinals.iter();
+            all.map(|ordinal| spool::heard_last(tx, (message, *ordinal)))
+                .collect::<Result<Vec<_>, _>>()
+        });
+        // Without an answer this process ends, and who is there next gives them up.
+        let Some(heard) = heard.await else { return };
+        let results = job.recipients.iter().zip(heard);
+        let results = results
+            .map(|(recipient, why)| {
+                let why = why.as_deref().unwrap_or("waiting for its turn");
                 let settled = Settled {
                     ordinal: recipient.ordinal,
                     attempts: recipient.attempts,

@@ -156,7 +156,6 @@ impl World {
                 attempts: 0,
                 expires_at: self.now.plus(LIFE),
                 warned: false,
-                reason: None,
                 grip: if in_hand {
                     self.hands.take(id, &[ordinal]).remove(0).unwrap()
                 } else {

@@ -145,9 +145,8 @@ pub fn delayed(standing: &Standing, why: &str, until: Time, policy: &Policy, now
     })
 }
 
-/// The fate of a recipient whose time ran out while it waited; `why` is the reason it was waiting for.
+/// The fate of a recipient whose time ran out while it waited; `why` is the last reply, or what it waited for.
 pub fn expire(notify: Notify, why: &str) -> Next {
-    let why = why.strip_prefix("next try after ").unwrap_or(why);
     Next {
         state: State::Expired,
         reason: reason(&format!("given up after {why}")),

@@ -91,7 +91,6 @@ pub fn of(settlement: &Settlement, kept: &[(&JobRecipient, &Settled)]) -> Option
                 attempts: 0,
                 expires_at: settlement.at.plus(reporter.give_up),
                 warned: false,
-                reason: None,
                 grip: Grip::default(),
             },
             place: Place::Waits {

@@ -25,7 +25,7 @@ pub struct Claimed {
 /// When a row is due that somebody asked to try at once: before any other, and known by it.
 pub(super) const AT_ONCE: Time = Time::EPOCH;
 
-const COLUMNS: &str = "r.message, r.ordinal, r.address, r.notify, r.orcpt, r.attempts, r.expires_at, r.state, r.reason, \
+const COLUMNS: &str = "r.message, r.ordinal, r.address, r.notify, r.orcpt, r.attempts, r.expires_at, r.state, \
      r.next_at, m.account, m.reverse_path, m.header_from, m.subject, m.ret, m.envid, m.size, m.recipients, m.created_at, \
      r.warned_at, m.stream, m.unsubscribe, m.track_opens, m.track_clicks";
 
@@ -121,11 +121,11 @@ pub fn claim_scheduled(
     );
     let mut claimed = ClaimedScheduled::default();
     for row in tx.query(&sql, &[now.into(), (limit as i64).into()])? {
-        let at = row.time(9)?;
+        let at = row.time(8)?;
         if at < late {
             let due = DueScheduled {
                 key: (row.id(0)?, row.int(1)? as u32),
-                account: row.id(10)?,
+                account: row.id(9)?,
                 at,
             };
             hold_overdue(tx, due.key, decide_until, now)?;
@@ -199,7 +199,7 @@ fn set_aside(tx: &mut Tx<'_>, row: &Row, error: &StoreError, now: Time) -> Resul
         tx,
         &Event {
             at: now,
-            account: row.id(10)?,
+            account: row.id(9)?,
             message: Some(message),
             ordinal: Some(ordinal),
             kind: State::Held.as_str(),
@@ -209,7 +209,7 @@ fn set_aside(tx: &mut Tx<'_>, row: &Row, error: &StoreError, now: Time) -> Resul
 }
 
 fn read(row: &Row) -> Result<Claimed> {
-    let reverse_path = row.text(11)?;
+    let reverse_path = row.text(10)?;
     let reverse_path = if reverse_path.is_empty() {
         None
     } else {
@@ -223,28 +223,27 @@ fn read(row: &Row) -> Result<Claimed> {
             orcpt: row.opt_text(4)?,
             attempts: row.int(5)? as u32,
             expires_at: row.time(6)?,
-            warned: row.opt_time(19)?.is_some(),
-            reason: Some(row.text(8)?.into()),
+            warned: row.opt_time(18)?.is_some(),
             grip: Grip::default(),
         },
         state: state(&row.text(7)?)?,
-        at_once: row.time(9)? == AT_ONCE,
+        at_once: row.time(8)? == AT_ONCE,
         message: Message {
             id: row.id(0)?,
-            account: row.id(10)?,
-            stream: row.text(20)?,
+            account: row.id(9)?,
+            stream: row.text(19)?,
             reverse_path,
-            header_from: row.text(12)?,
-            subject: row.text(13)?,
-            ret: row.opt_text(14)?.as_deref().and_then(Ret::parse),
-            envid: row.opt_text(15)?,
-            size: row.int(16)? as u64,
-            recipients: row.int(17)? as u32,
-            created_at: row.time(18)?,
+            header_from: row.text(11)?,
+            subject: row.text(12)?,
+            ret: row.opt_text(13)?.as_deref().and_then(Ret::parse),
+            envid: row.opt_text(14)?,
+            size: row.int(15)? as u64,
+            recipients: row.int(16)? as u32,
+            created_at: row.time(17)?,
             wants: Wants {
-                unsubscribe: Unsubscribe::from_int(row.int(21)?),
-                track_opens: row.bool(22)?,
-                track_clicks: row.bool(23)?,
+                unsubscribe: Unsubscribe::from_int(row.int(20)?),
+                track_opens: row.bool(21)?,
+                track_clicks: row.bool(22)?,
             },
         },
     })

@@ -53,7 +53,7 @@ pub enum Place {
 }
 
 /// The reason of a recipient that goes straight to its lane.
-const FRESH: &str = "on its way to its first attempt";
+pub(super) const FRESH: &str = "on its way to its first attempt";
 
 pub fn insert(tx: &mut Tx<'_>, new: &NewMessage) -> Result<()> {
     let message = &new.message;

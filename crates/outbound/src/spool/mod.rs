@@ -23,7 +23,7 @@ pub use hold::{HELD, count_held, held_of, hold, next_holding, release, return_he
 pub use insert::{NewMessage, NewRecipient, Place, insert};
 pub use names::{Named, Reached, authors, named_messages, named_recipients, reached};
 pub use purge::{Keeping, Old, Place as PurgePlace, bodies, date_anew, first_id_at, old, remove_old};
-pub use result::{Settled, in_turn, release_body, settle};
+pub use result::{Settled, heard_last, in_turn, release_body, settle};
 pub use scheduled::{DueScheduled, OVERDUE, reschedule};
 
 /// The states in which rows wait, as the partial indexes spell them.

@@ -4,8 +4,10 @@ use mail::bounce::{self, Class};
 use mail::time::Time;
 use store::{Engine, Id, Result, Tx};
 
+use super::insert::FRESH;
 use super::open;
-use crate::model::{Next, Outcome, Report, State, Verdict};
+use super::scheduled::STARTED;
+use crate::model::{Next, Outcome, RecipientKey, Report, State, Verdict, one_line};
 
 /// One recipient with its outcome and what follows from it.
 #[derive(Clone, Debug)]
@@ -27,6 +29,25 @@ impl Settled {
             _ => None,
         }
     }
+}
+
+/// What its sender is to hear of a recipient whose time ran out: the last reply, whatever it waited for since, and where there was no
+/// attempt, what it waits for. None where it waits for its turn, and no more.
+pub fn heard_last(tx: &mut Tx<'_>, (message, ordinal): RecipientKey) -> Result<Option<String>> {
+    let last = tx.query_opt(
+        "SELECT code, enhanced, reply FROM attempts WHERE message = $1 AND ordinal = $2 ORDER BY number DESC LIMIT 1",
+        &[message.into(), ordinal.into()],
+    )?;
+    if let Some(row) = last {
+        let code = row.opt_int(0)?.and_then(|code| u16::try_from(code).ok());
+        return Ok(Some(one_line(code, row.opt_text(1)?, &row.text(2)?)));
+    }
+    let waits = tx.query_opt(
+        "SELECT reason FROM recipients WHERE message = $1 AND ordinal = $2",
+        &[message.into(), ordinal.into()],
+    )?;
+    let reason = waits.map(|row| row.text(0)).transpose()?;
+    Ok(reason.filter(|reason| ![FRESH, STARTED].contains(&reason.as_str())))
 }
 
 /// Records one recipient under the lease of `node`; false when the lease is lost, and then nothing is recorded.

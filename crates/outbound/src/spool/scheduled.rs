@@ -8,7 +8,7 @@ use crate::model::RecipientKey;
 /// Why a recipient is held whose time passed long before anybody looked. Known by these words.
 pub const OVERDUE: &str = "held: its time to be sent passed long ago; send it now or cancel it";
 /// What one waits for whose time has come.
-const STARTED: &str = "its time has come, on its way to its first attempt";
+pub(super) const STARTED: &str = "its time has come, on its way to its first attempt";
 
 /// What a scheduled recipient waits for.
 pub(super) fn scheduled_for(at: Time) -> String {

@@ -74,7 +74,6 @@ fn recipients(list: &[&str]) -> Vec<JobRecipient> {
         .zip(0..)
         .map(|(address, ordinal)| JobRecipient {
             warned: false,
-            reason: None,
             grip: Grip::default(),
             ordinal,
             address: Address::parse(address).unwrap(),
