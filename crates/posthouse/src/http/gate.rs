@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use accounts::{Scope, Scopes};
+use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequestParts as _, MatchedPath, Request, State};
 use axum::http::Method;
+use axum::http::request::Parts as Head;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
@@ -14,6 +16,9 @@ use serde_json::Value;
 use super::Parts;
 use super::auth::Caller;
 use super::error::{ApiError, ApiResult};
+
+/// What is as good as no body: an empty object, with blanks around it.
+const NOTHING: usize = 64;
 
 /// About the own login, so a person comes in any role.
 const OF_ANYBODY: &str = "changePassword";
@@ -27,6 +32,7 @@ struct Operation {
     demand: Option<Demand>,
     /// The names in its query.
     parameters: Vec<String>,
+    takes_body: bool,
 }
 
 /// What one operation asks for. Each list of scopes is an alternative, of which all are needed.
@@ -72,6 +78,23 @@ impl Operation {
             parameters: in_query
                 .filter_map(|parameter| Some(parameter["name"].as_str()?.to_owned()))
                 .collect(),
+            takes_body: text["requestBody"].is_object(),
+        }
+    }
+
+    /// Refuses a body where none is taken: who cancels one recipient in words of his own would cancel the message.
+    async fn judge_body(&self, head: &Head, body: Body) -> ApiResult<Body> {
+        if self.takes_body || matches!(head.method, Method::GET | Method::HEAD) {
+            return Ok(body);
+        }
+        let nothing = to_bytes(body, NOTHING).await.is_ok_and(|body| {
+            let body = body.trim_ascii();
+            body.is_empty() || body == b"{}"
+        });
+        if nothing {
+            Ok(Body::empty())
+        } else {
+            Err(ApiError::BadRequest("This operation takes no body.".to_owned()))
         }
     }
 
@@ -164,7 +187,10 @@ pub async fn ask(State((parts, gate)): State<(Parts, Gate)>, request: Request, n
     if let Err(error) = operation.understands(head.uri.query().unwrap_or_default()) {
         return error.into_response();
     }
-    next.run(Request::from_parts(head, body)).await
+    match operation.judge_body(&head, body).await {
+        Ok(body) => next.run(Request::from_parts(head, body)).await,
+        Err(error) => error.into_response(),
+    }
 }
 
 #[cfg(test)]

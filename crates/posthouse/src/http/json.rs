@@ -66,7 +66,7 @@ fn fault_in_json(error: &Located<serde_json::Error>) -> ApiError {
 /// The reader names what it wanted by our own names for it; to the client it is an object.
 fn as_the_client_knows_it(what: &str) -> Cow<'_, str> {
     match what.rsplit_once(", expected struct ") {
-        Some((found, name)) if name.chars().all(char::is_alphanumeric) => {
+        Some((found, name)) if name.chars().all(|c| c.is_alphanumeric() || c == ' ') => {
             format!("{found}, expected an object").into()
         }
         _ => what.into(),
@@ -198,6 +198,8 @@ mod tests {
         let no_object = "Invalid type: integer `5`, expected an object.";
         assert_eq!(fault(json!(5)), (None, no_object.to_owned()));
         assert_eq!(fault(json!({"from": "a", "to": [5]})), about("to[0]", no_object));
+        let no_list = "Invalid length 0, expected an object.";
+        assert_eq!(fault(json!([])), (None, no_list.to_owned()));
     }
 
     #[test]

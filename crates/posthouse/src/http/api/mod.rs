@@ -80,7 +80,7 @@ use super::{Parts, live};
             what its people see and no content of messages; everything else is refused with `/problems/impersonating`.\n\n\
             **Refusals** are problem documents (RFC 9457): `application/problem+json` with `type`, `title`, `status`, \
             `detail` and, where fields of the request are at fault, `errors`. A field or parameter that an operation does not know is \
-            refused as well, so that nothing misspelt is passed over. What belongs to another account is not \
+            refused as well, and so is a body where it takes none: nothing is passed over. What belongs to another account is not \
             found (404).\n\n\
             **Lists** answer `items` and `next`; give `next` as `after` to get the next page, until it is null.\n\n\
             **Rates.** Each key, session or, without either, network has so many requests a minute; every answer says how \

@@ -124,7 +124,7 @@ impl TemplateWording {
     }
 }
 
-/// A template to be made; what it says is as in a `TemplateWording`.
+/// A template to be made.
 // Not flattened: neither the reader nor a schema can then tell a field that there is not, and the reader not where a fault stands.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -132,11 +132,14 @@ struct CreateTemplate {
     /// 1 to 64 letters, digits, dots, hyphens and underscores, a letter or digit first; taken in lower case. Cannot be changed later.
     #[schema(example = "order-shipped")]
     name: String,
+    /// Up to 998 bytes.
     #[schema(example = "Your order {{order}} is on its way")]
     subject: String,
+    /// Up to 100 KiB. At least one of text and html is needed.
     #[serde(default)]
     #[schema(required = false, example = "Hello {{name}}")]
     text: String,
+    /// Up to 100 KiB. What is filled in is escaped.
     #[serde(default)]
     #[schema(required = false, example = "<p>Hello {{name}}</p>")]
     html: String,
@@ -288,15 +291,18 @@ async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Something to be looked at before it is sent; what it says is as in a `TemplateWording`.
+/// Something to be looked at before it is sent.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PreviewTemplate {
+    /// Up to 998 bytes.
     #[schema(example = "Your order {{order}} is on its way")]
     subject: String,
+    /// Up to 100 KiB. At least one of text and html is needed.
     #[serde(default)]
     #[schema(required = false, example = "Hello {{name}}")]
     text: String,
+    /// Up to 100 KiB. What is filled in is escaped.
     #[serde(default)]
     #[schema(required = false, example = "<p>Hello {{name}}</p>")]
     html: String,
