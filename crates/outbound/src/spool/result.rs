@@ -32,22 +32,27 @@ impl Settled {
 }
 
 /// What its sender is to hear of a recipient whose time ran out: the last reply, whatever it waited for since, and where there was no
-/// attempt, what it waits for. None where it waits for its turn, and no more.
+/// attempt, what it waits for. What is held was ended by whoever held it. None where it waits for its turn, and no more.
 pub fn heard_last(tx: &mut Tx<'_>, (message, ordinal): RecipientKey) -> Result<Option<String>> {
+    let key = [message.into(), ordinal.into()];
+    let row = tx.query_opt(
+        "SELECT reason, state FROM recipients WHERE message = $1 AND ordinal = $2",
+        &key,
+    )?;
+    let Some(row) = row else { return Ok(None) };
+    let reason = row.text(0)?;
+    if row.text(1)? == State::Held.as_str() {
+        return Ok(Some(reason));
+    }
     let last = tx.query_opt(
         "SELECT code, enhanced, reply FROM attempts WHERE message = $1 AND ordinal = $2 ORDER BY number DESC LIMIT 1",
-        &[message.into(), ordinal.into()],
+        &key,
     )?;
     if let Some(row) = last {
         let code = row.opt_int(0)?.and_then(|code| u16::try_from(code).ok());
         return Ok(Some(one_line(code, row.opt_text(1)?, &row.text(2)?)));
     }
-    let waits = tx.query_opt(
-        "SELECT reason FROM recipients WHERE message = $1 AND ordinal = $2",
-        &[message.into(), ordinal.into()],
-    )?;
-    let reason = waits.map(|row| row.text(0)).transpose()?;
-    Ok(reason.filter(|reason| ![FRESH, STARTED].contains(&reason.as_str())))
+    Ok((![FRESH, STARTED].contains(&reason.as_str())).then_some(reason))
 }
 
 /// Records one recipient under the lease of `node`; false when the lease is lost, and then nothing is recorded.
